@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import { Alignment, Evidence, ReferenceKey, Segment, Span } from './evidence.ts';
+import { MediaKind, MediaLocation, Probe, Rejection } from './media.ts';
+import { Action, Decision } from './policy.ts';
+
+const When = z.number().describe('milliseconds since 1970');
+
+/** One step of an upload's way. Steps travel with the events they made, so that any log can tell the whole way. */
+export const Step = z.object({
+  stage: z.string(),
+  startedAt: When,
+  endedAt: When,
+  outcome: z.string(),
+  note: z.string().optional(),
+});
+export type Step = z.infer<typeof Step>;
+
+/** in: what the platform says of an upload. */
+export const UploadEvent = z.object({
+  action: z.enum(['created', 'replaced', 'deleted']).default('created'),
+  media: MediaLocation,
+  account: z.string().optional(),
+  visibility: z.string().default('public'),
+  territory: z.string().optional(),
+  receivedAt: When,
+});
+export type UploadEvent = z.infer<typeof UploadEvent>;
+
+/** Whom media belong to: an upload that is judged, or a version of a reference that is learned. */
+export const Owner = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('upload'), id: z.string() }),
+  z.object({ type: z.literal('reference'), id: z.string(), version: z.number().int().positive() }),
+]);
+export type Owner = z.infer<typeof Owner>;
+
+/** What `decide` is to expect of an upload. */
+export const Manifest = z.object({
+  upload: z.string(),
+  event: UploadEvent,
+  outcome: z.discriminatedUnion('status', [
+    z.object({
+      status: z.literal('planned'),
+      probe: Probe,
+      slices: z.number().int().positive(),
+      shards: z.number().int().positive(),
+      /** Changes when the number of shards does. */
+      epoch: z.number().int(),
+    }),
+    z.object({ status: z.literal('rejected'), reason: Rejection, detail: z.string() }),
+  ]),
+  deadline: When,
+  steps: z.array(Step),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+/** A bounded unit of work: one image, or about 30 s of a video. */
+export const Slice = z.object({
+  owner: Owner,
+  media: MediaLocation,
+  probe: Probe,
+  /** Which part of the timeline, 0-based in time; `position` is its place in the order of visiting. */
+  slice: z.number().int().nonnegative(),
+  position: z.number().int().nonnegative(),
+  slices: z.number().int().positive(),
+  span: Span,
+  shards: z.number().int().positive(),
+  epoch: z.number().int(),
+  receivedAt: When,
+  steps: z.array(Step),
+});
+export type Slice = z.infer<typeof Slice>;
+
+/** What travels in front of a slice's codes, which follow in binary (see payload.ts). */
+export const SliceCodes = z.object({
+  owner: Owner,
+  media: MediaLocation,
+  probe: Probe,
+  slice: z.number().int().nonnegative(),
+  slices: z.number().int().positive(),
+  span: Span,
+  shards: z.number().int().positive(),
+  epoch: z.number().int(),
+  receivedAt: When,
+  outcome: z.discriminatedUnion('status', [
+    z.object({ status: z.literal('codes') }),
+    z.object({ status: z.literal('failed'), reason: Rejection, detail: z.string() }),
+  ]),
+  steps: z.array(Step),
+});
+export type SliceCodes = z.infer<typeof SliceCodes>;
+
+export const ReferenceEvent = z.object({
+  action: z.enum(['registered', 'disabled', 'enabled']),
+  reference: ReferenceKey,
+  work: z.string(),
+  holder: z.string(),
+  media: MediaLocation,
+  receivedAt: When,
+});
+export type ReferenceEvent = z.infer<typeof ReferenceEvent>;
+
+/** What one shard of the index says of one slice: exactly one terminal result. */
+export const SliceAlignments = z.object({
+  upload: z.string(),
+  slice: z.number().int().nonnegative(),
+  shard: z.number().int().nonnegative(),
+  span: Span,
+  /** How far the shard's index had read the library when it searched. Later ones supersede earlier ones. */
+  checkpoint: z.number().int(),
+  outcome: z.discriminatedUnion('status', [
+    z.object({
+      status: z.literal('alignments'),
+      alignments: z.array(Alignment),
+      /** Id of the proposal whose evidence is to be waited for, if any was made. */
+      proposal: z.string().nullable(),
+    }),
+    z.object({ status: z.literal('nothing'), why: z.string() }),
+    z.object({ status: z.literal('failed'), reason: Rejection, detail: z.string() }),
+  ]),
+  /** Frames looked at, and those of them fit to be judged. */
+  frames: z.object({ seen: z.number().int(), usable: z.number().int() }),
+  steps: z.array(Step),
+});
+export type SliceAlignments = z.infer<typeof SliceAlignments>;
+
+/** Look again, closely: these alignments of one slice. A dense fingerprint follows in binary where one was made already. */
+export const Proposal = z.object({
+  id: z.string(),
+  upload: z.string(),
+  media: MediaLocation,
+  probe: Probe,
+  slice: z.number().int().nonnegative(),
+  slices: z.number().int().positive(),
+  shard: z.number().int().nonnegative(),
+  span: Span,
+  checkpoint: z.number().int(),
+  alignments: z.array(Alignment),
+  receivedAt: When,
+  steps: z.array(Step),
+});
+export type Proposal = z.infer<typeof Proposal>;
+
+export const SliceEvidence = z.object({
+  proposal: z.string(),
+  upload: z.string(),
+  slice: z.number().int().nonnegative(),
+  shard: z.number().int().nonnegative(),
+  checkpoint: z.number().int(),
+  outcome: z.discriminatedUnion('status', [
+    z.object({ status: z.literal('confirmed'), evidence: z.array(Evidence) }),
+    z.object({ status: z.literal('nothing'), why: z.string() }),
+    z.object({ status: z.literal('failed'), reason: Rejection, detail: z.string() }),
+  ]),
+  steps: z.array(Step),
+});
+export type SliceEvidence = z.infer<typeof SliceEvidence>;
+
+export const CAUSES = ['first', 'redelivery', 'look-back', 'replay', 'dispute', 'withdrawal', 'policy'] as const;
+
+/** out: what is said of an upload. Revision 1 is the first judgement; later ones say what they supersede. */
+export const Verdict = z.object({
+  upload: z.string(),
+  media: MediaLocation,
+  kind: MediaKind.nullable(),
+  account: z.string().nullable(),
+  revision: z.number().int().positive(),
+  cause: z.enum(CAUSES),
+  supersedes: z.number().int().nullable(),
+  verdict: z.enum(['cleared', 'taken-down', 'in-review', 'rejected']),
+  /** Of rejected, and of in-review when nothing was found but not all was seen. */
+  reason: z.string().nullable(),
+  /** Per reference, strictest first. */
+  decisions: z.array(Decision),
+  duration: z.number(),
+  /** Seconds judged over all seconds. */
+  coverage: z.number(),
+  failures: z.array(z.object({ slice: z.number().int(), shard: z.number().int(), reason: z.string() })),
+  engine: z.string(),
+  checkpoints: z.array(z.number().int()),
+  receivedAt: When,
+  decidedAt: When,
+});
+export type Verdict = z.infer<typeof Verdict>;
+
+/** out: media is to be disabled, or may be shown again. */
+export const TakedownEvent = z.object({
+  id: z.string(),
+  action: z.enum(['takedown', 'restore']),
+  upload: z.string(),
+  media: MediaLocation,
+  kind: MediaKind,
+  account: z.string().nullable(),
+  reference: ReferenceKey,
+  work: z.string(),
+  holder: z.string(),
+  case: z.string(),
+  territories: z.array(z.string()),
+  segments: z.array(Segment),
+  longest: z.number(),
+  total: z.number(),
+  share: z.object({ upload: z.number(), reference: z.number() }),
+  altered: Evidence.shape.altered,
+  codeKind: Evidence.shape.kind,
+  radius: z.number().int(),
+  confidence: z.number(),
+  manifest: z.boolean(),
+  rule: z.string(),
+  policy: z.object({ id: z.string(), version: z.number().int() }),
+  ground: z.enum(['rights-holder-rule', '512c3-notice', 'dsa-16-notice', 'trusted-flagger']),
+  automatedDetection: z.boolean(),
+  automatedDecision: z.boolean(),
+  epoch: z.number().int(),
+  attempt: z.number().int().positive(),
+  supersedes: z.string().nullable(),
+  engine: z.string(),
+  latency: z.object({ receivedAt: When, decidedAt: When }),
+});
+export type TakedownEvent = z.infer<typeof TakedownEvent>;
+
+export const Alarm = z.object({
+  kind: z.string(),
+  subject: z.string(),
+  message: z.string(),
+  at: When,
+});
+export type Alarm = z.infer<typeof Alarm>;
+export { Action };

@@ -1,0 +1,28 @@
+import type { Fingerprint, Probe, Rejection, Span } from '@vigil/contracts';
+import type { MediaSource } from './media-source.ts';
+
+/** Media in, codes out, or rejected(reason): bad media is an outcome, never a throw. */
+export type ProbeOutcome =
+  | { status: 'probed'; probe: Probe }
+  | { status: 'rejected'; reason: Rejection; detail: string };
+export type FingerprintOutcome =
+  | { status: 'codes'; fingerprint: Fingerprint }
+  | { status: 'rejected'; reason: Rejection; detail: string };
+
+export interface Fingerprinter {
+  /** What the bytes say they are; the name is never asked. */
+  probe(source: MediaSource, signal?: AbortSignal): Promise<ProbeOutcome>;
+  /**
+   * Codes of one slice.
+   * - purpose `upload`: keyframes, or 2 frames a second (sampling `dense`) where fewer than 3 of them are usable; each
+   *   frame whole and, where borders were found, trimmed; images in all eight turns, video as is and mirrored.
+   * - purpose `confirm`: always dense, same codes.
+   * - purpose `reference`: every frame, kept where it differs from the last kept one by more than PRUNE_BITS; as is only.
+   */
+  fingerprint(
+    source: MediaSource,
+    job: { probe: Probe; span: Span; purpose: 'upload' | 'confirm' | 'reference' },
+    signal?: AbortSignal,
+  ): Promise<FingerprintOutcome>;
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,28 @@
+/** Media as a run of bytes that can be read anywhere. `read` returns bytes [start, end), cut short at the end. */
+export interface MediaSource {
+  size: number;
+  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+/** Limits on what one upload may cost. Nothing that a header claims is believed beyond them. */
+export interface MediaLimits {
+  maxImageBytes: number;
+  maxVideoBytes: number;
+  maxPixels: number;
+  maxDurationSeconds: number;
+  /** Wall seconds for one probe, and for the decoding of one slice. */
+  probeSeconds: number;
+  sliceSeconds: number;
+  /** Address space of a decoder process, in bytes. */
+  decoderBytes: number;
+}
+
+export const DEFAULT_LIMITS: MediaLimits = {
+  maxImageBytes: 64 * 2 ** 20,
+  maxVideoBytes: 64 * 2 ** 30,
+  maxPixels: 100_000_000,
+  maxDurationSeconds: 48 * 3600,
+  probeSeconds: 20,
+  sliceSeconds: 120,
+  decoderBytes: 3 * 2 ** 30,
+};
