@@ -1,0 +1,162 @@
+/** Picture codes of one frame, what can be said against them, and their place in a Fingerprint. */
+import {
+  CODE_BYTES,
+  type CodeMode,
+  emptyTable,
+  type Fingerprint,
+  FRAME_FLAT,
+  FRAME_KEY,
+  FRAME_PAGE,
+  type Sampling,
+  TURNS,
+  type Turn,
+} from '@vigil/contracts';
+import { type Luma, pdqBlock, pixelsOf, type Region, thumbnailOf, turnedCodes } from './pdq.ts';
+
+export const AS_IS: readonly Turn[] = ['none'];
+export const AS_IS_AND_MIRRORED: readonly Turn[] = ['none', 'mirror'];
+export const ALL_TURNS: readonly Turn[] = TURNS;
+
+/** Below this median size of a coefficient, bits say how the file was rounded, not what it shows. */
+const FLAT_COEFFICIENT = 1.5;
+/** A page: more than this share of pixels within so many levels of the commonest one. */
+const PAGE_SHARE = 0.8;
+const PAGE_LEVELS = 8;
+const PAGE_SAMPLES = 1 << 17;
+
+const WHOLE: Place = [0, 0, 65535, 65535];
+export type Place = [number, number, number, number];
+
+export interface FrameCode {
+  bits: Uint8Array;
+  /** Index into TURNS. */
+  turn: number;
+  /** Left, top, right, bottom in 1/65535 of the frame. */
+  place: Place;
+  /** PDQ quality of the coded part. */
+  quality: number;
+}
+
+export interface CodedFrame {
+  /** Whole picture first, in the order of the turns, then the trimmed one. Empty when the frame is flat. */
+  codes: FrameCode[];
+  /** FRAME_FLAT, FRAME_PAGE; of the whole picture. */
+  flags: number;
+  quality: number;
+  /** 64 x 64 luma, when it was asked for. */
+  thumbnail?: Uint8Array;
+}
+
+/** @param luma levels 0..255, row by row */
+export function frameCodes(
+  luma: Luma,
+  width: number,
+  height: number,
+  options: { turns: readonly Turn[]; trim: Region | null; thumbnail?: boolean },
+): CodedFrame {
+  const whole = pdqBlock(luma, width, height);
+  const flat = isFlat(whole.dct);
+  const codes: FrameCode[] = [];
+  if (!flat) {
+    for (const code of turnedCodes(whole.dct, options.turns))
+      codes.push({ ...code, place: WHOLE, quality: whole.quality });
+  }
+  const { trim } = options;
+  if (trim) {
+    const part = pdqBlock(luma, width, height, width, trim);
+    const place = [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place;
+    if (!isFlat(part.dct)) {
+      for (const code of turnedCodes(part.dct, options.turns)) codes.push({ ...code, place, quality: part.quality });
+    }
+  }
+  const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(luma, width, height, trim) ? FRAME_PAGE : 0);
+  const coded: CodedFrame = { codes, flags, quality: whole.quality };
+  if (options.thumbnail) coded.thumbnail = thumbnailOf(luma, width, height);
+  return coded;
+}
+
+/**
+ * Nothing to judge: black, one colour, fades, and anything that varies along one axis only (gradients, stripes), whose
+ * transform PDQ leaves out: its 256 coefficients all vary along both.
+ */
+function isFlat(dct: Float32Array): boolean {
+  const sizes = dct.map(Math.abs).sort();
+  return sizes[sizes.length >> 1]! < FLAT_COEFFICIENT;
+}
+
+function isPage(luma: Luma, width: number, height: number, trim: Region | null): boolean {
+  const part = pixelsOf(trim, width, height);
+  const levels = new Uint32Array(256);
+  const step = Math.max(1, Math.ceil(Math.sqrt((part.width * part.height) / PAGE_SAMPLES)));
+  let samples = 0;
+  for (let y = 0; y < part.height; y += step) {
+    // Rows start at different columns, so that no regular pattern of columns is all that is seen.
+    let p = (part.y + y) * width + part.x;
+    const end = p + part.width;
+    for (p += (y * 7) % step; p < end; p += step, samples++) levels[Math.min(255, Math.round(luma[p]!))]!++;
+  }
+  let commonest = 0;
+  for (let v = 1; v < 256; v++) if (levels[v]! > levels[commonest]!) commonest = v;
+  let near = 0;
+  for (let v = Math.max(0, commonest - PAGE_LEVELS); v <= Math.min(255, commonest + PAGE_LEVELS); v++)
+    near += levels[v]!;
+  return near > PAGE_SHARE * samples;
+}
+
+export interface TimedFrame {
+  /** Seconds from the start of the media. */
+  time: number;
+  keyframe: boolean;
+  coded: CodedFrame;
+}
+
+/** Columns of a Fingerprint from its frames, in order of time. At most 65 535 frames. */
+export function assemble(
+  about: {
+    engine: string;
+    mode: CodeMode;
+    sampling: Sampling;
+    span: [number, number];
+    width: number;
+    height: number;
+  },
+  frames: readonly TimedFrame[],
+): Fingerprint {
+  if (frames.length > 65535) throw new RangeError(`a slice has at most 65535 frames, not ${frames.length}`);
+  const count = frames.reduce((n, frame) => n + frame.coded.codes.length, 0);
+  const table = {
+    ...emptyTable('picture'),
+    count,
+    bits: new Uint8Array(count * CODE_BYTES),
+    frame: new Uint16Array(count),
+    place: new Uint16Array(count * 4),
+    turn: new Uint8Array(count),
+    quality: new Uint8Array(count),
+  };
+  let row = 0;
+  frames.forEach(({ coded }, n) => {
+    for (const code of coded.codes) {
+      table.bits.set(code.bits, row * CODE_BYTES);
+      table.frame[row] = n;
+      table.place.set(code.place, row * 4);
+      table.turn[row] = code.turn;
+      table.quality[row] = code.quality;
+      row++;
+    }
+  });
+  const pictured = frames.filter((frame) => frame.coded.thumbnail);
+  const luma = new Uint8Array(pictured.length * 4096);
+  pictured.forEach((frame, n) => {
+    luma.set(frame.coded.thumbnail!, n * 4096);
+  });
+  return {
+    ...about,
+    frames: {
+      time: Float64Array.from(frames, (frame) => frame.time),
+      quality: Uint8Array.from(frames, (frame) => frame.coded.quality),
+      flags: Uint8Array.from(frames, (frame) => frame.coded.flags | (frame.keyframe ? FRAME_KEY : 0)),
+    },
+    tables: [table],
+    thumbnails: { time: Float64Array.from(pictured, (frame) => frame.time), luma },
+  };
+}

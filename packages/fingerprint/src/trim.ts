@@ -1,0 +1,242 @@
+/**
+ * Finds the picture inside its borders: bars, frames of one colour, and the blurred copy of itself that fills a 9:16 or
+ * 16:9 canvas. Three looks from the outside in, repeated while they find something:
+ * - flat: lines of one level, the same level as the outermost line, on average over the frames;
+ * - step lines: a straight step over most of a line that stays put in time, with little detail outside it. Blurred
+ *   borders move with the picture, so nothing that looks at change in time finds them (measured: 1.00 against 0.20).
+ * The whole picture is always coded as well, so a wrong cut costs a code and nothing else.
+ */
+import type { Luma, Region } from './pdq.ts';
+
+const WORKING_SIDE = 640;
+const FRAMES = 12;
+const ROUNDS = 3;
+
+/** A line belongs to a flat border when so much of it lies so near to the border's level. */
+const FLAT_LEVELS = 10;
+const FLAT_SHARE = 0.985;
+
+const STEP_LEVELS = 6;
+const STEP_SHARE = 0.45;
+const STEP_PEAK = 2.2;
+const QUIETER = 0.45;
+/** Step lines are looked for within this share of either side. */
+const REACH = 0.42;
+
+/** Less than this share of a side, or two pixels, is not worth a code. */
+const LEAST_CUT = 0.008;
+/** What is left must be a picture: this share of the side, and this many pixels of the working size. */
+const LEAST_LEFT = 0.12;
+const LEAST_PIXELS = 24;
+
+interface Plane {
+  data: Float32Array;
+  width: number;
+  height: number;
+}
+
+interface Box {
+  x0: number;
+  y0: number;
+  x1: number;
+  y1: number;
+}
+
+/**
+ * @param frames luma of one picture, or of frames of one slice, all `width` x `height`, in order of time
+ * @returns the part inside the borders, or null when there are none
+ */
+export function findBorders(frames: readonly Luma[], width: number, height: number): Region | null {
+  if (frames.length === 0 || width < 2 * LEAST_PIXELS || height < 2 * LEAST_PIXELS) return null;
+  const taken = spread(frames, FRAMES);
+  const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
+  const planes = taken.map((luma) => shrink(luma, width, height, factor));
+  const { width: w, height: h } = planes[0]!;
+  if (w < 2 * LEAST_PIXELS || h < 2 * LEAST_PIXELS) return null;
+  let box: Box = { x0: 0, y0: 0, x1: w, y1: h };
+  for (let round = 0; round < ROUNDS; round++) {
+    const next = stepCut(planes, flatCut(planes, box));
+    if (!roomy(next, w, h)) break;
+    const same = next.x0 === box.x0 && next.y0 === box.y0 && next.x1 === box.x1 && next.y1 === box.y1;
+    box = next;
+    if (same) break;
+  }
+  const cut = (pixels: number, side: number) => pixels >= Math.max(2, LEAST_CUT * side);
+  const x0 = cut(box.x0, w) ? box.x0 : 0;
+  const y0 = cut(box.y0, h) ? box.y0 : 0;
+  const x1 = cut(w - box.x1, w) ? box.x1 : w;
+  const y1 = cut(h - box.y1, h) ? box.y1 : h;
+  if (x0 === 0 && y0 === 0 && x1 === w && y1 === h) return null;
+  const edge = (at: number, side: number, full: number, across: boolean) =>
+    at === 0 ? 0 : at === side ? 1 : sharpen(taken, width, height, at * factor, factor, across) / full;
+  return {
+    left: edge(x0, w, width, true),
+    top: edge(y0, h, height, false),
+    right: edge(x1, w, width, true),
+    bottom: edge(y1, h, height, false),
+  };
+}
+
+function spread<T>(list: readonly T[], most: number): T[] {
+  if (list.length <= most) return [...list];
+  return Array.from({ length: most }, (_, i) => list[Math.round((i * (list.length - 1)) / (most - 1))]!);
+}
+
+function roomy(box: Box, w: number, h: number): boolean {
+  const left = (from: number, to: number, n: number) => to - from >= Math.max(LEAST_PIXELS, LEAST_LEFT * n);
+  return left(box.x0, box.x1, w) && left(box.y0, box.y1, h);
+}
+
+/** Averages of whole factor x factor squares; what is over at the right and the bottom is left out. */
+function shrink(luma: Luma, width: number, height: number, factor: number): Plane {
+  if (factor === 1) return { data: Float32Array.from(luma.subarray(0, width * height)), width, height };
+  const w = Math.floor(width / factor);
+  const h = Math.floor(height / factor);
+  const data = new Float32Array(w * h);
+  for (let y = 0; y < h * factor; y++) {
+    const to = Math.floor(y / factor) * w;
+    let from = y * width;
+    for (let x = 0; x < w; x++) {
+      let sum = 0;
+      for (let k = 0; k < factor; k++) sum += luma[from++]!;
+      data[to + x]! += sum;
+    }
+  }
+  const scale = 1 / (factor * factor);
+  for (let i = 0; i < data.length; i++) data[i]! *= scale;
+  return { data, width: w, height: h };
+}
+
+/** Reads lines parallel to one axis: `at(plane, line, k)` is sample k of line `line`, inside a box. */
+interface Lines {
+  count: number;
+  length: number;
+  offset: number;
+  step: number;
+  along: number;
+}
+
+function linesOf(box: Box, width: number, across: boolean): Lines {
+  const offset = box.y0 * width + box.x0;
+  const rows = { count: box.y1 - box.y0, length: box.x1 - box.x0, offset, step: width, along: 1 };
+  return across ? { count: rows.length, length: rows.count, offset, step: 1, along: width } : rows;
+}
+
+function flatCut(planes: readonly Plane[], box: Box): Box {
+  const [y0, y1] = flatEnds(planes, linesOf(box, planes[0]!.width, false));
+  const tall = { ...box, y0: box.y0 + y0, y1: box.y0 + y1 };
+  const [x0, x1] = flatEnds(planes, linesOf(tall, planes[0]!.width, true));
+  return { ...tall, x0: tall.x0 + x0, x1: tall.x0 + x1 };
+}
+
+function flatEnds(planes: readonly Plane[], lines: Lines): [number, number] {
+  const levels = (line: number) => planes.map((plane) => medianOf(plane, lines, line));
+  const isBorder = (line: number, level: readonly number[]) => {
+    let near = 0;
+    planes.forEach((plane, k) => {
+      let p = lines.offset + line * lines.step;
+      for (let i = 0; i < lines.length; i++, p += lines.along) {
+        if (Math.abs(plane.data[p]! - level[k]!) <= FLAT_LEVELS) near++;
+      }
+    });
+    return near >= FLAT_SHARE * lines.length * planes.length;
+  };
+  const first = levels(0);
+  let from = 0;
+  while (from < lines.count && isBorder(from, first)) from++;
+  if (from === lines.count) return [0, lines.count]; // all of one level: no border, an empty picture
+  const last = levels(lines.count - 1);
+  let to = lines.count;
+  while (to > from && isBorder(to - 1, last)) to--;
+  return [from, to];
+}
+
+function medianOf(plane: Plane, lines: Lines, line: number): number {
+  const values = new Float32Array(lines.length);
+  let p = lines.offset + line * lines.step;
+  for (let i = 0; i < lines.length; i++, p += lines.along) values[i] = plane.data[p]!;
+  return values.sort()[lines.length >> 1]!;
+}
+
+function stepCut(planes: readonly Plane[], box: Box): Box {
+  const [y0, y1] = stepEnds(planes, box, false);
+  const [x0, x1] = stepEnds(planes, box, true);
+  return { x0: box.x0 + x0, x1: box.x0 + x1, y0: box.y0 + y0, y1: box.y0 + y1 };
+}
+
+function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number, number] {
+  const { width } = planes[0]!;
+  const lines = linesOf(box, width, across);
+  const n = lines.count;
+  if (n < LEAST_PIXELS || lines.length < LEAST_PIXELS) return [0, n];
+  // Between line i - 1 and line i: mean difference and share of real steps. Per line: mean Laplacian, the detail in it.
+  const jump = new Float64Array(n);
+  const share = new Float64Array(n);
+  const detail = new Float64Array(n);
+  for (const { data } of planes) {
+    for (let i = 0; i < n; i++) {
+      let p = lines.offset + i * lines.step;
+      let sum = 0;
+      let steps = 0;
+      let energy = 0;
+      for (let k = 0; k < lines.length; k++, p += lines.along) {
+        const here = data[p]!;
+        if (i > 0) {
+          const difference = Math.abs(here - data[p - lines.step]!);
+          sum += difference;
+          if (difference > STEP_LEVELS) steps++;
+          if (i + 1 < n && k > 0 && k + 1 < lines.length) {
+            const around =
+              data[p - lines.step]! + data[p + lines.step]! + data[p - lines.along]! + data[p + lines.along]!;
+            energy += Math.abs(around - 4 * here);
+          }
+        }
+      }
+      jump[i]! += sum;
+      share[i]! += steps;
+      detail[i]! += energy;
+    }
+  }
+  const cells = lines.length * planes.length;
+  for (let i = 0; i < n; i++) {
+    jump[i]! /= cells;
+    share[i]! /= cells;
+  }
+  detail[0] = detail[1]!;
+  detail[n - 1] = detail[n - 2]!;
+  const usual = jump.slice(1).sort()[(n - 1) >> 1]! + 0.3;
+  const before = new Float64Array(n + 1);
+  for (let i = 0; i < n; i++) before[i + 1] = before[i]! + detail[i]!;
+  const mean = (from: number, to: number) => (to > from ? (before[to]! - before[from]!) / (to - from) : 0);
+  const isStep = (i: number) => jump[i]! > STEP_PEAK * usual && share[i]! > STEP_SHARE;
+  let from = 0;
+  let to = n;
+  for (let i = 2; i < REACH * n; i++) {
+    if (isStep(i) && mean(0, Math.max(1, i - 2)) < QUIETER * mean(i + 2, n - i - 2)) from = i;
+  }
+  for (let i = n - 2; i > (1 - REACH) * n; i--) {
+    if (isStep(i) && mean(i + 2, n) < QUIETER * mean(n - i + 2, i - 2)) to = i;
+  }
+  return [from, to];
+}
+
+/** The full-size line, within one working pixel of `near`, with the largest step. */
+function sharpen(frames: readonly Luma[], width: number, height: number, near: number, reach: number, across: boolean) {
+  if (reach === 1) return near;
+  const count = across ? width : height;
+  const lines = linesOf({ x0: 0, y0: 0, x1: width, y1: height }, width, across);
+  let best = near;
+  let most = -1;
+  for (let i = Math.max(1, near - reach); i <= Math.min(count - 1, near + reach); i++) {
+    let sum = 0;
+    for (const luma of frames) {
+      let p = i * lines.step;
+      for (let k = 0; k < lines.length; k++, p += lines.along) sum += Math.abs(luma[p]! - luma[p - lines.step]!);
+    }
+    if (sum > most) {
+      most = sum;
+      best = i;
+    }
+  }
+  return best;
+}
