@@ -85,17 +85,15 @@ function ofBrand(b: Buffer): Sniffed {
   return video(major === 'qt' ? 'mov' : 'mp4');
 }
 
-/** Sync bytes at 188 (or 192 with time codes, 204 with parity) from the first or, in M2TS, the fifth byte on. */
+/** Sync bytes 188 apart (192 with time codes, 204 with parity); a recording may begin in the middle of a packet. */
 function isTransportStream(b: Buffer): boolean {
-  for (const [from, size] of [
-    [0, 188],
-    [4, 192],
-    [0, 204],
-  ] as const) {
-    if (b.length <= from + size) continue;
-    let all = true;
-    for (let at = from, n = 0; at < b.length && n < 5; at += size, n++) all &&= b[at] === 0x47;
-    if (all) return true;
+  for (const size of [188, 192, 204]) {
+    for (let from = 0; from < size; from++) {
+      if (b[from] !== 0x47) continue;
+      let seen = 1;
+      while (from + seen * size < b.length && b[from + seen * size] === 0x47) seen++;
+      if (seen >= 5 && from + seen * size >= b.length) return true;
+    }
   }
   return false;
 }
