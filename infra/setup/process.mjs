@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const BIN = join(ROOT, 'node_modules', '.bin');
+export const NODE = join(BIN, 'node');
+
+/** What set-up says goes to standard error, so that the standard output of what it starts stays clean. */
+export const say = (text) => process.stderr.write(`${text}\n`);
+
+/** A failure whose message is meant for the person at the keyboard: no stack is printed for it. */
+export class SetupError extends Error {}
+
+/** The environment with the project's own programs, Node 24 among them, first on the path. */
+export function withProjectPath(env) {
+  return { ...env, PATH: [BIN, pathOutsideProject(env)].filter(Boolean).join(delimiter) };
+}
+
+/**
+ * npm puts node_modules/.bin first on the path of what it starts; npm itself must not run on the Node that it is about to
+ * replace.
+ */
+export function pathOutsideProject(env) {
+  const outside = (folder) => folder !== '' && !/[\\/]node_modules[\\/]\.bin[\\/]?$/.test(folder);
+  return (env.PATH ?? '').split(delimiter).filter(outside).join(delimiter);
+}
+
+/**
+ * Runs a program to its end and keeps what it wrote (the last 64 kB of each stream). Never throws: a program that cannot
+ * be started has code 127, one that outlives `limitMs` is killed and has code 124.
+ */
+export function capture(command, args, { limitMs, ...options }) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    const out = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr']) {
+      child[name].setEncoding('utf8').on('data', (text) => {
+        out[name] = (out[name] + text).slice(-65_536);
+      });
+    }
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, limitMs);
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve({ ...out, code: 127, stderr: out.stderr + error.message });
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ ...out, code: late ? 124 : exitCode(code, signal) });
+    });
+  });
+}
+
+/**
+ * Hands over to a program: it has our terminal and gets our signals; resolves with its exit code (128 + n for signal n).
+ * ^C at a terminal reaches the whole foreground group by itself, so it is passed on only where there is no terminal.
+ */
+export function handOver(command, args, env) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, cwd: ROOT, stdio: 'inherit' });
+    const handlers = {
+      SIGTERM: () => child.kill('SIGTERM'),
+      SIGHUP: () => child.kill('SIGHUP'),
+      SIGINT: () => process.stdin.isTTY || child.kill('SIGINT'),
+    };
+    for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
+    child.on('error', (error) => reject(new SetupError(`could not start ${command}: ${error.message}`)));
+    child.on('close', (code, signal) => resolve(exitCode(code, signal)));
+  });
+}
+
+function exitCode(code, signal) {
+  return code ?? 128 + (constants.signals[signal] ?? 0);
+}

@@ -1,0 +1,53 @@
+// The one door behind every npm script. It runs on whatever Node the user has (18 or newer), so it is plain JavaScript with
+// no dependencies; what it starts runs on the Node that package-lock.json pins.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureDependencies } from './dependencies.mjs';
+import { ensureFfmpeg } from './ffmpeg.mjs';
+import { alone } from './lock.mjs';
+import { handOver, NODE, ROOT, SetupError, say, withProjectPath } from './process.mjs';
+import { ensureWasm } from './wasm.mjs';
+
+const CLI = 'services/cli/bin/vigil.mjs';
+const TESTS = 'infra/test/run-tests.ts';
+
+/** allowFallback: whether the old build of ffmpeg will do, because no stranger's media is decoded. */
+const COMMANDS = {
+  demo: { run: [CLI, 'demo'], allowFallback: true },
+  start: { run: [CLI, 'start'], allowFallback: false },
+  test: { run: [TESTS], allowFallback: true },
+  'test:full': { run: [TESTS], allowFallback: true, env: { VIGIL_FULL: '1' } },
+  bench: { run: ['test/bench/run.ts'], allowFallback: true },
+  setup: { run: null, allowFallback: true },
+};
+
+async function main([name = '', ...args]) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined)
+    throw new SetupError(`usage: node infra/setup/run.mjs <${Object.keys(COMMANDS).join('|')}> [arguments]`);
+  const env = await alone(() => prepare(command));
+  if (command.run === null) {
+    say('Set up. Next: npm run demo, npm test, npx vigil --help.');
+    return 0;
+  }
+  const [entry, ...first] = command.run;
+  if (!existsSync(join(ROOT, entry))) throw new SetupError(`${entry} is missing from this copy of Vigil.`);
+  return handOver(NODE, [entry, ...first, ...args], env);
+}
+
+async function prepare({ allowFallback, env: extra }) {
+  await ensureDependencies();
+  const ffmpeg = await ensureFfmpeg({ allowFallback });
+  const env = withProjectPath({ ...process.env, ...extra });
+  // Only the old build is handed down by name: what stands on the path is found there by everybody.
+  if (ffmpeg.old) Object.assign(env, { VIGIL_FFMPEG: ffmpeg.ffmpeg, VIGIL_FFPROBE: ffmpeg.ffprobe });
+  await ensureWasm(env);
+  return env;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  say(error instanceof SetupError ? `\n${error.message}` : error.stack);
+  process.exitCode = 1;
+}

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+const sources = ['packages', 'services', 'seeds', 'infra'];
+/** Suites that boot the whole of Vigil: one file at a time and after the rest, so that they have the machine to themselves. */
+const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/fault/**/*.test.ts'];
+const globalSetup = './test/global-setup.ts';
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
+    exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    restoreMocks: true,
+    silent: 'passed-only',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: [...sources.map((folder) => `${folder}/**/*.test.ts`), 'test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**', ...whole],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'whole',
+          include: whole,
+          maxWorkers: 1,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
