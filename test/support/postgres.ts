@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import { openPostgres } from '@vigil/runtime';
+import { inject } from 'vitest';
+import type {} from '../global-setup.ts';
+
+export interface TestDatabase {
+  url: string;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** An empty database of its own on the run's server, dropped when disposed of. For one test file, or one test. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const server = inject('postgresUrl');
+  const name = `vigil_test_${randomBytes(6).toString('hex')}`;
+  await using admin = openPostgres({ url: server, max: 1 });
+  await admin.query(`CREATE DATABASE ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return {
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      await using again = openPostgres({ url: server, max: 1 });
+      await again.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
+  };
+}
