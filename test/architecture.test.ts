@@ -163,11 +163,13 @@ describe('the reader of imports', () => {
       "import 'd';",
       "export * from 'e';",
       "const f = await import('f');",
+      "const i = createRequire(import.meta.url).resolve('i');",
+      "const p = Promise.resolve('p');",
       "// import g from 'g';",
       "/* import h from 'h'; */",
       "const text = 'from';",
     ].join('\n');
-    expect(importsOf(source).sort()).toEqual(['./c.ts', '@scope/b/deep', 'a', 'd', 'e', 'f']);
+    expect(importsOf(source).sort()).toEqual(['./c.ts', '@scope/b/deep', 'a', 'd', 'e', 'f', 'i']);
     expect(['@scope/b/deep', 'pg/lib', './c.ts', 'node:fs'].map(packageOf)).toEqual(['@scope/b', 'pg', null, null]);
   });
 });

@@ -35,7 +35,7 @@ export function summarise(steps: Step[], run: RunRecord, required: string[]): Su
     const name = `${test.file} > ${test.name}`;
     if (test.outcome === 'passed') summary.passed += 1;
     else if (test.outcome === 'failed') fail(name);
-    else if (test.outcome === 'not-run') fail(`${name} (did not run)`);
+    else if (test.outcome === 'not-run') fail(`${name} (did not run, or was skipped without a reason)`);
     else {
       const missing = required.filter((need) => declaresNeed(test, need));
       if (missing.length > 0) fail(`${name} (skipped, but VIGIL_REQUIRE says that ${missing.join(', ')} must run)`);

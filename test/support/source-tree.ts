@@ -48,7 +48,7 @@ export function importsOf(source: string): string[] {
   const forms = [
     /^\s*(?:import|export)\b[^;'"`]*?\bfrom\s*['"]([^'"]+)['"]/gm,
     /^\s*import\s*['"]([^'"]+)['"]/gm,
-    /\b(?:import|require|require\.resolve|import\.meta\.resolve)\(\s*['"]([^'"]+)['"]/g,
+    /\b(?:import|require|require\.resolve|import\.meta\.resolve|createRequire\([^)]*\)\.resolve)\(\s*['"]([^'"]+)['"]/g,
   ];
   return [...new Set(forms.flatMap((form) => [...code.matchAll(form)].map(([, name]) => name ?? '')))];
 }
