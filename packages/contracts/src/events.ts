@@ -155,7 +155,16 @@ export const SliceEvidence = z.object({
 });
 export type SliceEvidence = z.infer<typeof SliceEvidence>;
 
-export const CAUSES = ['first', 'redelivery', 'look-back', 'replay', 'dispute', 'withdrawal', 'policy'] as const;
+export const CAUSES = [
+  'first',
+  'late',
+  'redelivery',
+  'look-back',
+  'replay',
+  'dispute',
+  'withdrawal',
+  'policy',
+] as const;
 
 /** out: what is said of an upload. Revision 1 is the first judgement; later ones say what they supersede. */
 export const Verdict = z.object({

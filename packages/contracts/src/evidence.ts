@@ -70,6 +70,14 @@ export const Segment = z.object({
   distance: z.object({ mean: z.number(), worst: z.number() }),
   /** Frames within RADIUS that show pictures which differ from each other. A still shown for a minute is one. */
   distinct: z.number().int(),
+  /**
+   * Some of those pictures, spread over the stretch: seconds in the upload, and the code in hex. So that stretches that
+   * are joined count each picture once, and a stretch that is cut keeps its own.
+   */
+  pictures: z
+    .array(z.object({ at: z.number(), code: z.string() }))
+    .max(16)
+    .optional(),
   /** False where any offset would agree (a static camera): the place in the reference is then a guess. */
   timed: z.boolean(),
   /** Correlation -1..1 of thumbnails under the geometry, where it was looked at. */
