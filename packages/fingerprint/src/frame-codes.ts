@@ -11,7 +11,7 @@ import {
   TURNS,
   type Turn,
 } from '@vigil/contracts';
-import { type Luma, pdqBlock, pixelsOf, type Region, thumbnailOf, turnedCodes } from './pdq.ts';
+import { type Luma, pdqTurns, pixelsOf, type Region, thumbnailOf } from './pdq.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
 export const AS_IS_AND_MIRRORED: readonly Turn[] = ['none', 'mirror'];
@@ -54,23 +54,17 @@ export function frameCodes(
   height: number,
   options: { turns: readonly Turn[]; trim: Region | null; thumbnail?: boolean },
 ): CodedFrame {
-  const whole = pdqBlock(luma, width, height);
-  const flat = isFlat(whole.dct);
   const codes: FrameCode[] = [];
-  if (!flat) {
-    for (const code of turnedCodes(whole.dct, options.turns))
-      codes.push({ ...code, place: WHOLE, quality: whole.quality });
-  }
+  const code = (region: Region | null, place: Place): number => {
+    const { block, codes: turned } = pdqTurns(luma, width, height, options.turns, width, region);
+    if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
+    return block.quality;
+  };
   const { trim } = options;
-  if (trim) {
-    const part = pdqBlock(luma, width, height, width, trim);
-    const place = [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place;
-    if (!isFlat(part.dct)) {
-      for (const code of turnedCodes(part.dct, options.turns)) codes.push({ ...code, place, quality: part.quality });
-    }
-  }
+  const quality = code(null, WHOLE);
+  if (trim) code(trim, [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place);
   const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(luma, width, height, trim) ? FRAME_PAGE : 0);
-  const coded: CodedFrame = { codes, flags, quality: whole.quality };
+  const coded: CodedFrame = { codes, flags, quality };
   if (options.thumbnail) coded.thumbnail = thumbnailOf(luma, width, height);
   return coded;
 }
