@@ -4,7 +4,7 @@ import type { CodeKind, Fingerprint, ReferenceKey } from '@vigil/contracts';
 export interface CodeOrigin {
   reference: ReferenceKey;
   media: 'image' | 'video';
-  /** Seconds in the reference. */
+  /** Seconds in the reference, kept to a ten-thousandth. */
   time: number;
   place: readonly [number, number, number, number];
 }
@@ -16,15 +16,47 @@ export interface IndexHit {
   origin: CodeOrigin;
 }
 
+/** What an index holds of one kind. */
+export interface IndexStats {
+  kind: CodeKind;
+  /** Codes that a search can find. */
+  codes: number;
+  /** References with at least one such code. */
+  references: number;
+  /** Of codes, tables and origins, removed codes that were not merged away yet included. */
+  bytes: number;
+  /** Where the codes lie: immutable segments, and the rest in the head. */
+  segments?: number;
+  head?: number;
+  /** Removed codes that still take room. */
+  removed?: number;
+  /** Which walk answers: the WASM kernel, its TypeScript twin, or the oracle. */
+  walk?: 'wasm' | 'typescript' | 'brute-force';
+  /** Queries so far that had more hits than their limit let through. */
+  truncated?: number;
+}
+
 /** An exact index over the codes of one kind: everything within RADIUS is found, nothing else. */
 export interface SimilarityIndex {
-  /** Codes of one slice of one reference; the same slice added again replaces the earlier one. */
+  /**
+   * Codes of one slice of one reference; the same slice added again replaces the earlier one, all kinds of it.
+   * What `isReferenceCode` refuses is not indexed; a slice of which nothing is left still counts as known.
+   * @throws RangeError when the fingerprint's columns disagree with each other
+   */
   add(reference: ReferenceKey, slice: number, media: 'image' | 'video', fingerprint: Fingerprint): void;
   /** All versions of an id, or one of them. Gone from the very next search. */
   remove(id: string, version?: number): void;
-  /** `bits` holds 32 bytes a code. Hits come in order of query, then distance; at most `limit` a query, nearest first. */
+  /**
+   * `bits` holds 32 bytes a code. Hits come in order of query, then distance; at most `limit` a query, nearest first
+   * (DEFAULT_LIMIT when absent). Equal distances come in order of reference id, version, slice and place in the slice,
+   * so that the answer does not depend on the order in which references arrived.
+   * @throws RangeError when `bits` is not whole codes or `limit` is not a whole number >= 0
+   */
   search(kind: CodeKind, bits: Uint8Array, limit?: number): IndexHit[];
   has(reference: ReferenceKey): boolean;
   references(): ReferenceKey[];
-  stats(): { kind: CodeKind; codes: number; references: number; bytes: number }[];
+  stats(): IndexStats[];
 }
+
+/** Hits a query when the caller names no limit. */
+export const DEFAULT_LIMIT = 256;

@@ -1,0 +1,85 @@
+import type { CodeKind, ReferenceKey } from '@vigil/contracts';
+import type { Kernel, Memory, TableBuilder, Walker } from './kernel.ts';
+import { type Layout, layoutOf } from './layout.ts';
+import { CODE_WORDS } from './permutation.ts';
+
+/** The codes of one kind that one slice of a reference brought. They stay together, in one home, in their order. */
+export interface Batch {
+  readonly reference: ReferenceKey;
+  readonly slice: number;
+  readonly media: 'image' | 'video';
+  readonly kind: CodeKind;
+  readonly count: number;
+  home: Home | null;
+  /** The first one's number in its home; the others follow. */
+  start: number;
+  removed: boolean;
+}
+
+/** Shared memory with codes in it, and whose they are. */
+export interface Home {
+  readonly layout: Layout;
+  readonly memory: Memory;
+  readonly codes: Uint32Array;
+  readonly dead: Uint32Array;
+  readonly time: Uint32Array;
+  readonly place: Uint16Array;
+  readonly walker: Walker;
+  readonly builder: TableBuilder;
+  /** In order of start. Those that were removed may be among them. */
+  batches: Batch[];
+  /** Codes in it, and how many of them are removed. */
+  count: number;
+  removed: number;
+}
+
+/** An empty home for up to `capacity` codes. `tables` is 16 for a segment and 0 for a head. */
+export function createHome(kernel: Kernel, capacity: number, tables: 0 | 16): Home {
+  const layout = layoutOf(capacity, tables);
+  return homeOver(kernel, kernel.allocate(layout.bytes), layout);
+}
+
+export function homeOver(kernel: Kernel, memory: Memory, layout: Layout): Home {
+  const { buffer } = memory;
+  const n = layout.codes;
+  return {
+    layout,
+    memory,
+    codes: new Uint32Array(buffer, layout.codesAt, n * CODE_WORDS),
+    dead: new Uint32Array(buffer, layout.deadAt, Math.ceil(n / 32)),
+    time: new Uint32Array(buffer, layout.timeAt, n),
+    place: new Uint16Array(buffer, layout.placeAt, 4 * n),
+    walker: kernel.walker(memory, layout, 0),
+    builder: kernel.builder(memory, layout),
+    batches: [],
+    count: 0,
+    removed: 0,
+  };
+}
+
+/** Copies `count` codes with their origins. */
+export function copyCodes(from: Home, start: number, to: Home, at: number, count: number): void {
+  const end = start + count;
+  to.codes.set(from.codes.subarray(start * CODE_WORDS, end * CODE_WORDS), at * CODE_WORDS);
+  to.time.set(from.time.subarray(start, end), at);
+  to.place.set(from.place.subarray(4 * start, 4 * end), 4 * at);
+}
+
+/** From here on no search finds codes [start, start + count), in whatever thread: the bits are looked at in the walk. */
+export function bury(home: Home, start: number, count: number): void {
+  for (let i = start; i < start + count; i++) Atomics.or(home.dead, i >>> 5, 1 << (i & 31));
+  home.removed += count;
+}
+
+export function batchOf(home: Home, code: number): Batch {
+  let low = 0;
+  let high = home.batches.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1;
+    if (home.batches[middle]!.start <= code) low = middle;
+    else high = middle - 1;
+  }
+  const batch = home.batches[low];
+  if (!batch || code < batch.start || code >= batch.start + batch.count) throw new Error(`code ${code} is nobody's`);
+  return batch;
+}

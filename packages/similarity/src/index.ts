@@ -1,0 +1,10 @@
+export { createBruteForceIndex } from './brute-force.ts';
+export { createIndex, type Index, type IndexOptions } from './create-index.ts';
+export { isQueryCode, isReferenceCode, QUERY_QUALITY, REFERENCE_QUALITY } from './gates.ts';
+export {
+  type CodeOrigin,
+  DEFAULT_LIMIT,
+  type IndexHit,
+  type IndexStats,
+  type SimilarityIndex,
+} from './similarity-index.ts';

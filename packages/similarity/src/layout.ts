@@ -1,0 +1,70 @@
+/**
+ * How the codes of one home (a segment, or the head) lie in one stretch of shared memory. Little-endian; offsets in bytes.
+ *
+ * scratch   SLOTS x SCRATCH_BYTES: query, state, bucket bounds and hits of one searching thread each
+ * codes     32 B a code, bits in BIT_ORDER; chunk i of a code is its 16 bits from byte 2i on
+ * dead      a bit a code, set when it was removed
+ * time      u32 a code, ten-thousandths of a second
+ * place     4 x u16 a code
+ * tables    a segment has 16, one for each chunk: for every value of the chunk's low `keyBits` bits, a bucket
+ *   ends    u32, 2^keyBits + 2 of them: bucket k is entries [ends[k], ends[k + 1])
+ *   sig     u32 an entry: the next chunk, and in the upper half the one after it, going round
+ *   ids     3 bytes an entry: which code
+ */
+export interface Layout {
+  readonly codes: number;
+  readonly keyBits: number;
+  readonly tables: number;
+  readonly codesAt: number;
+  readonly deadAt: number;
+  readonly timeAt: number;
+  readonly placeAt: number;
+  readonly tablesAt: number;
+  /** From one table to the next, and inside a table. */
+  readonly tableBytes: number;
+  readonly sigAt: number;
+  readonly idsAt: number;
+  readonly bytes: number;
+}
+
+export const CHUNKS = 16;
+export const CHUNK_BITS = 16;
+
+/** An id is three bytes, and a hit packs it with its distance into 32 bits. */
+export const MAX_SEGMENT_CODES = 1 << 24;
+
+/** Hits that a walk hands over at once; it is called again for more. */
+export const HITS_AT_ONCE = 1024;
+
+export const SLOTS = 8;
+export const SCRATCH_BYTES = 8192;
+export const QUERY_AT = 0;
+export const STATE_AT = 64;
+export const BOUNDS_AT = 128;
+export const HITS_AT = SCRATCH_BYTES - HITS_AT_ONCE * 4;
+
+const aligned = (n: number) => Math.ceil(n / 64) * 64;
+
+/** Buckets of 8 to 16 entries, so that the ends cost at most 8 bytes a code, until the chunk's 16 bits are used up. */
+export function keyBitsFor(codes: number): number {
+  return Math.min(CHUNK_BITS, Math.max(4, Math.floor(Math.log2(Math.max(1, codes))) - 3));
+}
+
+/** @throws RangeError when more codes are asked for than an id can name */
+export function layoutOf(codes: number, tables: 0 | 16): Layout {
+  if (!Number.isInteger(codes) || codes < 0 || codes > MAX_SEGMENT_CODES) {
+    throw new RangeError(`a segment holds 0 to ${MAX_SEGMENT_CODES} codes, not ${codes}`);
+  }
+  const keyBits = keyBitsFor(codes);
+  const codesAt = SLOTS * SCRATCH_BYTES;
+  const deadAt = aligned(codesAt + codes * 32);
+  const timeAt = aligned(deadAt + Math.ceil(codes / 32) * 4);
+  const placeAt = aligned(timeAt + codes * 4);
+  const tablesAt = aligned(placeAt + codes * 8);
+  const sigAt = aligned(((1 << keyBits) + 2) * 4);
+  const idsAt = aligned(sigAt + codes * 4);
+  // One byte more than the ids take: the kernel reads an id as the low three bytes of four.
+  const tableBytes = aligned(idsAt + codes * 3 + 1);
+  const bytes = tablesAt + tables * tableBytes;
+  return { codes, keyBits, tables, codesAt, deadAt, timeAt, placeAt, tablesAt, tableBytes, sigAt, idsAt, bytes };
+}

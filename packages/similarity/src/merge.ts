@@ -1,0 +1,77 @@
+import { type Batch, bury, copyCodes, createHome, type Home } from './home.ts';
+import type { Kernel } from './kernel.ts';
+import { CHUNKS } from './layout.ts';
+
+/** Codes that one step of a merge looks at, once. A step takes some tens of microseconds. */
+export const STEP_CODES = 4096;
+
+/** Steps of work that one code costs from copying to its last table. */
+export const PASSES = 1 + 2 * CHUNKS;
+
+/** Some homes on their way to become one segment. The old ones answer searches until `finish`. */
+export interface Merge {
+  readonly inputs: readonly Home[];
+  readonly output: Home;
+  /** Does up to STEP_CODES codes' worth of one pass. @returns codes looked at, 0 when nothing is left to do */
+  step(): number;
+  /** Hands the batches over and buries what was removed on the way. Only after `step` returned 0. */
+  finish(): Home;
+}
+
+export function beginMerge(kernel: Kernel, inputs: readonly Home[]): Merge {
+  const moved: { batch: Batch; at: number }[] = [];
+  let total = 0;
+  for (const home of inputs) {
+    for (const batch of home.batches) {
+      if (batch.removed) continue;
+      moved.push({ batch, at: total });
+      total += batch.count;
+    }
+  }
+  const output = createHome(kernel, total, 16);
+  const steps = work(output, moved);
+  return {
+    inputs,
+    output,
+    step: () => steps.next().value ?? 0,
+    finish() {
+      output.count = total;
+      for (const { batch, at } of moved) {
+        if (batch.removed) bury(output, at, batch.count);
+        else {
+          batch.home = output;
+          batch.start = at;
+        }
+      }
+      output.batches = moved.filter(({ batch }) => !batch.removed).map(({ batch }) => batch);
+      return output;
+    },
+  };
+}
+
+function* work(output: Home, moved: readonly { batch: Batch; at: number }[]): Generator<number, undefined> {
+  const total = output.layout.codes;
+  for (const { batch, at } of moved) {
+    // A batch that was removed meanwhile is copied all the same: its places are given, and `finish` buries them.
+    const home = batch.home!;
+    for (let i = 0; i < batch.count; i += STEP_CODES) {
+      const n = Math.min(STEP_CODES, batch.count - i);
+      copyCodes(home, batch.start + i, output, at + i, n);
+      yield n;
+    }
+  }
+  const { builder } = output;
+  for (let table = 0; table < CHUNKS; table++) {
+    for (let i = 0; i < total; i += STEP_CODES) {
+      const end = Math.min(total, i + STEP_CODES);
+      builder.count(table, i, end);
+      yield end - i;
+    }
+    builder.sum(table);
+    for (let i = 0; i < total; i += STEP_CODES) {
+      const end = Math.min(total, i + STEP_CODES);
+      builder.scatter(table, i, end);
+      yield end - i;
+    }
+  }
+}
