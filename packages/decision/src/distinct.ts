@@ -1,0 +1,45 @@
+import { codeFromHex, hamming, RADIUS } from '@vigil/contracts';
+
+/** A picture that was shown: seconds in the upload, code in hex. */
+export interface Picture {
+  at: number;
+  code: string;
+}
+
+/** Pictures that a segment carries, and those of a set that are compared with each other. */
+const MAX_CARRIED = 16;
+const MAX_COMPARED = 64;
+
+/** Greedily in the order given: pictures that lie more than RADIUS from each other. */
+export function differing(pictures: readonly Picture[]): Picture[] {
+  const kept: { picture: Picture; code: Uint8Array }[] = [];
+  for (const picture of pictures) {
+    const code = codeFromHex(picture.code);
+    if (kept.every((k) => hamming(k.code, code) > RADIUS)) kept.push({ picture, code });
+  }
+  return kept.map((k) => k.picture);
+}
+
+/**
+ * How many pictures differ from each other. Greedy counts depend on where they start, and one more picture can lower
+ * them; whether there are *three* is looked up exactly, since rules that may only grow truer ask for three.
+ */
+export function countDistinct(pictures: readonly Picture[]): number {
+  const greedy = differing(pictures).length;
+  return greedy < 3 && hasTriple(pictures) ? 3 : greedy;
+}
+
+function hasTriple(pictures: readonly Picture[]): boolean {
+  const codes = spread(pictures, MAX_COMPARED).map((p) => codeFromHex(p.code));
+  const differ = (i: number, j: number) => hamming(codes[i]!, codes[j]!) > RADIUS;
+  for (let i = 0; i < codes.length; i++)
+    for (let j = i + 1; j < codes.length; j++)
+      if (differ(i, j)) for (let k = j + 1; k < codes.length; k++) if (differ(i, k) && differ(j, k)) return true;
+  return false;
+}
+
+/** At most `n` of them, evenly chosen. */
+export function spread(pictures: readonly Picture[], n = MAX_CARRIED): Picture[] {
+  if (pictures.length <= n) return [...pictures];
+  return Array.from({ length: n }, (_, k) => pictures[Math.floor((k * pictures.length) / n)]!);
+}

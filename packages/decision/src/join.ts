@@ -1,0 +1,224 @@
+import { type Altered, type Evidence, type ReferenceKey, referenceKey, type Segment } from '@vigil/contracts';
+import { confidenceOf } from './confidence.ts';
+import { countDistinct, differing, spread } from './distinct.ts';
+import { JOIN_GAP, SPEED_ALTERED, STRONG_MEAN } from './limits.ts';
+import { at, covered } from './line.ts';
+
+/** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
+const LINE_TOLERANCE = 0.6;
+const SPEED_TOLERANCE = 0.04;
+/** Segments that one evidence names, longest first; totals count all. */
+const MAX_SEGMENTS = 64;
+
+interface Part {
+  segment: Segment;
+  altered: Altered;
+}
+
+/** Lengths in seconds; 0 where unknown, and of images. */
+export interface Lengths {
+  upload: number;
+  reference(key: ReferenceKey): number;
+}
+
+/**
+ * Joins the evidence of all slices of one upload, reference by reference and turn by turn: stretches on one line in time
+ * that touch or nearly do become one over slice borders. The order of the input does not matter, nor do repetitions.
+ *
+ * More input never takes anything away from what a stretch proves: strong stretches (mean <= STRONG_MEAN) are joined
+ * with strong ones only, so that a later, weaker neighbour cannot pull one over the line. `manifestAlready` rests on it.
+ */
+export function join(slices: readonly Evidence[], lengths: Lengths): Evidence[] {
+  const groups = new Map<string, Evidence[]>();
+  for (const e of slices) {
+    const { turn = 'none', inverted = false } = e.altered;
+    const key = `${referenceKey(e.reference)} ${e.kind} ${turn} ${inverted}`;
+    const group = groups.get(key);
+    if (group) group.push(e);
+    else groups.set(key, [e]);
+  }
+  return [...groups.entries()]
+    .map(([key, group]) => ({ key, evidence: joinGroup(group, lengths) }))
+    .sort((a, b) => b.evidence.confidence - a.evidence.confidence || (a.key < b.key ? -1 : 1))
+    .map((x) => x.evidence);
+}
+
+function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
+  const first = group[0]!;
+  const parts = partsOf(group);
+  const strong = parts.filter((p) => p.segment.distance.mean <= STRONG_MEAN);
+  const weak = parts.filter((p) => p.segment.distance.mean > STRONG_MEAN);
+  const joined = [...merge(strong), ...merge(weak)].sort(byTime);
+  const spans = joined.map((p) => p.segment.upload);
+  const total = covered(spans);
+  const length = lengths.reference(first.reference);
+  const shown = covered(joined.map((p) => p.segment.reference));
+  const still = spans.every(([start, end]) => start === 0 && end === 0);
+  const longest = joined.reduce((a, b) => (seconds(b.segment) > seconds(a.segment) ? b : a));
+  const { speed: _, ...altered } = longest.altered;
+  const named =
+    joined.length > MAX_SEGMENTS
+      ? joined.toSorted((a, b) => seconds(b.segment) - seconds(a.segment)).slice(0, MAX_SEGMENTS)
+      : joined;
+  const segments = named.sort(byTime).map((p) => p.segment);
+  return {
+    reference: first.reference,
+    referenceMedia: first.referenceMedia,
+    kind: first.kind,
+    altered: {
+      ...altered,
+      ...(Math.abs(longest.segment.speed - 1) > SPEED_ALTERED && { speed: longest.segment.speed }),
+    },
+    segments,
+    longest: seconds(longest.segment),
+    total,
+    share: {
+      upload: still
+        ? Math.max(...group.map((e) => e.share.upload))
+        : lengths.upload > 0
+          ? clamp(total / lengths.upload)
+          : 0,
+      reference:
+        first.referenceMedia === 'image'
+          ? Math.max(...group.map((e) => e.share.reference))
+          : length > 0
+            ? clamp(shown / length)
+            : 0,
+    },
+    confidence: confidenceOf(segments),
+  };
+}
+
+const clamp = (share: number): number => Math.min(1, share);
+const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
+
+const order = (s: Segment): number[] => [
+  s.upload[0],
+  s.upload[1],
+  s.reference[0],
+  s.reference[1],
+  s.distance.mean,
+  s.frames.matched,
+  s.frames.eligible,
+  s.distinct,
+  s.offset,
+  s.speed,
+];
+
+function byTime(a: Part, b: Part): number {
+  const [x, y] = [order(a.segment), order(b.segment)];
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i]! - y[i]!;
+  return a.segment === b.segment ? 0 : JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
+}
+
+/** Every segment once, in order of time. */
+function partsOf(group: readonly Evidence[]): Part[] {
+  const unique = new Map<string, Part>();
+  for (const e of group) {
+    for (const segment of e.segments) {
+      const part = { segment, altered: sorted(e.altered) };
+      unique.set(JSON.stringify([order(segment), segment.timed, part.altered]), part);
+    }
+  }
+  return [...unique.values()].sort(byTime);
+}
+
+/** The same alteration, spelled the same way. */
+const sorted = (a: Altered): Altered => Object.fromEntries(Object.entries(a).sort(([x], [y]) => (x < y ? -1 : 1)));
+
+/** Parts that are linked, directly or by others, become one. More parts can only link more. */
+function merge(parts: readonly Part[]): Part[] {
+  const root = parts.map((_, i) => i);
+  const find = (i: number): number => {
+    let r = i;
+    while (root[r] !== r) r = root[r]!;
+    root[i] = r;
+    return r;
+  };
+  let open: number[] = [];
+  for (const [j, part] of parts.entries()) {
+    open = open.filter((i) => part.segment.upload[0] - parts[i]!.segment.upload[1] <= JOIN_GAP);
+    for (const i of open) if (linked(parts[i]!.segment, part.segment)) root[find(j)] = find(i);
+    open.push(j);
+  }
+  const sets = new Map<number, Part[]>();
+  for (const [i, part] of parts.entries()) {
+    const set = sets.get(find(i));
+    if (set) set.push(part);
+    else sets.set(find(i), [part]);
+  }
+  return [...sets.values()].map((set) => (set.length === 1 ? set[0]! : union(set)));
+}
+
+/** Do two stretches lie on one line, where they meet? `a` starts first. */
+function linked(a: Segment, b: Segment): boolean {
+  if (isStill(a) || isStill(b))
+    return isStill(a) && isStill(b) && Math.abs(a.reference[0] - b.reference[0]) <= LINE_TOLERANCE;
+  const meet = Math.max(b.upload[0], Math.min(a.upload[1], b.upload[1]));
+  return Math.abs(at(a, meet) - at(b, meet)) <= LINE_TOLERANCE && Math.abs(a.speed - b.speed) <= SPEED_TOLERANCE;
+}
+
+/** One picture of the reference, not a stretch of it. */
+const isStill = (s: Segment): boolean => s.reference[0] === s.reference[1];
+
+/** One stretch from several, which are in order of time. */
+function union(set: readonly Part[]): Part {
+  const segments = set.map((p) => p.segment);
+  const longest = set.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
+  const counts = fresh(segments);
+  const matched = counts.reduce((n, c) => n + c.matched, 0);
+  const pictures = segments.flatMap((s) => s.pictures ?? []).sort((a, b) => a.at - b.at || (a.code < b.code ? -1 : 1));
+  const correlations = segments.flatMap((s) => (s.correlation === undefined ? [] : [s.correlation]));
+  const carried = spread(differing(pictures));
+  return {
+    altered: longest.altered,
+    segment: {
+      upload: [Math.min(...segments.map((s) => s.upload[0])), Math.max(...segments.map((s) => s.upload[1]))],
+      reference: [Math.min(...segments.map((s) => s.reference[0])), Math.max(...segments.map((s) => s.reference[1]))],
+      ...lineOf(segments, longest.segment),
+      frames: {
+        matched: Math.round(matched),
+        eligible: Math.max(Math.round(matched), Math.round(counts.reduce((n, c) => n + c.eligible, 0))),
+      },
+      distance: {
+        mean: segments.reduce((sum, s, i) => sum + s.distance.mean * counts[i]!.matched, 0) / matched,
+        worst: Math.max(...segments.map((s) => s.distance.worst)),
+      },
+      distinct: Math.max(countDistinct(pictures), ...segments.map((s) => s.distinct)),
+      ...(carried.length > 0 && { pictures: carried }),
+      timed: segments.some((s) => s.timed),
+      ...(correlations.length > 0 && { correlation: Math.max(...correlations) }),
+    },
+  };
+}
+
+const stronger = (a: Segment, b: Segment): boolean =>
+  seconds(a) > seconds(b) || (seconds(a) === seconds(b) && a.distance.mean < b.distance.mean);
+
+/** Frames that each stretch adds: the same seconds seen under two alignments count once, for the nearer one. */
+function fresh(segments: readonly Segment[]): { matched: number; eligible: number }[] {
+  return segments.map((s, i) => {
+    const taken = segments.flatMap((t, j): [number, number][] => {
+      const better = t.distance.mean < s.distance.mean || (t.distance.mean === s.distance.mean && j < i);
+      if (!better || t.upload[0] > s.upload[1] || t.upload[1] < s.upload[0]) return [];
+      return [[Math.max(t.upload[0], s.upload[0]), Math.min(t.upload[1], s.upload[1])]];
+    });
+    const share = seconds(s) > 0 ? 1 - covered(taken) / seconds(s) : taken.length > 0 ? 0 : 1;
+    return { matched: s.frames.matched * share, eligible: s.frames.eligible * share };
+  });
+}
+
+/** The longest one's line; over several slices, through both ends, which fixes the speed better. Speed 1 stays 1. */
+function lineOf(segments: readonly Segment[], longest: Segment): { offset: number; speed: number } {
+  if (isStill(longest)) return { offset: longest.offset, speed: longest.speed };
+  if (longest.speed === 1) {
+    const even = segments.filter((s) => s.speed === 1);
+    const weight = even.reduce((n, s) => n + seconds(s), 0);
+    return { offset: even.reduce((n, s) => n + s.offset * seconds(s), 0) / weight, speed: 1 };
+  }
+  const first = segments[0]!;
+  const last = segments.reduce((a, b) => (b.upload[1] > a.upload[1] ? b : a));
+  const [u0, u1] = [first.upload[0], last.upload[1]];
+  const speed = (at(last, u1) - at(first, u0)) / (u1 - u0);
+  return { speed, offset: at(first, u0) - speed * u0 };
+}

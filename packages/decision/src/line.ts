@@ -1,0 +1,32 @@
+import { SPEED_MAX, SPEED_MIN, SPEED_STEP } from './limits.ts';
+
+/** t_ref = offset + speed * t_upload, both in seconds. */
+export interface Line {
+  offset: number;
+  speed: number;
+}
+
+export const at = (line: Line, t: number): number => line.offset + line.speed * t;
+
+/** All speeds that are told apart, those next to 1 first. */
+export const SPEEDS: readonly number[] = Array.from(
+  { length: Math.round((SPEED_MAX - SPEED_MIN) / SPEED_STEP) + 1 },
+  (_, k) => Math.round((SPEED_MIN + k * SPEED_STEP) * 100) / 100,
+).sort((a, b) => Math.abs(a - 1) - Math.abs(b - 1) || a - b);
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const m = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[m]! : (sorted[m - 1]! + sorted[m]!) / 2;
+};
+
+/** Length that spans cover together, in their unit. */
+export function covered(spans: readonly (readonly [number, number])[]): number {
+  let sum = 0;
+  let end = Number.NEGATIVE_INFINITY;
+  for (const [a, b] of [...spans].sort((x, y) => x[0] - y[0])) {
+    sum += Math.max(0, b - Math.max(a, end));
+    end = Math.max(end, b);
+  }
+  return sum;
+}

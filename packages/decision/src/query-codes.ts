@@ -1,0 +1,49 @@
+import { CODE_BYTES, type Fingerprint, FRAME_FLAT, FRAME_PAGE, tableOf } from '@vigil/contracts';
+import { PROPOSE_QUALITY } from './limits.ts';
+
+/** The codes that a slice's hits refer to: `query` of a hit is an index into these columns. */
+export interface QueryCodes {
+  /** 32 bytes a code. */
+  bits: Uint8Array;
+  /** Index of the frame, turn, place (4 numbers a code), quality, as in the fingerprint's table. */
+  frame: Uint16Array;
+  turn: Uint8Array;
+  place: Uint16Array;
+  quality: Uint8Array;
+  /** 1: the complement, which is the code of the picture with light and dark exchanged. */
+  inverted: Uint8Array;
+}
+
+/**
+ * The codes of a slice that are fit to propose a copy, each as it is and as its complement. Frames with nothing in them
+ * never propose; pages (credits, slates) do not either.
+ */
+export function queryCodes(fingerprint: Fingerprint): QueryCodes {
+  const table = tableOf(fingerprint, 'picture');
+  const fit: number[] = [];
+  for (let i = 0; i < table.count; i++) {
+    const flags = fingerprint.frames.flags[table.frame[i]!]!;
+    if (table.quality[i]! >= PROPOSE_QUALITY && !(flags & (FRAME_FLAT | FRAME_PAGE))) fit.push(i);
+  }
+  const n = 2 * fit.length;
+  const out: QueryCodes = {
+    bits: new Uint8Array(n * CODE_BYTES),
+    frame: new Uint16Array(n),
+    turn: new Uint8Array(n),
+    place: new Uint16Array(4 * n),
+    quality: new Uint8Array(n),
+    inverted: new Uint8Array(n),
+  };
+  for (let q = 0; q < n; q++) {
+    const i = fit[q % fit.length]!;
+    const inverted = q >= fit.length;
+    out.bits.set(table.bits.subarray(i * CODE_BYTES, (i + 1) * CODE_BYTES), q * CODE_BYTES);
+    if (inverted) for (let b = q * CODE_BYTES; b < (q + 1) * CODE_BYTES; b++) out.bits[b]! ^= 255;
+    out.frame[q] = table.frame[i]!;
+    out.turn[q] = table.turn[i]!;
+    out.place.set(table.place.subarray(4 * i, 4 * i + 4), 4 * q);
+    out.quality[q] = table.quality[i]!;
+    out.inverted[q] = inverted ? 1 : 0;
+  }
+  return out;
+}

@@ -1,0 +1,140 @@
+import { codeToHex, RADIUS, type Segment } from '@vigil/contracts';
+import { differing, type Picture, spread } from './distinct.ts';
+import { AGREES, GAP_FRAMES, LONG_FRAMES, LONG_MEAN, STRONG_FRAMES, STRONG_MEAN } from './limits.ts';
+import { at, type Line } from './line.ts';
+import { codeBytes } from './pictures.ts';
+import { type Distances, UNKNOWN } from './timeline.ts';
+
+/** Frames of the upload, first to last, that agree with the reference along one line. */
+export interface Stretch {
+  first: number;
+  last: number;
+  matched: number[];
+  eligible: number;
+}
+
+/** Seconds by which a line may be off where frames are compared. */
+const SLACK = 0.06;
+/** A frame shows what the film shows until the next one is taken; ends are put half-way, at most this far. */
+const HALF_GAP = 0.3;
+/** Other offsets at which a stretch is looked at to see whether its time means anything. */
+const SHIFTS = [-8, -4, -2, 2, 4, 8];
+/**
+ * Grows stretches from frames within RADIUS to both sides, over at most GAP_FRAMES in a row that do not agree. Frames
+ * with nothing in them do not count either way. With `within`, only the one that shares the most frames with it.
+ */
+export function stretchesOf(distances: Distances, line: Line, within?: Stretch): Stretch[] {
+  const { time } = distances.upload;
+  const found: Stretch[] = [];
+  let open: Stretch | null = null;
+  let seeded = false;
+  let bad = 0;
+  let pending = 0;
+  const close = () => {
+    if (open && seeded) found.push(open);
+    open = null;
+    seeded = false;
+    bad = 0;
+    pending = 0;
+  };
+  for (let u = 0; u < time.length; u++) {
+    const d = distances.near(u, at(line, time[u]!), SLACK);
+    if (d === UNKNOWN) continue;
+    if (d <= AGREES) {
+      open ??= { first: u, last: u, matched: [], eligible: 0 };
+      open.last = u;
+      open.matched.push(u);
+      open.eligible += pending + 1;
+      seeded ||= d <= RADIUS;
+      bad = 0;
+      pending = 0;
+    } else if (open) {
+      pending++;
+      if (++bad > GAP_FRAMES) close();
+    }
+  }
+  close();
+  if (!within) return found;
+  const overlap = (s: Stretch) => Math.min(s.last, within.last) - Math.max(s.first, within.first);
+  return found.sort((a, b) => overlap(b) - overlap(a)).slice(0, 1);
+}
+
+/** What a stretch proves, or null when that is too little. */
+export function segmentOf(
+  distances: Distances,
+  line: Line,
+  stretch: Stretch,
+  span: readonly [number, number],
+): Segment | null {
+  const { upload, reference } = distances;
+  const near = (u: number, shift = 0) => distances.near(u, at(line, upload.time[u]!) + shift, SLACK);
+  // Judged by all its frames, those in the gaps included; reported of those that agree.
+  let all = 0;
+  for (let u = stretch.first; u <= stretch.last; u++) all += Math.max(0, near(u));
+  if (!accepted(all / stretch.eligible, stretch)) return null;
+
+  const agreeing = stretch.matched.map((u) => near(u));
+  const pictures = picturesThatDiffer(distances, stretch, near);
+  const begin = edge(upload.time, stretch.first, -1, span[0]);
+  const end = edge(upload.time, stretch.last, 1, span[1]);
+  const first = reference.from[0]!;
+  const last = reference.until[reference.until.length - 1]!;
+  const clamp = (t: number) => Math.min(last, Math.max(first, t));
+  return {
+    upload: [begin, end],
+    reference: [clamp(at(line, begin)), clamp(at(line, end))],
+    offset: line.offset,
+    speed: line.speed,
+    frames: { matched: stretch.matched.length, eligible: stretch.eligible },
+    distance: { mean: agreeing.reduce((s, d) => s + d, 0) / agreeing.length, worst: Math.max(...agreeing) },
+    distinct: pictures.length,
+    timed: pictures.length >= 2 && !timeless(stretch, near),
+    pictures: spread(pictures),
+  };
+}
+
+function accepted(mean: number, { matched, eligible }: Stretch): boolean {
+  if (2 * matched.length < eligible) return false;
+  return (
+    (mean <= STRONG_MEAN && matched.length >= STRONG_FRAMES) || (mean <= LONG_MEAN && matched.length >= LONG_FRAMES)
+  );
+}
+
+/** Half-way to the next frame looked at; at the edge of a slice, its edge, so that stretches touch over it. */
+function edge(time: Float64Array, frame: number, step: 1 | -1, limit: number): number {
+  const t = time[frame]!;
+  const next = time[frame + step];
+  if (next !== undefined) return t + step * Math.min(HALF_GAP, Math.abs(next - t) / 2);
+  return Math.abs(limit - t) <= 2 * HALF_GAP + 0.1 ? limit : t + step * HALF_GAP;
+}
+
+/** Frames within RADIUS of the reference that lie more than RADIUS from each other. Pages do not count. */
+function picturesThatDiffer(distances: Distances, stretch: Stretch, near: (u: number) => number): Picture[] {
+  const seen: Picture[] = [];
+  for (const u of stretch.matched) {
+    if (near(u) > RADIUS || distances.upload.page[u]) continue;
+    const code = codeBytes(distances.upload, u);
+    if (code) seen.push({ at: distances.upload.time[u]!, code: codeToHex(code) });
+  }
+  return differing(seen);
+}
+
+/** Would the stretch agree as well seconds earlier or later? Then nothing in it moves, and its time is a guess. */
+function timeless(stretch: Stretch, near: (u: number, shift: number) => number): boolean {
+  let looked = 0;
+  let agree = 0;
+  for (const shift of SHIFTS) {
+    let sum = 0;
+    let n = 0;
+    for (const u of stretch.matched) {
+      const d = near(u, shift);
+      if (d === UNKNOWN) continue;
+      sum += d;
+      n++;
+    }
+    if (2 * n < stretch.matched.length) continue;
+    looked++;
+    if (sum / n <= STRONG_MEAN) agree++;
+  }
+  return looked > 0 && 2 * agree >= looked;
+}

@@ -1,0 +1,80 @@
+import type { Fingerprint, Region, Turn } from '@vigil/contracts';
+
+const SIDE = 64;
+/** Compared at this size: what a re-encoding blurs does not count, what a caption says hardly. */
+const GRID = 32;
+
+/** Where the pixel at (x, y) of a turned picture comes from, for a square of side `n`. */
+const SOURCES: Record<Turn, (x: number, y: number, n: number) => [number, number]> = {
+  none: (x, y) => [x, y],
+  rot90: (x, y, n) => [n - y, x],
+  rot180: (x, y, n) => [n - x, n - y],
+  rot270: (x, y, n) => [y, n - x],
+  mirror: (x, y, n) => [n - x, y],
+  flip: (x, y, n) => [x, n - y],
+  transpose: (x, y) => [y, x],
+  antitranspose: (x, y, n) => [n - y, n - x],
+};
+
+/** A region of a thumbnail, turned, as GRID x GRID levels. Positions are fractions of the picture. */
+function sample(luma: Uint8Array, region: Region, turn: Turn): Float64Array {
+  const out = new Float64Array(GRID * GRID);
+  for (let y = 0; y < GRID; y++) {
+    for (let x = 0; x < GRID; x++) {
+      const [sx, sy] = SOURCES[turn]((x + 0.5) / GRID, (y + 0.5) / GRID, 1);
+      out[y * GRID + x] = bilinear(
+        luma,
+        region[0] + sx * (region[2] - region[0]),
+        region[1] + sy * (region[3] - region[1]),
+      );
+    }
+  }
+  return out;
+}
+
+function bilinear(luma: Uint8Array, fx: number, fy: number): number {
+  const clamp = (v: number) => Math.min(SIDE - 1.001, Math.max(0, v * SIDE - 0.5));
+  const [x, y] = [clamp(fx), clamp(fy)];
+  const [x0, y0] = [Math.floor(x), Math.floor(y)];
+  const [dx, dy] = [x - x0, y - y0];
+  const p = (i: number, j: number) => luma[(y0 + j) * SIDE + x0 + i]!;
+  return (p(0, 0) * (1 - dx) + p(1, 0) * dx) * (1 - dy) + (p(0, 1) * (1 - dx) + p(1, 1) * dx) * dy;
+}
+
+export interface View {
+  luma: Uint8Array;
+  region: Region;
+}
+
+/** Pearson's correlation -1..1 of two views, the first turned (and inverted) to look like the second; null when flat. */
+export function correlate(a: View, b: View, turn: Turn, inverted: boolean): number | null {
+  const x = sample(a.luma, a.region, turn);
+  const y = sample(b.luma, b.region, 'none');
+  const n = x.length;
+  const mx = x.reduce((s, v) => s + v, 0) / n;
+  const my = y.reduce((s, v) => s + v, 0) / n;
+  let xx = 0;
+  let yy = 0;
+  let xy = 0;
+  for (let i = 0; i < n; i++) {
+    const u = x[i]! - mx;
+    const v = y[i]! - my;
+    xx += u * u;
+    yy += v * v;
+    xy += u * v;
+  }
+  // A standard deviation below one level is no picture.
+  if (xx < n || yy < n) return null;
+  return (inverted ? -xy : xy) / Math.sqrt(xx * yy);
+}
+
+/** The thumbnail nearest to `time`, at most `within` seconds away. */
+export function thumbnailNear(fingerprint: Fingerprint, time: number, within: number): Uint8Array | null {
+  const { time: times, luma } = fingerprint.thumbnails;
+  let best = -1;
+  for (let i = 0; i < times.length; i++) {
+    const off = Math.abs(times[i]! - time);
+    if (off <= within && (best < 0 || off < Math.abs(times[best]! - time))) best = i;
+  }
+  return best < 0 ? null : luma.subarray(best * SIDE * SIDE, (best + 1) * SIDE * SIDE);
+}
