@@ -6,7 +6,13 @@ import { capture, pathOutsideProject, ROOT, SetupError, say } from './process.mj
 /** libavutil 57 came with ffmpeg 5.0. It is asked for, because builds from git have no version number. */
 const LIBAVUTIL_OF_FFMPEG_5 = 57;
 const APT_LIMIT_MS = 10 * 60_000;
+/** Versions and digests stand in the package-lock.json there; it is no dependency of ours otherwise. */
 const FALLBACK = join(ROOT, 'infra', 'ffmpeg-fallback');
+const MACHINE = `${process.platform}-${process.arch}`;
+const OLD = {
+  ffmpeg: join(FALLBACK, 'node_modules', '@ffmpeg-installer', MACHINE, 'ffmpeg'),
+  ffprobe: join(FALLBACK, 'node_modules', '@ffprobe-installer', MACHINE, 'ffprobe'),
+};
 const REMEDIES = [
   '  - install ffmpeg 5 or newer (Debian or Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg),',
   '  - or name one: VIGIL_FFMPEG=/path/to/ffmpeg VIGIL_FFPROBE=/path/to/ffprobe.',
@@ -15,38 +21,37 @@ const REMEDIES = [
 /**
  * Sees to it that there is an ffmpeg with its ffprobe and returns where they are. In this order: the pair that
  * VIGIL_FFMPEG and VIGIL_FFPROBE name, the one on the path, apt-get as root on Debian or Ubuntu, and, where
- * `allowFallback` says that no hostile media is decoded, the registry's build of 2018.
+ * `allowFallback` says that no hostile media is decoded, the registry's build of 2018 (before apt-get, once it is there,
+ * so that a machine without a package mirror does not wait for it every time).
  * Throws a SetupError that names the remedies.
  */
 export async function ensureFfmpeg({ allowFallback, env = process.env }) {
-  if (env.VIGIL_FFMPEG) return named(env, allowFallback);
   const seen = [];
-  const onPath = await usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen);
-  if (onPath) return onPath;
-  if (process.getuid?.() === 0 && isDebianOrUbuntu()) {
-    const installed = await installWithApt(env, seen);
-    if (installed) return installed;
+  if (env.VIGIL_FFMPEG || env.VIGIL_FFPROBE) {
+    const found = await named(env, allowFallback, seen);
+    if (found) return found;
+    throw new SetupError(
+      `VIGIL_FFMPEG and VIGIL_FFPROBE do not name programs that will do:\n${listed(seen)}\n${REMEDIES}`,
+    );
   }
-  if (allowFallback) {
-    const old = await installFallback(seen);
-    if (old) return old;
-  }
-  throw new SetupError(
-    `Vigil needs ffmpeg 5 or newer with ffprobe, and has none:\n  ${seen.join('\n  ')}\n${REMEDIES}`,
-  );
+  const found =
+    (await usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen)) ??
+    (allowFallback ? await fallback(seen) : null) ??
+    (await installWithApt(env, seen)) ??
+    (allowFallback ? await installFallback(seen) : null);
+  if (found) return found;
+  throw new SetupError(`Vigil needs ffmpeg 5 or newer with ffprobe, and has none:\n${listed(seen)}\n${REMEDIES}`);
 }
 
-/** What was named is used or refused; something else is never taken in its place. */
-async function named(env, allowFallback) {
-  const seen = [];
-  const handedDown = allowFallback && env.VIGIL_FFMPEG.startsWith(FALLBACK);
-  const beside = join(dirname(env.VIGIL_FFMPEG), 'ffprobe');
-  const ffprobe = env.VIGIL_FFPROBE ?? (existsSync(beside) ? beside : onThePath('ffprobe', env));
-  const found = await usable(env.VIGIL_FFMPEG, ffprobe, seen, handedDown ? 1 : undefined);
-  if (found) return { ...found, old: handedDown };
-  throw new SetupError(
-    `VIGIL_FFMPEG and VIGIL_FFPROBE do not name an ffmpeg that can be used:\n  ${seen.join('\n  ')}\n${REMEDIES}`,
-  );
+const listed = (seen) => seen.map((line) => `  ${line}`).join('\n');
+
+/** What was named is used or refused; something else is never taken in its place. Of one, the other lies beside it. */
+async function named({ VIGIL_FFMPEG, VIGIL_FFPROBE }, allowFallback, seen) {
+  const ffmpeg = VIGIL_FFMPEG || join(dirname(VIGIL_FFPROBE), 'ffmpeg');
+  const ffprobe = VIGIL_FFPROBE || join(dirname(VIGIL_FFMPEG), 'ffprobe');
+  const handedDown = allowFallback && ffmpeg === OLD.ffmpeg;
+  const found = await usable(ffmpeg, ffprobe, seen, handedDown ? 1 : undefined);
+  return found && { ...found, byName: true };
 }
 
 async function usable(ffmpeg, ffprobe, seen, atLeast = LIBAVUTIL_OF_FFMPEG_5) {
@@ -62,56 +67,49 @@ async function usable(ffmpeg, ffprobe, seen, atLeast = LIBAVUTIL_OF_FFMPEG_5) {
     else continue;
     return null;
   }
-  return { ffmpeg, ffprobe, old: false };
+  return { ffmpeg, ffprobe, byName: false };
 }
 
 async function installWithApt(env, seen) {
+  if (process.getuid?.() !== 0 || !isDebianOrUbuntu()) return null;
   say('Setting up: installing ffmpeg with apt-get (once) ...');
   const aptEnv = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
   const options = ['-y', '-qq', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=2'];
+  // One source of packages that is down fails the update; the rest may still have what is wanted.
   for (const args of [['update'], ['install', '--no-install-recommends', 'ffmpeg']]) {
-    const { code, stdout, stderr } = await capture('apt-get', [...options, ...args], {
-      env: aptEnv,
-      limitMs: APT_LIMIT_MS,
-    });
-    if (code !== 0) {
-      const last = (stderr.trim() || stdout.trim()).split('\n').at(-1);
-      seen.push(`apt-get ${args[0]} failed with code ${code}: ${last}`);
-      return null;
-    }
+    const apt = await capture('apt-get', [...options, ...args], { env: aptEnv, limitMs: APT_LIMIT_MS });
+    const last = (apt.stderr.trim() || apt.stdout.trim()).split('\n').at(-1);
+    if (apt.code !== 0) seen.push(`apt-get ${args[0]} failed with code ${apt.code}: ${last}`);
   }
   return usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen);
 }
 
-/** Versions and digests stand in infra/ffmpeg-fallback/package-lock.json; it is no dependency of ours otherwise. */
 async function installFallback(seen) {
-  const folder = `${process.platform}-${process.arch}`;
-  const ffmpeg = join(FALLBACK, 'node_modules', '@ffmpeg-installer', folder, 'ffmpeg');
-  const ffprobe = join(FALLBACK, 'node_modules', '@ffprobe-installer', folder, 'ffprobe');
-  if (!existsSync(ffmpeg) || !existsSync(ffprobe)) {
-    say('Setting up: no ffmpeg here and no way to install one: fetching an old build from the npm registry (once) ...');
-    try {
-      await npmCi(FALLBACK, ['--ignore-scripts', '--include=optional']);
-    } catch (error) {
-      seen.push(`the registry's build could not be fetched: ${error.message.trim().split('\n')[0]}`);
-      return null;
-    }
+  say('Setting up: no ffmpeg here and no way to install one: fetching an old build from the npm registry (once) ...');
+  try {
+    await npmCi(FALLBACK, ['--ignore-scripts', '--include=optional']);
+  } catch (error) {
+    seen.push(`the old build of the registry could not be fetched: ${error.message.trim().split('\n')[0]}`);
+    return null;
   }
-  for (const program of [ffmpeg, ffprobe]) {
-    if (!existsSync(program)) {
-      seen.push(`the registry has no build for ${folder}`);
-      return null;
-    }
+  const found = await fallback(seen);
+  if (!found) seen.push(`the registry has no build that runs on ${MACHINE}`);
+  return found;
+}
+
+async function fallback(seen) {
+  if (!existsSync(OLD.ffmpeg) || !existsSync(OLD.ffprobe)) return null;
+  for (const program of Object.values(OLD)) {
     const { mode } = statSync(program);
     if ((mode & 0o100) === 0) chmodSync(program, mode | 0o100);
   }
-  const found = await usable(ffmpeg, ffprobe, seen, 1);
+  const found = await usable(OLD.ffmpeg, OLD.ffprobe, seen, 1);
   if (!found) return null;
   say(
     'WARNING: using a build of ffmpeg from 2018, with years of known decoder faults. Good enough to try Vigil on files that\n' +
       `you trust, never for uploads of strangers; \`npm start\` refuses it. Better:\n${REMEDIES}`,
   );
-  return { ...found, old: true };
+  return { ...found, byName: true };
 }
 
 function onThePath(program, env) {

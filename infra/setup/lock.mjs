@@ -1,14 +1,13 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT, SetupError, say } from './process.mjs';
 
-const LOCK = join(ROOT, '.vigil', 'setup.lock');
+const LOCK = join(ROOT, '.vigil-setup.lock');
 const WAIT_LIMIT_MS = 20 * 60_000;
 
 /** Runs `work` while no other set-up of this folder runs: `npm run demo` and `npm test` may be started side by side. */
 export async function alone(work) {
-  mkdirSync(join(ROOT, '.vigil'), { recursive: true });
   const until = Date.now() + WAIT_LIMIT_MS;
   let told = false;
   while (!take()) {

@@ -39,8 +39,8 @@ async function prepare({ allowFallback, env: extra }) {
   await ensureDependencies();
   const ffmpeg = await ensureFfmpeg({ allowFallback });
   const env = withProjectPath({ ...process.env, ...extra });
-  // Only the old build is handed down by name: what stands on the path is found there by everybody.
-  if (ffmpeg.old) Object.assign(env, { VIGIL_FFMPEG: ffmpeg.ffmpeg, VIGIL_FFPROBE: ffmpeg.ffprobe });
+  // What stands on the path is found there by everybody; the rest is handed down by name.
+  if (ffmpeg.byName) Object.assign(env, { VIGIL_FFMPEG: ffmpeg.ffmpeg, VIGIL_FFPROBE: ffmpeg.ffprobe });
   await ensureWasm(env);
   return env;
 }
