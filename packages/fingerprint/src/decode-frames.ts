@@ -1,0 +1,251 @@
+import type { Probe, Rejection, Span } from '@vigil/contracts';
+import { SLICE_SECONDS } from '@vigil/contracts';
+import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
+import type { MediaLimits } from './media-source.ts';
+
+/** Which frames of a slice are handed over; the others are decoded at most. */
+export type FrameChoice = 'keyframes' | 'dense' | 'every';
+
+export interface VideoJob {
+  url: string;
+  probe: Probe;
+  /** [start, end) in seconds of the media. */
+  span: Span;
+  tools: FfmpegTools;
+  limits: MediaLimits;
+  /** Threads of the decoder process. */
+  decoderThreads: number;
+}
+
+export interface DecodedFrame {
+  /** Seconds from the start of the media. */
+  time: number;
+  keyframe: boolean;
+  /** Levels 0..255 over the full range, row by row. Valid until the next frame, unless it is kept by `take`. */
+  luma: Uint8Array;
+}
+
+export type DecodeOutcome =
+  | { status: 'decoded'; frames: number; width: number; height: number }
+  | { status: 'rejected'; reason: Rejection; detail: string };
+
+/** Keyframes nearer than this to the last one are left out: in some codecs every frame is one. */
+const KEYFRAME_SECONDS = 0.25;
+/** Dense: the first frame at or after each half second. */
+const DENSE_RATE = 2;
+/** Every frame, but at most this many a second. */
+const EVERY_RATE = 120;
+/** Rounding in ffmpeg's expressions; frames are told apart by their own integer time stamps afterwards. */
+const SLACK = 0.0005;
+
+/**
+ * Seeking lands on a keyframe at or before where it is told to, but some containers have no index and land anywhere, so
+ * a run whose first frame lies after the start of the slice is made again from further back, and at last from the start.
+ */
+const MARGINS = [2, 15, Number.POSITIVE_INFINITY];
+
+const AREA = 400 * 225;
+const LEAST_SIDE = 32;
+const MOST_SIDE = 2048;
+
+/** Size at which frames are compared: the aspect is kept, the area is about 400 x 225, nothing is enlarged. */
+export function workingSize(width: number, height: number): { width: number; height: number } {
+  const factor = Math.min(1, Math.sqrt(AREA / (width * height)));
+  const side = (n: number) => Math.max(LEAST_SIDE, Math.min(MOST_SIDE, 2 * Math.round((n * factor) / 2)));
+  return { width: side(width), height: side(height) };
+}
+
+/**
+ * Decodes the chosen frames of one slice with ffmpeg and hands them over in order of time.
+ * `onFrame` may return true to keep the frame's luma; otherwise the memory is used again.
+ */
+export async function decodeFrames(
+  job: VideoJob,
+  choice: FrameChoice,
+  seconds: number,
+  onFrame: (frame: DecodedFrame) => boolean,
+  signal?: AbortSignal,
+): Promise<DecodeOutcome> {
+  const started = performance.now();
+  for (const margin of MARGINS) {
+    const left = seconds - (performance.now() - started) / 1000;
+    if (left <= 0) break;
+    const run = await decodeOnce(job, choice, left, job.span[0] - margin, onFrame, signal);
+    if (run !== 'missed') return run;
+  }
+  return { status: 'rejected', reason: 'too-slow', detail: `seeking took more than ${seconds} s` };
+}
+
+async function decodeOnce(
+  job: VideoJob,
+  choice: FrameChoice,
+  seconds: number,
+  seek: number,
+  onFrame: (frame: DecodedFrame) => boolean,
+  signal: AbortSignal | undefined,
+): Promise<DecodeOutcome | 'missed'> {
+  const { probe, tools, limits } = job;
+  const { from, to } = bounds(job);
+  const { width, height } = workingSize(probe.width, probe.height);
+  const demuxer = demuxerOf(probe.format);
+  if (!demuxer) throw new TypeError(`no demuxer for ${probe.format}`);
+  const times = createTimes();
+  const bytes = width * height;
+  let luma = new Uint8Array(bytes);
+  let filled = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  let first = true;
+  let missed = false;
+  let frames = 0;
+
+  /** False when the slice is over. */
+  const complete = async (): Promise<boolean> => {
+    const stamp = await times.next();
+    if (!stamp) return false;
+    const step = probe.frameRate > 0 ? 1 / probe.frameRate : 0;
+    const time = stamp.seconds === null ? (first ? 0 : last + step) : stamp.seconds - probe.startTime;
+    last = time;
+    if (first && seek > 0 && time > from) {
+      missed = true;
+      return false;
+    }
+    first = false;
+    if (time >= to) return false;
+    if (time < from) return true;
+    frames++;
+    if (onFrame({ time: Math.max(0, time), keyframe: stamp.keyframe, luma })) luma = new Uint8Array(bytes);
+    return true;
+  };
+
+  const end = await runDecoder({
+    program: tools.ffmpeg,
+    url: job.url,
+    input: [
+      ...['-hide_banner', '-nostdin', '-nostats', '-filter_threads', '1', '-threads', String(job.decoderThreads)],
+      ...['-copyts', '-noaccurate_seek', ...(seek > 0 ? ['-ss', seek.toFixed(3)] : [])],
+      ...(choice === 'keyframes' ? ['-skip_frame', 'nokey'] : []),
+      ...inputOptions(demuxer),
+    ],
+    output: [
+      ...['-map', '0:V:0', '-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from)],
+      ...['-f', 'rawvideo'],
+    ],
+    limits: decoderLimits(limits, {
+      seconds,
+      threads: job.decoderThreads,
+      stdoutBytes: bytes * (EVERY_RATE * (2 * SLICE_SECONDS + 2)),
+    }),
+    async onBytes(chunk) {
+      for (let at = 0; at < chunk.length; ) {
+        const n = Math.min(chunk.length - at, bytes - filled);
+        luma.set(chunk.subarray(at, at + n), filled);
+        filled += n;
+        at += n;
+        if (filled < bytes) break;
+        filled = 0;
+        if (!(await complete())) return false;
+      }
+      return true;
+    },
+    onLine: times.read,
+    onQuiet: times.close,
+    signal,
+  });
+  if (missed) return 'missed';
+  return outcome(end, frames, { from, width, height, seconds });
+}
+
+/** The first slice takes what lies before it, the last what lies after: stamps may be off, frames are not to be lost. */
+function bounds({ span, probe }: VideoJob): { from: number; to: number } {
+  const [start, end] = span;
+  return {
+    from: start <= 0 ? Number.NEGATIVE_INFINITY : start,
+    to: end >= probe.duration - SLACK ? end + SLICE_SECONDS : end,
+  };
+}
+
+/**
+ * The very first frame always passes, so that one before the slice shows that none of the slice was skipped; then
+ * the chosen ones. Times are the container's own (-copyts), so that all slices count alike.
+ */
+function filters(job: VideoJob, choice: FrameChoice, from: number): string {
+  const { startTime } = job.probe;
+  const start = (Number.isFinite(from) ? from + startTime : -1e9) - SLACK;
+  const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
+  const apart = {
+    keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})`,
+    dense: `gt(${tick('t')},${tick('prev_selected_t')})`,
+    every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,
+  }[choice];
+  const { width, height } = workingSize(job.probe.width, job.probe.height);
+  return [
+    `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*(lt(prev_selected_t,${start})+${apart})'`,
+    `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full`,
+    'format=gray',
+    'showinfo',
+  ].join(',');
+}
+
+interface Stamp {
+  /** Null where the container gives the frame no time. */
+  seconds: number | null;
+  keyframe: boolean;
+}
+
+const CONFIG = /^\[Parsed_showinfo_\d+ @ 0x[0-9a-f]+\] config in time_base: (\d+)\/(\d+)/;
+const FRAME = /^\[Parsed_showinfo_\d+ @ 0x[0-9a-f]+\] n: *\d+ pts: *(-?\d+|NOPTS) .*? iskey:([01])/;
+
+/** Time stamps as showinfo prints them, a line a frame, in the order in which the frames come out of the other pipe. */
+function createTimes() {
+  const known: Stamp[] = [];
+  let waiting: ((stamp: Stamp | null) => void) | null = null;
+  let closed = false;
+  let base = [0, 1] as [number, number];
+  const give = () => {
+    if (!waiting || (known.length === 0 && !closed)) return;
+    const to = waiting;
+    waiting = null;
+    to(known.shift() ?? null);
+  };
+  return {
+    read(line: string) {
+      const config = CONFIG.exec(line);
+      if (config) base = [Number(config[1]), Number(config[2])];
+      const frame = FRAME.exec(line);
+      if (!frame) return;
+      const seconds = frame[1] === 'NOPTS' ? null : (Number(frame[1]) * base[0]) / base[1];
+      known.push({ seconds, keyframe: frame[2] === '1' });
+      give();
+    },
+    close() {
+      closed = true;
+      give();
+    },
+    next: () =>
+      new Promise<Stamp | null>((resolve) => {
+        waiting = resolve;
+        give();
+      }),
+  };
+}
+
+function outcome(
+  end: DecoderEnd,
+  frames: number,
+  about: { from: number; width: number; height: number; seconds: number },
+): DecodeOutcome {
+  const { said } = end;
+  const rejected = (reason: Rejection, detail: string): DecodeOutcome => ({ status: 'rejected', reason, detail });
+  if (end.how === 'too-slow') return rejected('too-slow', `decoding took more than ${Math.round(about.seconds)} s`);
+  if (end.how === 'too-much') return rejected('corrupt', `the decoder complained without end: ${said}`);
+  if (end.how === 'crashed') return rejected('corrupt', `the decoder crashed: ${said}`);
+  if (frames === 0) {
+    if (/cannot allocate memory/i.test(said)) return rejected('too-large', said);
+    if (/decoder.*not found|no decoder|unknown decoder/i.test(said)) return rejected('unsupported-format', said);
+    if (/error|invalid|corrupt|could not|failed/i.test(said)) return rejected('corrupt', said);
+    // Nothing in the first slice is nothing at all; a later slice may lie within a still.
+    if (!Number.isFinite(about.from)) return rejected('no-frames', said || 'the decoder gave no frame');
+  }
+  return { status: 'decoded', frames, width: about.width, height: about.height };
+}

@@ -1,0 +1,210 @@
+import type { Rejection } from '@vigil/contracts';
+import { decoderLimits, demuxerOf, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
+import type { ProbeOutcome } from './fingerprinter.ts';
+import { lookAtIsoBoxes } from './iso-boxes.ts';
+import type { MediaLimits, MediaSource } from './media-source.ts';
+
+const SHOWN =
+  'format=nb_streams,duration,start_time:' +
+  'stream=index,codec_type,codec_name,codec_tag_string,width,height,start_time,duration,avg_frame_rate:' +
+  'stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation';
+const JSON_BYTES = 4 * 2 ** 20;
+const PACKET_BYTES = 512 * 2 ** 20;
+/** Read from here on: later than any media, so that a seek ends at the last keyframe. */
+const FAR_SECONDS = 1_000_000;
+const BEFORE_END_SECONDS = 10;
+/** Shorter sides than this have no room for what a picture code looks at; see image.ts. */
+const LEAST_SIDE = 32;
+
+interface ProbedStream {
+  codec_type?: string;
+  codec_name?: string;
+  codec_tag_string?: string;
+  width?: number;
+  height?: number;
+  start_time?: string;
+  duration?: string;
+  avg_frame_rate?: string;
+  disposition?: { attached_pic?: number };
+  tags?: { rotate?: string };
+  side_data_list?: { rotation?: number }[];
+}
+interface Probed {
+  format?: { nb_streams?: number; duration?: string; start_time?: string };
+  streams?: ProbedStream[];
+}
+
+export interface VideoProbeJob {
+  /** Where the decoder reads the same bytes that `source` has. */
+  url: string;
+  source: MediaSource;
+  /** As sniffed. */
+  format: string;
+  tools: FfmpegTools;
+  limits: MediaLimits;
+}
+
+const rejected = (reason: Rejection, detail: string): ProbeOutcome => ({ status: 'rejected', reason, detail });
+
+/**
+ * What a container says of its first real video stream (cover art is none), and where its frames really end: durations
+ * in headers are claims, so the time stamps of the last packets are read.
+ */
+export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Promise<ProbeOutcome> {
+  const { format, limits, source } = job;
+  const deadline = performance.now() + limits.probeSeconds * 1000;
+  const left = () => Math.max(0.001, (deadline - performance.now()) / 1000);
+  let json = '';
+  const [end, lastPacket] = await Promise.all([
+    ask(job, left(), [], ['-show_entries', SHOWN, '-of', 'json=c=1'], JSON_BYTES, (text) => (json += text), signal),
+    lastStamp(job, left(), `${FAR_SECONDS}%`, signal),
+  ]);
+  if (end.how !== 'done') return explain(job, end, signal);
+  const probed = JSON.parse(json) as Probed;
+  const streams = probed.streams ?? [];
+  const stream = streams.find((s) => s.codec_type === 'video' && s.disposition?.attached_pic !== 1);
+  if (!stream) {
+    if (streams.length === 0) return explain(job, end, signal);
+    const kinds = [...new Set(streams.map((s) => (s.codec_type === 'video' ? 'cover art' : s.codec_type)))].join(', ');
+    return rejected('no-picture', `it holds ${kinds}`);
+  }
+  if (stream.codec_tag_string === 'encv') return rejected('encrypted', 'the video track is under Common Encryption');
+  if (!stream.codec_name || stream.codec_name === 'unknown') {
+    return rejected('unsupported-format', `video of kind ${stream.codec_tag_string ?? 'unknown'} in ${format}`);
+  }
+  const { width, height, rotation } = sizeOf(stream);
+  if (!(width > 0 && height > 0)) return rejected('corrupt', 'the size of the picture cannot be told');
+  if (width * height > limits.maxPixels) return rejected('too-large', `${width} x ${height} pixels`);
+  if (Math.min(width, height) < LEAST_SIDE) return rejected('too-little', `${width} x ${height} pixels`);
+
+  const startTime = number(stream.start_time) ?? number(probed.format?.start_time) ?? 0;
+  const claimed = number(stream.duration) ?? number(probed.format?.duration);
+  const stamp =
+    lastPacket ??
+    (claimed !== null && claimed > 0
+      ? await lastStamp(job, left(), `${Math.max(0, claimed - BEFORE_END_SECONDS)}%`, signal)
+      : null) ??
+    (await lastStamp(job, left(), null, signal));
+  const notes: string[] = [];
+  if (rotation !== 0) notes.push(`rotated by ${rotation} degrees`);
+  if (stamp === null) {
+    if (claimed === null) return rejected('truncated', 'no video packet is in it');
+    notes.push('the duration is what the header claims');
+  }
+  const duration = stamp === null ? claimed! : Math.max(0, stamp - startTime);
+  if (claimed !== null && stamp !== null && Math.abs(claimed - duration) > 2) {
+    notes.push(`the header claims ${claimed.toFixed(1)} s`);
+  }
+  if (duration > limits.maxDurationSeconds) return rejected('too-long', `${Math.round(duration)} s`);
+  return {
+    status: 'probed',
+    probe: {
+      kind: 'video',
+      format,
+      codec: stream.codec_name,
+      width,
+      height,
+      duration,
+      startTime,
+      frameRate: rate(stream.avg_frame_rate),
+      size: source.size,
+      notes,
+    },
+  };
+}
+
+/** Runs ffprobe once. */
+async function ask(
+  { url, format, tools, limits }: VideoProbeJob,
+  seconds: number,
+  input: string[],
+  output: string[],
+  stdoutBytes: number,
+  onText: (text: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<DecoderEnd> {
+  const decoder = new TextDecoder();
+  return runDecoder({
+    program: tools.ffprobe,
+    url,
+    input: ['-v', 'error', '-threads', '1', ...inputOptions(demuxerOf(format)!), ...input],
+    output: [...output, '-o'],
+    limits: decoderLimits(limits, { seconds, threads: 1, stdoutBytes }),
+    onBytes(chunk) {
+      onText(decoder.decode(chunk, { stream: true }));
+      return true;
+    },
+    signal,
+  });
+}
+
+/** Seconds, on the container's clock, at which the last video frame from `interval` on ends; null when there is none. */
+async function lastStamp(
+  job: VideoProbeJob,
+  seconds: number,
+  interval: string | null,
+  signal: AbortSignal | undefined,
+): Promise<number | null> {
+  let rest = '';
+  let last: number | null = null;
+  const line = (text: string) => {
+    const [pts, dts, duration] = text.split(',').map(Number);
+    const at = Number.isFinite(pts) ? pts! : dts!;
+    if (Number.isFinite(at)) last = Math.max(last ?? at, at + (Number.isFinite(duration) ? duration! : 0));
+  };
+  const end = await ask(
+    job,
+    seconds,
+    [...(interval ? ['-read_intervals', interval] : []), '-select_streams', 'V:0'],
+    ['-show_entries', 'packet=pts_time,dts_time,duration_time', '-of', 'csv=p=0'],
+    PACKET_BYTES,
+    (text) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!.slice(0, 1000);
+      for (const each of lines) line(each);
+    },
+    signal,
+  );
+  return end.how === 'done' || end.how === 'failed' ? last : null;
+}
+
+/** Why ffprobe could make nothing of it. */
+async function explain({ source, format }: VideoProbeJob, end: DecoderEnd, signal?: AbortSignal) {
+  if (end.how === 'too-slow') return rejected('too-slow', 'looking at the container took too long');
+  if (end.how === 'crashed' || end.how === 'too-much') return rejected('corrupt', `the demuxer failed: ${end.said}`);
+  if (/cannot allocate memory/i.test(end.said))
+    return rejected('too-large', 'its tables need more memory than allowed');
+  if (demuxerOf(format) === 'mov') {
+    const look = await lookAtIsoBoxes(source, signal);
+    if (look.encrypted) return rejected('encrypted', 'its tracks are under Common Encryption');
+    if (look.cutShort)
+      return rejected('truncated', look.moov ? 'the last box is cut short' : 'the index (moov) is missing');
+    if (!look.moov) return rejected('corrupt', 'the index (moov) is missing');
+  }
+  if (/end of file|eof\b|ended prematurely/i.test(end.said)) return rejected('truncated', end.said);
+  return rejected('corrupt', end.said || 'no stream was found in it');
+}
+
+/** As shown: quarter turns swap the sides. */
+function sizeOf(stream: ProbedStream) {
+  const side = stream.side_data_list?.find((data) => data.rotation !== undefined)?.rotation;
+  const turn = Math.round(number(stream.tags?.rotate) ?? side ?? 0);
+  const rotation = ((turn % 360) + 360) % 360;
+  const [width, height] = [stream.width ?? 0, stream.height ?? 0];
+  return rotation % 180 === 90 ? { width: height, height: width, rotation } : { width, height, rotation };
+}
+
+function number(text: string | undefined): number | null {
+  const value = text === undefined ? Number.NaN : Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
+const MOST_FRAMES_A_SECOND = 1000;
+
+/** "30000/1001" as a number; 0 when unknown or absurd. */
+function rate(text: string | undefined): number {
+  const [over, under] = (text ?? '').split('/').map(Number);
+  const value = over! / under!;
+  return Number.isFinite(value) && value > 0 && value < MOST_FRAMES_A_SECOND ? value : 0;
+}

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { MediaSource } from './media-source.ts';
+
+/** What a decoder may open while one job runs. */
+export interface Share {
+  /** Loopback address with 128 random bits in its path. */
+  url: string;
+  /** Set when the source itself could not be read: the fault of the environment, not of the media. */
+  readonly fault: unknown;
+  /** Bytes handed out so far. */
+  readonly served: number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface RangeServer {
+  share(source: MediaSource): Share;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+const MAX_SOCKETS = 256;
+
+interface Shared {
+  source: MediaSource;
+  stop: AbortController;
+  sockets: Set<Socket>;
+  fault: unknown;
+  served: number;
+}
+
+/**
+ * Serves ranges of media to decoders of our own over loopback, so that they can seek in an object that lies in a store.
+ * Every share has one unguessable path; anything else is 404, and a path is gone when its share is disposed.
+ */
+export async function openRangeServer(): Promise<RangeServer> {
+  const shares = new Map<string, Shared>();
+  const server = createServer((request, response) => {
+    const shared = shares.get(request.url ?? '');
+    if (!shared || request.method !== 'GET') {
+      response.writeHead(404, { connection: 'close' }).end();
+      return;
+    }
+    serve(shared, request, response).catch((error: unknown) => {
+      if (!shared.stop.signal.aborted && !response.destroyed) shared.fault ??= error;
+      response.destroy();
+    });
+  });
+  server.maxConnections = MAX_SOCKETS;
+  server.keepAliveTimeout = 1000;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    share(source) {
+      const path = `/${randomBytes(16).toString('hex')}/media`;
+      const shared: Shared = { source, stop: new AbortController(), sockets: new Set(), fault: undefined, served: 0 };
+      shares.set(path, shared);
+      return {
+        url: `http://127.0.0.1:${port}${path}`,
+        get fault() {
+          return shared.fault;
+        },
+        get served() {
+          return shared.served;
+        },
+        async [Symbol.asyncDispose]() {
+          shares.delete(path);
+          shared.stop.abort();
+          for (const socket of shared.sockets) socket.destroy();
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const shared of shares.values()) shared.stop.abort();
+      shares.clear();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function serve(shared: Shared, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { source, stop, sockets } = shared;
+  const { socket } = request;
+  sockets.add(socket);
+  response.once('close', () => sockets.delete(socket));
+  const range = rangeOf(request.headers.range, source.size);
+  const headers = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream' };
+  if (!range) {
+    response.writeHead(416, { ...headers, 'content-range': `bytes */${source.size}`, 'content-length': 0 }).end();
+    return;
+  }
+  const [start, end] = range;
+  if (request.headers.range === undefined) response.writeHead(200, { ...headers, 'content-length': end - start });
+  else {
+    const span = `bytes ${start}-${end - 1}/${source.size}`;
+    response.writeHead(206, { ...headers, 'content-range': span, 'content-length': end - start });
+  }
+  for (let at = start; at < end; ) {
+    if (response.destroyed) return;
+    const chunk = await source.read(at, Math.min(end, at + CHUNK_BYTES), stop.signal);
+    if (chunk.length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
+    at += chunk.length;
+    shared.served += chunk.length;
+    if (!response.write(chunk) && !response.destroyed) await drained(response);
+  }
+  response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.once('drain', done).once('close', done);
+  });
+}
+
+/** [start, end) of a single-range header; everything when there is none, null when it cannot be satisfied. */
+function rangeOf(header: string | undefined, size: number): [number, number] | null {
+  if (header === undefined) return [0, size];
+  const match = /^bytes=(\d+)-(\d*)$/.exec(header);
+  if (!match) return null;
+  const start = Number(match[1]);
+  const end = match[2] ? Math.min(size, Number(match[2]) + 1) : size;
+  return start < end ? [start, end] : null;
+}
