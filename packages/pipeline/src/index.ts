@@ -1,0 +1,10 @@
+export { findFfmpeg } from '@vigil/fingerprint';
+export * from './inspect.ts';
+export * from './instance.ts';
+export * from './intake.ts';
+export * from './judgement.ts';
+export * from './match-files.ts';
+export * from './matcher-parts.ts';
+export * from './outcome.ts';
+export * from './route.ts';
+export * from './run-stage.ts';

@@ -1,0 +1,118 @@
+import type { Step, Verdict } from '@vigil/contracts';
+import { type Database, findUpload, listReferences, publishedEvents, resultsOf, verdictsOf } from '@vigil/database';
+import type { Clock } from '@vigil/runtime';
+import type { SimilarityIndex } from '@vigil/similarity';
+
+export interface ReferenceView {
+  id: string;
+  version: number;
+  work: string;
+  title: string;
+  holder: string;
+  kind: 'image' | 'video' | null;
+  duration: number | null;
+  state: string;
+  reason: string | null;
+}
+
+export interface UploadView {
+  upload: string;
+  /** Null while it is being judged. */
+  verdict: Verdict | null;
+  mediaState: 'shown' | 'disabled';
+  revisions: number;
+}
+
+export interface TraceView {
+  upload: string;
+  receivedAt: number;
+  /** In order of time; `part` names the slice (and shard) that a step was about, '' for the whole upload. */
+  steps: (Step & { part: string })[];
+}
+
+export interface Health {
+  ready: boolean;
+  checks: Record<string, string>;
+  library: ReturnType<SimilarityIndex['stats']>;
+}
+
+/** What can be asked of a running instance. */
+export interface Inspect {
+  references(): Promise<ReferenceView[]>;
+  upload(id: string): Promise<UploadView | null>;
+  /** Every step that an upload took; null when it was never heard of. */
+  trace(id: string): Promise<TraceView | null>;
+  health(): Promise<Health>;
+}
+
+export function createInspect(deps: { database: Database; index: SimilarityIndex; clock: Clock }): Inspect {
+  const { database, index, clock } = deps;
+  const db = database.postgres;
+  return {
+    references: () => listReferences(db),
+
+    async upload(id) {
+      const row = await findUpload(db, id);
+      if (!row) return null;
+      return { upload: id, verdict: row.verdict, mediaState: row.mediaState, revisions: row.verdict?.revision ?? 0 };
+    },
+
+    async trace(id) {
+      const row = await findUpload(db, id);
+      if (!row) return null;
+      const { alignments, evidence } = await resultsOf(db, id);
+      const steps: TraceView['steps'] = [];
+      const add = (part: string, list: readonly Step[]) => {
+        for (const step of list) steps.push({ ...step, part });
+      };
+      add('', row.manifest?.steps ?? []);
+      for (const a of alignments)
+        add(
+          `slice ${a.slice}`,
+          a.steps.filter((s) => s.stage !== 'plan'),
+        );
+      for (const e of evidence)
+        add(
+          `slice ${e.slice}`,
+          e.steps.filter((s) => s.stage === 'confirm'),
+        );
+      for (const v of await verdictsOf(db, id)) {
+        const note = [v.reason, ...v.decisions.map((d) => `${d.action} by ${d.rule} (${d.evidence.reference.id})`)];
+        const outcome = `${v.verdict}, revision ${v.revision} (${v.cause})`;
+        add('', [
+          {
+            stage: 'decide',
+            startedAt: v.decidedAt,
+            endedAt: v.decidedAt,
+            outcome,
+            note: note.filter(Boolean).join('; '),
+          },
+        ]);
+      }
+      for (const e of await publishedEvents(db, id)) {
+        add('', [
+          {
+            stage: 'publish',
+            startedAt: e.createdAt,
+            endedAt: e.publishedAt ?? clock.now(),
+            outcome: e.publishedAt ? e.topic : 'waiting',
+            note: e.type,
+          },
+        ]);
+      }
+      steps.sort((a, b) => a.startedAt - b.startedAt || a.endedAt - b.endedAt);
+      return { upload: id, receivedAt: row.manifest?.event.receivedAt ?? steps[0]?.startedAt ?? 0, steps };
+    },
+
+    async health() {
+      const checks: Record<string, string> = {};
+      try {
+        await db.query('SELECT 1');
+        checks.database = 'reachable';
+      } catch (error) {
+        checks.database = String(error);
+      }
+      return { ready: checks.database === 'reachable', checks, library: index.stats() };
+    },
+  };
+}

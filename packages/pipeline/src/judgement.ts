@@ -1,0 +1,149 @@
+import {
+  ACTIONS,
+  type Decision,
+  type Evidence,
+  type Manifest,
+  type Policy,
+  type ReferenceKey,
+  referenceKey,
+  type SliceAlignments,
+  type SliceEvidence,
+  sliceSpan,
+  type Verdict,
+} from '@vigil/contracts';
+import { decide, join, manifestAlready, verdictOf } from '@vigil/decision';
+
+/** What is known of a reference when an upload is judged. Only live ones act. */
+export interface ReferenceFacts {
+  live: boolean;
+  duration: number;
+  policy: Policy;
+}
+
+export interface Known {
+  manifest: Manifest;
+  /** The newest result of each slice and shard, and of each proposal, in any order. */
+  alignments: readonly SliceAlignments[];
+  evidence: readonly SliceEvidence[];
+  references(key: ReferenceKey): ReferenceFacts | null;
+}
+
+export interface Judgement {
+  /** Every slice, shard and proposal has its terminal result. */
+  complete: boolean;
+  verdict: Verdict['verdict'];
+  reason: string | null;
+  /** Per reference, strictest first. */
+  decisions: Decision[];
+  /** Decisions to take down that hold however the rest turns out. */
+  certain: Decision[];
+  coverage: number;
+  failures: Verdict['failures'];
+  checkpoints: number[];
+}
+
+/** Pure: the same results in any order give the same judgement. */
+export function judge({ manifest, alignments, evidence, references }: Known): Judgement {
+  const { outcome, event } = manifest;
+  if (outcome.status === 'rejected') return rejection(outcome.reason);
+  const { probe, slices, shards } = outcome;
+  const duration = probe.kind === 'image' ? 0 : probe.duration;
+  const upload = { account: event.account ?? null, kind: probe.kind, duration };
+
+  const proposals = new Map(evidence.map((e) => [e.proposal, e]));
+  const failures: Verdict['failures'] = [];
+  const failedSlices = new Set<number>();
+  const found: Evidence[] = [];
+  let answered = 0;
+  const fail = (at: { slice: number; shard: number }, reason: string) => {
+    failures.push({ slice: at.slice, shard: at.shard, reason });
+    failedSlices.add(at.slice);
+  };
+  for (const result of alignments) {
+    if (result.outcome.status === 'failed') {
+      answered++;
+      fail(result, result.outcome.reason);
+      continue;
+    }
+    if (result.outcome.status === 'nothing' || result.outcome.proposal === null) {
+      answered++;
+      continue;
+    }
+    const confirmed = proposals.get(result.outcome.proposal);
+    if (!confirmed) continue;
+    answered++;
+    if (confirmed.outcome.status === 'failed') fail(result, confirmed.outcome.reason);
+    if (confirmed.outcome.status === 'confirmed') found.push(...confirmed.outcome.evidence);
+  }
+
+  const joined = join(
+    found.filter((e) => references(e.reference)?.live),
+    { upload: duration, reference: (key) => references(key)?.duration ?? 0 },
+  );
+  const decided = joined.map((e) => {
+    const { policy } = references(e.reference)!;
+    return { decision: decide(e, policy, upload), certain: manifestAlready(e, policy) };
+  });
+  decided.sort((a, b) => byStrictness(a.decision, b.decision));
+  const decisions = decided.map((d) => d.decision);
+  const certain = decided.filter((d) => d.certain && d.decision.action === 'takedown').map((d) => d.decision);
+
+  const complete = answered === slices * shards;
+  const coverage = coverageOf(duration, slices, new Set(alignments.map((a) => a.slice)), failedSlices);
+  const checkpoints = Array.from({ length: shards }, (_, shard) =>
+    Math.min(...alignments.filter((a) => a.shard === shard).map((a) => a.checkpoint), Number.MAX_SAFE_INTEGER),
+  ).map((c) => (c === Number.MAX_SAFE_INTEGER ? 0 : c));
+  failures.sort((a, b) => a.slice - b.slice || a.shard - b.shard);
+  const shared = { complete, decisions, certain, coverage, failures, checkpoints };
+
+  if (decisions.length === 0 && complete) {
+    if (failedSlices.size === slices) return { ...shared, verdict: 'rejected', reason: failures[0]!.reason };
+    const usable = alignments.reduce((n, a) => n + a.frames.usable, 0);
+    if (usable === 0) return { ...shared, verdict: 'rejected', reason: 'too-little' };
+  }
+  const minCoverage = Math.max(DEFAULT_MIN_COVERAGE, ...joined.map((e) => references(e.reference)!.policy.minCoverage));
+  const said = verdictOf(decisions, coverage, minCoverage, failures);
+  if (!complete && said.verdict === 'cleared') {
+    return { ...shared, verdict: 'in-review', reason: `${INCOMPLETE}: not every result came in time` };
+  }
+  return { ...shared, verdict: said.verdict, reason: said.reason };
+}
+
+/** What the reason of a verdict begins with when not all was seen. */
+export const INCOMPLETE = 'incomplete';
+
+/** Below this share of the upload judged nothing is cleared, whatever a policy says. */
+const DEFAULT_MIN_COVERAGE = 0.9;
+
+const rejection = (reason: string): Judgement => ({
+  complete: true,
+  verdict: 'rejected',
+  reason,
+  decisions: [],
+  certain: [],
+  coverage: 0,
+  failures: [],
+  checkpoints: [],
+});
+
+function byStrictness(a: Decision, b: Decision): number {
+  return (
+    ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action) ||
+    b.evidence.confidence - a.evidence.confidence ||
+    b.evidence.total - a.evidence.total ||
+    (referenceKey(a.evidence.reference) < referenceKey(b.evidence.reference) ? -1 : 1)
+  );
+}
+
+/** Seconds judged over all seconds; an image is one slice of weight one. */
+function coverageOf(duration: number, slices: number, seen: ReadonlySet<number>, failed: ReadonlySet<number>): number {
+  let judged = 0;
+  let all = 0;
+  for (let n = 0; n < slices; n++) {
+    const [start, end] = sliceSpan(n, duration);
+    const weight = duration > 0 ? end - start : 1;
+    all += weight;
+    if (seen.has(n) && !failed.has(n)) judged += weight;
+  }
+  return all > 0 ? judged / all : 0;
+}

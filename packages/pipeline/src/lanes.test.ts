@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { createLanes, type Lane } from './lanes.ts';
+
+const never = new AbortController().signal;
+
+/** Fills the slots, queues work in the lanes, then lets one piece after another end; returns the order of beginnings. */
+async function orderOf(slots: number, queued: Lane[]): Promise<Lane[]> {
+  const lanes = createLanes(slots);
+  const began: Lane[] = [];
+  const ends: (() => void)[] = [];
+  const begin = (lane: Lane, counted: boolean) =>
+    lanes.run(lane, never, () => {
+      if (counted) began.push(lane);
+      return new Promise<void>((resolve) => ends.push(resolve));
+    });
+  const all = Array.from({ length: slots }, () => begin('first', false));
+  await settle();
+  all.push(...queued.map((lane) => begin(lane, true)));
+  while (ends.length > 0) {
+    ends.shift()!();
+    await settle();
+  }
+  await Promise.all(all);
+  return began;
+}
+
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('lanes', () => {
+  test('an image goes before any number of queued slices of films', async () => {
+    const queued: Lane[] = [...new Array<Lane>(50).fill('rest'), ...new Array<Lane>(10).fill('first'), 'still'];
+    expect((await orderOf(2, queued))[0]).toBe('still');
+  });
+
+  test('no lane starves: the least urgent gets its share beside the most urgent', async () => {
+    const queued: Lane[] = [...new Array<Lane>(64).fill('still'), ...new Array<Lane>(4).fill('batch')];
+    const order = await orderOf(1, queued);
+    expect(order.length).toBe(68);
+    expect(order.slice(0, 40)).toContain('batch');
+  });
+
+  test('patient lanes leave a slot free for what is urgent', async () => {
+    const lanes = createLanes(2);
+    let batches = 0;
+    const end = Promise.withResolvers<void>();
+    const work = Array.from({ length: 4 }, () =>
+      lanes.run('batch', never, () => {
+        batches++;
+        return end.promise;
+      }),
+    );
+    await settle();
+    expect(batches).toBe(1);
+    expect(await lanes.run('still', never, async () => 'seen')).toBe('seen');
+    end.resolve();
+    await Promise.all(work);
+    expect(batches).toBe(4);
+  });
+
+  test('what waits can be called off; a failure frees its slot', async () => {
+    const lanes = createLanes(1);
+    const stop = new AbortController();
+    const end = Promise.withResolvers<void>();
+    const first = lanes.run('first', never, () => end.promise);
+    const waiting = lanes.run('first', stop.signal, async () => 'never');
+    stop.abort(new Error('called off'));
+    await expect(waiting).rejects.toThrow('called off');
+    end.resolve();
+    await first;
+    await expect(lanes.run('first', never, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(await lanes.run('first', never, async () => 'next')).toBe('next');
+    expect(lanes.waiting().first).toBe(0);
+  });
+});

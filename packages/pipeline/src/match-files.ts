@@ -1,0 +1,224 @@
+import { open, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  type Evidence,
+  type Fingerprint,
+  type Manifest,
+  type Policy,
+  type Probe,
+  type ReferenceKey,
+  SLICE_SECONDS,
+  type SliceAlignments,
+  type SliceEvidence,
+  sliceCount,
+  sliceSpan,
+  visitOrder,
+} from '@vigil/contracts';
+import type { Fingerprinter, MediaSource } from '@vigil/fingerprint';
+import type { SimilarityIndex } from '@vigil/similarity';
+import { type Judgement, judge } from './judgement.ts';
+import type { ReferenceCodes } from './reference-codes.ts';
+import { confirmAll } from './stages/confirm-proposal.ts';
+import { countFrames, searchSlice } from './stages/match-slice.ts';
+
+/** A file, and the name it goes by: its path below the folder that was given. */
+export interface NamedFile {
+  name: string;
+  file: string;
+}
+
+/** Files below the paths, in order of name; a path that is a file goes by its own name. @throws when a path is missing */
+export async function listFiles(paths: readonly string[]): Promise<NamedFile[]> {
+  const found: NamedFile[] = [];
+  for (const given of paths) {
+    if (!(await stat(given)).isDirectory()) {
+      found.push({ name: path.basename(given), file: given });
+      continue;
+    }
+    for (const entry of await readdir(given, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || entry.name.startsWith('.')) continue;
+      const file = path.join(entry.parentPath, entry.name);
+      found.push({ name: path.relative(given, file), file });
+    }
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export interface LearnedFile {
+  name: string;
+  reason: string | null;
+  seconds: number;
+  codes: number;
+}
+
+export interface JudgedFile {
+  name: string;
+  probe: Probe | null;
+  judgement: Judgement;
+  elapsedMs: number;
+}
+
+/** The same verbs as the pipeline's stages, one after another in this process: no log, no database, nothing kept. */
+export interface FileMatcher {
+  learn(file: NamedFile, signal?: AbortSignal): Promise<LearnedFile>;
+  judge(file: NamedFile, signal?: AbortSignal): Promise<JudgedFile>;
+}
+
+export function createFileMatcher(deps: {
+  fingerprinter: Fingerprinter;
+  index: SimilarityIndex;
+  policy: Policy;
+}): FileMatcher {
+  const { fingerprinter, index, policy } = deps;
+  const learned = new Map<string, { duration: number; slices: Map<number, Fingerprint> }>();
+
+  const references: ReferenceCodes = {
+    async between(key: ReferenceKey, from, to) {
+      const slices = learned.get(key.id)?.slices;
+      if (!slices) return [];
+      const first = Math.floor(from / SLICE_SECONDS) - 1;
+      const last = Math.floor(to / SLICE_SECONDS) + 1;
+      return [...slices.keys()]
+        .filter((n) => n >= first && n <= last)
+        .sort((a, b) => a - b)
+        .map((n) => slices.get(n)!);
+    },
+  };
+
+  async function learn({ name, file }: NamedFile, signal?: AbortSignal): Promise<LearnedFile> {
+    await using source = await openFile(file);
+    const refused = (reason: string) => ({ name, reason, seconds: 0, codes: 0 });
+    const looked = await fingerprinter.probe(source, signal);
+    if (looked.status === 'rejected') return refused(`${looked.reason}: ${looked.detail}`);
+    const { probe } = looked;
+    const key = { id: name, version: 1 };
+    const slices = new Map<number, Fingerprint>();
+    let usable = 0;
+    let codes = 0;
+    let reason: string | null = null;
+    await Promise.all(
+      spansOf(probe).map(async ({ n, span }) => {
+        const made = await fingerprinter.fingerprint(source, { probe, span, purpose: 'reference' }, signal);
+        if (made.status === 'rejected') {
+          reason = `${made.reason}: ${made.detail}`;
+          return;
+        }
+        slices.set(n, made.fingerprint);
+        usable += countFrames(made.fingerprint).usable;
+        codes += made.fingerprint.tables.reduce((sum, t) => sum + t.count, 0);
+      }),
+    );
+    if (slices.size === 0) return refused(reason ?? 'no-frames: nothing was decoded');
+    if (usable === 0) return refused('too-little: no frame is fit to be judged');
+    learned.set(name, { duration: probe.kind === 'video' ? probe.duration : 0, slices });
+    for (const [n, slice] of slices) index.add(key, n, probe.kind, slice);
+    return { name, reason: null, seconds: probe.duration, codes };
+  }
+
+  async function judgeFile({ name, file }: NamedFile, signal?: AbortSignal): Promise<JudgedFile> {
+    const startedAt = performance.now();
+    await using source = await openFile(file);
+    const looked = await fingerprinter.probe(source, signal);
+    const alignments: SliceAlignments[] = [];
+    const evidence: SliceEvidence[] = [];
+    const event = {
+      action: 'created' as const,
+      media: { source: 'file', bucket: '', key: name, version: '' },
+      visibility: 'public',
+      receivedAt: 0,
+    };
+    let outcome: Manifest['outcome'];
+    let probe: Probe | null = null;
+    if (looked.status === 'rejected') {
+      outcome = looked;
+    } else {
+      probe = looked.probe;
+      const spans = spansOf(probe);
+      outcome = { status: 'planned', probe, slices: spans.length, shards: 1, epoch: 0 };
+      for (const { n, span } of spans) {
+        const result = await judgeSlice(source, looked.probe, name, n, span, signal);
+        alignments.push(result.alignments);
+        if (result.evidence) evidence.push(result.evidence);
+      }
+    }
+    const manifest: Manifest = { upload: name, event, outcome, deadline: 0, steps: [] };
+    const judgement = judge({
+      manifest,
+      alignments,
+      evidence,
+      references(key) {
+        const known = learned.get(key.id);
+        return known ? { live: true, duration: known.duration, policy } : null;
+      },
+    });
+    return { name, probe, judgement, elapsedMs: performance.now() - startedAt };
+  }
+
+  async function judgeSlice(
+    source: MediaSource,
+    probe: Probe,
+    upload: string,
+    slice: number,
+    span: [number, number],
+    signal?: AbortSignal,
+  ): Promise<{ alignments: SliceAlignments; evidence: SliceEvidence | null }> {
+    const said = (outcome: SliceAlignments['outcome'], codes: Fingerprint | null): SliceAlignments => ({
+      upload,
+      slice,
+      shard: 0,
+      span,
+      checkpoint: 0,
+      outcome,
+      frames: countFrames(codes),
+      steps: [],
+    });
+    const made = await fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' }, signal);
+    if (made.status === 'rejected') return { alignments: said({ ...made, status: 'failed' }, null), evidence: null };
+    const codes = made.fingerprint;
+    const alignments = searchSlice(index, codes);
+    if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
+    const proposal = `${upload}/${slice}`;
+    const dense =
+      codes.sampling === 'keyframes'
+        ? await fingerprinter.fingerprint(source, { probe, span, purpose: 'confirm' }, signal)
+        : made;
+    let outcome: SliceEvidence['outcome'];
+    if (dense.status === 'rejected') {
+      outcome = { ...dense, status: 'failed' };
+    } else {
+      const found: Evidence[] = await confirmAll(dense.fingerprint, { alignments, span }, references);
+      outcome = found.length > 0 ? { status: 'confirmed', evidence: found } : { status: 'nothing', why: '' };
+    }
+    return {
+      alignments: said({ status: 'alignments', alignments, proposal }, codes),
+      evidence: { proposal, upload, slice, shard: 0, checkpoint: 0, outcome, steps: [] },
+    };
+  }
+
+  return { learn, judge: judgeFile };
+}
+
+function spansOf(probe: Probe): { n: number; span: [number, number] }[] {
+  if (probe.kind === 'image') return [{ n: 0, span: [0, 0] }];
+  return visitOrder(sliceCount(probe.duration)).map((n) => ({ n, span: sliceSpan(n, probe.duration) }));
+}
+
+async function openFile(file: string): Promise<MediaSource & AsyncDisposable> {
+  const handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  return {
+    size,
+    async read(start, end) {
+      const length = Math.max(0, Math.min(end, size) - start);
+      const buffer = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await handle.read(buffer, filled, length - filled, start + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    },
+    [Symbol.asyncDispose]: () => handle.close(),
+  };
+}

@@ -1,0 +1,50 @@
+import { type BlobStore, BlobStoreError, readBlob } from '@vigil/blob-store';
+import { decodeFingerprint, type Fingerprint, type ReferenceKey, referenceKey, SLICE_SECONDS } from '@vigil/contracts';
+import { OWN_BUCKET } from './emit.ts';
+import { codesKey } from './stages/fingerprint-slice.ts';
+
+/** Codes of references by place in time, for those who compare frame by frame. */
+export interface ReferenceCodes {
+  /** Slices that hold any of [from, to], with one slice more on either side, in order of time. Missing ones are left out. */
+  between(reference: ReferenceKey, from: number, to: number): Promise<Fingerprint[]>;
+}
+
+const MAX_BYTES = 64 * 2 ** 20;
+const CACHED_SLICES = 512;
+
+/** Codes of one version never change, so what was read once is kept (least recently used goes first). */
+export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
+  const cache = new Map<string, Fingerprint>();
+
+  async function read(key: string): Promise<Fingerprint | null> {
+    const known = cache.get(key);
+    if (known) {
+      cache.delete(key);
+      cache.set(key, known);
+      return known;
+    }
+    try {
+      const found = decodeFingerprint(await readBlob(blobs, OWN_BUCKET, key, MAX_BYTES));
+      cache.set(key, found);
+      if (cache.size > CACHED_SLICES) cache.delete(cache.keys().next().value!);
+      return found;
+    } catch (error) {
+      // A slice that failed has no codes, nor is there one before the first or after the last.
+      if (error instanceof BlobStoreError && error.code === 'missing') return null;
+      throw error;
+    }
+  }
+
+  return {
+    async between(reference, from, to) {
+      const first = Math.max(0, Math.floor(from / SLICE_SECONDS) - 1);
+      const last = Math.max(first, Math.floor(to / SLICE_SECONDS) + 1);
+      const found: Fingerprint[] = [];
+      for (let n = first; n <= last; n++) {
+        const slice = await read(codesKey(referenceKey(reference), n));
+        if (slice) found.push(slice);
+      }
+      return found;
+    },
+  };
+}

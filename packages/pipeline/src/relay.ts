@@ -1,0 +1,25 @@
+import type { Database } from '@vigil/database';
+import { relayBatch } from '@vigil/database';
+import type { EventLog } from '@vigil/event-log';
+import type { Clock } from '@vigil/runtime';
+
+const BATCH = 200;
+const POLL_MS = 500;
+
+/**
+ * Carries what transactions put into the outbox to the log, in the order in which they committed. At least once: the
+ * cursor moves after the append, and a reader knows an event by its id.
+ */
+export async function runRelay(
+  deps: { database: Database; log: EventLog; clock: Clock; woken: () => Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, log, clock, woken } = deps;
+  while (!signal.aborted) {
+    // Taken before looking: a commit that comes while we look must not be slept over.
+    const bell = woken();
+    const moved = await relayBatch(database, BATCH, (records) => log.append(records));
+    if (moved === BATCH) continue;
+    await Promise.allSettled([Promise.race([bell, clock.sleep(POLL_MS, signal)])]);
+  }
+}

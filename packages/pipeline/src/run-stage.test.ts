@@ -1,0 +1,142 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
+import { TOPICS } from '@vigil/contracts';
+import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
+import { createCounters, createFakeClock, createLogger } from '@vigil/runtime';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { envelopeOf, recordOf, unspilled } from './emit.ts';
+import { done, type Outcome, type Output, rejected, retry, skipped } from './outcome.ts';
+import { runStage, type Stage } from './run-stage.ts';
+
+/** Faked: the log (what is appended is kept in a list) and time. Real: the blob store. */
+const Data = z.object({ n: z.number() });
+type Data = z.infer<typeof Data>;
+const out = (id: string): Output => ({ to: 'alignments', key: 'k', id, type: 't', data: { id } });
+const input = (n: unknown): LogRecord => ({
+  ...envelopeOf({ to: 'uploads', key: 'k', id: `ev_${n}`, type: 't', data: { n } }, 0),
+  topic: TOPICS.uploads.name,
+  partition: 0,
+  offset: 0,
+  time: 0,
+});
+
+describe('run-stage', () => {
+  let blobs: BlobStore;
+  let root: string;
+  let appended: NewRecord[];
+  let options: ConsumeOptions;
+  const clock = createFakeClock();
+  const counters = createCounters();
+
+  beforeEach(async () => {
+    root = await mkdtemp(path.join(tmpdir(), 'vigil-stage-'));
+    blobs = await openFileBlobStore({ root });
+    appended = [];
+  });
+  afterEach(async () => {
+    await blobs[Symbol.asyncDispose]();
+    await rm(root, { recursive: true });
+  });
+
+  function start(run: (n: number) => Outcome | Promise<Outcome>, giveUp?: Stage<Data>['giveUp']) {
+    const log = {
+      append: async (records: readonly NewRecord[]) => {
+        appended.push(...records);
+        return [];
+      },
+      consume: (o: ConsumeOptions) => {
+        options = o;
+        return { done: Promise.resolve(), assignment: () => [] };
+      },
+    } as unknown as EventLog;
+    const stage: Stage<Data> = {
+      name: 'test',
+      group: 'test',
+      consumes: ['uploads'],
+      concurrency: 1,
+      schema: Data,
+      run: async ({ event }) => run(event.data.n),
+      ...(giveUp ? { giveUp } : {}),
+    };
+    const logger = createLogger({ level: 'silent' });
+    runStage(stage, { log, blobs, clock, logger, counters }, new AbortController().signal);
+    return (record: LogRecord) => options.handle(record, new AbortController().signal);
+  }
+  const topics = () => appended.map((r) => r.topic);
+
+  test('sends the outputs of what is done, nothing for what is skipped', async () => {
+    const handle = start((n) => (n === 1 ? done([out('a'), out('b')]) : skipped('known')));
+    await handle(input(1));
+    expect(appended.map((r) => r.headers.ce_id)).toEqual(['a', 'b']);
+    await handle(input(2));
+    expect(appended.length).toBe(2);
+  });
+
+  test('puts away what is rejected, with the reason, and still sends the results that others wait for', async () => {
+    const handle = start(() => rejected('broken', [out('terminal')]));
+    await handle(input(1));
+    expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
+    expect(appended[0]!.headers).toMatchObject({ vigil_reason: 'broken', vigil_stage: 'test', ce_id: 'ev_1' });
+  });
+
+  test('puts away what cannot be understood, and goes on', async () => {
+    const handle = start(() => done([out('never')]));
+    await handle(input('not a number'));
+    await handle({ ...input(1), headers: {} });
+    expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.uploads.dead']);
+    expect(appended[0]!.headers.vigil_reason).toMatch(/expected number/i);
+  });
+
+  test('tries again after a retry, then gives up with a terminal result', async () => {
+    let tries = 0;
+    const handle = start(
+      () => (++tries < 3 ? retry('store is down') : done([out('at last')])),
+      () => [out('gave up')],
+    );
+    const first = handle(input(1));
+    await clock.advance(5000);
+    await first;
+    expect(appended.map((r) => r.headers.ce_id)).toEqual(['at last']);
+    tries = -1e9;
+    const second = handle(input(1));
+    await clock.advance(3_600_000);
+    await second;
+    expect(topics().slice(1)).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
+    expect(appended[2]!.headers.ce_id).toBe('gave up');
+  });
+
+  test('a retriable error is a retry, any other ends the consumer', async () => {
+    let failures = 0;
+    const handle = start((n) => {
+      if (n === 2) throw new Error('a bug');
+      if (failures++ === 0) throw Object.assign(new Error('no connection'), { retriable: true });
+      return done([out('fine')]);
+    });
+    const first = handle(input(1));
+    await clock.advance(1000);
+    await first;
+    expect(appended.length).toBe(1);
+    await expect(handle(input(2))).rejects.toThrow('a bug');
+  });
+
+  test('what killed its handler is buried with a terminal result', async () => {
+    start(
+      () => done(),
+      ({ event }, reason) => [out(`${event.data.n}: ${reason}`)],
+    );
+    await options.bury(input(7), 3);
+    expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
+    expect(appended[1]!.headers.ce_id).toBe('7: its handler died 3 times');
+  });
+
+  test('an event larger than its topic allows travels through the blob store', async () => {
+    const large: Output = { to: 'alignments', key: 'k', id: 'big', type: 't', data: { text: 'x'.repeat(600_000) } };
+    const record = await recordOf(large, 0, blobs);
+    expect(record.value!.length).toBeLessThan(500);
+    const back = await unspilled(record, blobs);
+    expect({ ...back, value: new Uint8Array(back.value!) }).toEqual(envelopeOf(large, 0));
+  });
+});

@@ -1,0 +1,117 @@
+import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import { deadTopic, MalformedEvent, type Opened, openEnvelope, TOPICS, type TopicName } from '@vigil/contracts';
+import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
+import { type Clock, type Counters, isRetriable, type Logger } from '@vigil/runtime';
+import type { z } from 'zod';
+import { recordOf, unspilled } from './emit.ts';
+import type { Outcome, Output } from './outcome.ts';
+
+/** One verb of the route. `run` turns one event into one outcome; a throw is a bug, or says `retriable`. */
+export interface Stage<I> {
+  name: string;
+  group: string;
+  consumes: readonly TopicName[];
+  concurrency: number;
+  schema: z.ZodType<I>;
+  run(input: Opened<I>, signal: AbortSignal): Promise<Outcome>;
+  /** Terminal results that others wait for, when the event had to be put away unhandled. */
+  giveUp?(input: Opened<I>, reason: string): Output[];
+}
+
+export interface StageDeps {
+  log: EventLog;
+  blobs: BlobStore;
+  clock: Clock;
+  logger: Logger;
+  counters: Counters;
+}
+
+/** A retry holds its partition this long at most, then counts as a broken environment: wait longest, and say so. */
+const RETRY_MS = [50, 200, 1000, 3000, 10_000];
+/** An event that cannot be done for reasons outside of it is given up after this many tries (about five minutes). */
+const MAX_TRIES = 32;
+
+/** The only loop: takes events from the log, runs the stage, sends what it says, and accounts for each. */
+export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSignal): Consumer {
+  const { log, blobs, clock, counters } = deps;
+  const logger = deps.logger.child({ stage: stage.name });
+
+  async function send(outputs: readonly Output[]): Promise<void> {
+    if (outputs.length === 0) return;
+    const now = clock.now();
+    await log.append(await Promise.all(outputs.map((o) => recordOf(o, now, blobs))));
+  }
+
+  async function bury(record: LogRecord, reason: string): Promise<void> {
+    counters.add('vigil_dead_letters', { stage: stage.name });
+    logger.error({ topic: record.topic, offset: record.offset, key: record.key, reason }, 'dead letter');
+    const headers = {
+      ...record.headers,
+      vigil_reason: reason.slice(0, 2000),
+      vigil_stage: stage.name,
+      vigil_origin: `${record.topic}/${record.partition}/${record.offset}`,
+    };
+    await log.append([{ topic: deadTopic(record.topic), key: record.key, headers, value: record.value }]);
+  }
+
+  async function once(record: LogRecord, sig: AbortSignal): Promise<Outcome> {
+    try {
+      const input = openEnvelope(stage.schema, await unspilled(record, blobs));
+      return await stage.run(input, sig);
+    } catch (error) {
+      if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
+      if (error instanceof BlobStoreError && !error.retriable)
+        return { kind: 'rejected', reason: error.message, outputs: [] };
+      if (isRetriable(error)) return { kind: 'retry', reason: String(error) };
+      throw error;
+    }
+  }
+
+  async function handle(record: LogRecord, sig: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const startedAt = clock.now();
+      let outcome = await once(record, sig);
+      counters.add('vigil_stage_outcomes', { stage: stage.name, outcome: outcome.kind });
+      counters.observe('vigil_stage_seconds', { stage: stage.name }, (clock.now() - startedAt) / 1000);
+      if (outcome.kind === 'retry' && tries >= MAX_TRIES) {
+        outcome = { kind: 'rejected', reason: `gave up after ${tries} tries: ${outcome.reason}`, outputs: [] };
+      }
+      if (outcome.kind === 'retry') {
+        logger.warn({ key: record.key, tries, reason: outcome.reason }, 'will try again');
+        await clock.sleep(RETRY_MS[Math.min(tries - 1, RETRY_MS.length - 1)]!, sig);
+        continue;
+      }
+      if (outcome.kind === 'skipped') logger.debug({ key: record.key, reason: outcome.reason }, 'skipped');
+      if (outcome.kind === 'rejected') {
+        await bury(record, outcome.reason);
+        await send(outcome.outputs.length > 0 ? outcome.outputs : await resultsOf(record, outcome.reason));
+      }
+      if (outcome.kind === 'done') await send(outcome.outputs);
+      return;
+    }
+  }
+
+  /** What a dead event owes to those who wait for its result; nothing when it cannot even be read. */
+  async function resultsOf(record: LogRecord, reason: string): Promise<Output[]> {
+    if (!stage.giveUp) return [];
+    try {
+      return stage.giveUp(openEnvelope(stage.schema, await unspilled(record, blobs)), reason);
+    } catch (error) {
+      if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
+      throw error;
+    }
+  }
+
+  return log.consume({
+    group: stage.group,
+    topics: stage.consumes.map((name) => TOPICS[name].name),
+    concurrency: stage.concurrency,
+    signal,
+    handle,
+    async bury(record, deaths) {
+      const reason = `its handler died ${deaths} times`;
+      await bury(record, reason);
+      await send(await resultsOf(record, reason));
+    },
+  });
+}

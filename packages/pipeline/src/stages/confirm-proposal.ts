@@ -1,0 +1,92 @@
+import {
+  type Evidence,
+  type Fingerprint,
+  type Opened,
+  Proposal,
+  type SliceEvidence,
+  type Step,
+} from '@vigil/contracts';
+import { confirm, reachOf } from '@vigil/decision';
+import type { Clock } from '@vigil/runtime';
+import { sliceConfirmed } from '../events.ts';
+import type { Lanes } from '../lanes.ts';
+import type { Media } from '../media.ts';
+import { done, type Outcome } from '../outcome.ts';
+import type { ReferenceCodes } from '../reference-codes.ts';
+import type { Stage } from '../run-stage.ts';
+
+export interface ConfirmDeps {
+  media: Media;
+  references: ReferenceCodes;
+  lanes: Lanes;
+  clock: Clock;
+  concurrency: number;
+}
+
+/** Looks again, closely, only where something was proposed: two frames a second against the reference's own codes. */
+export function confirmProposal({ media, references, lanes, clock, concurrency }: ConfirmDeps): Stage<Proposal> {
+  const evidenceOf = (
+    p: Proposal,
+    startedAt: number,
+    outcome: SliceEvidence['outcome'],
+    note: string,
+  ): SliceEvidence => {
+    const step: Step = { stage: 'confirm', startedAt, endedAt: clock.now(), outcome: outcome.status, note };
+    const { id, upload, slice, shard, checkpoint, steps } = p;
+    return { proposal: id, upload, slice, shard, checkpoint, outcome, steps: [...steps, step] };
+  };
+
+  async function dense(p: Proposal, signal: AbortSignal) {
+    const opened = await media.open(p.media);
+    if (opened.status === 'rejected') return opened;
+    return lanes.run('confirm', signal, () =>
+      media.fingerprinter.fingerprint(opened.source, { probe: p.probe, span: p.span, purpose: 'confirm' }, signal),
+    );
+  }
+
+  async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal): Promise<Outcome> {
+    const startedAt = clock.now();
+    const proposal = event.data;
+    const made = codes ? ({ status: 'codes', fingerprint: codes } as const) : await dense(proposal, signal);
+    if (made.status === 'rejected') {
+      const outcome = { status: 'failed', reason: made.reason, detail: made.detail } as const;
+      return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, `${made.reason}: ${made.detail}`))]);
+    }
+    const evidence = await confirmAll(made.fingerprint, proposal, references);
+    const outcome: SliceEvidence['outcome'] =
+      evidence.length > 0
+        ? { status: 'confirmed', evidence }
+        : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
+    const note = evidence.map((e) => `${e.reference.id}: ${e.total.toFixed(1)} s`).join(', ');
+    return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, note || 'nothing holds'))]);
+  }
+
+  return {
+    name: 'confirm',
+    group: 'confirm',
+    consumes: ['proposals'],
+    concurrency,
+    schema: Proposal,
+    run,
+    giveUp: ({ event }, reason) => [
+      sliceConfirmed(
+        evidenceOf(event.data, clock.now(), { status: 'failed', reason: 'corrupt', detail: reason }, reason),
+      ),
+    ],
+  };
+}
+
+/** Evidence for each alignment that holds when every frame is compared. */
+export async function confirmAll(
+  upload: Fingerprint,
+  proposal: Pick<Proposal, 'alignments' | 'span'>,
+  references: ReferenceCodes,
+): Promise<Evidence[]> {
+  const evidence: Evidence[] = [];
+  for (const alignment of proposal.alignments) {
+    const slices = await references.between(alignment.reference, ...reachOf(alignment, proposal.span));
+    const found = slices.length > 0 ? confirm(upload, alignment, slices) : null;
+    if (found) evidence.push(found);
+  }
+  return evidence;
+}

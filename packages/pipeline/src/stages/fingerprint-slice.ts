@@ -1,0 +1,73 @@
+import type { BlobStore } from '@vigil/blob-store';
+import { encodeFingerprint, type Fingerprint, type Opened, type Rejection, Slice, type Step } from '@vigil/contracts';
+import type { Clock } from '@vigil/runtime';
+import { OWN_BUCKET } from '../emit.ts';
+import { ownerKey, sliceAfter, sliceFingerprinted } from '../events.ts';
+import type { Lane, Lanes } from '../lanes.ts';
+import type { Media } from '../media.ts';
+import { done, type Outcome, type Output } from '../outcome.ts';
+import type { Stage } from '../run-stage.ts';
+
+export interface FingerprintDeps {
+  media: Media;
+  blobs: BlobStore;
+  lanes: Lanes;
+  clock: Clock;
+  concurrency: number;
+}
+
+/** Decodes and hashes one slice, then sends the slice that is `SLICES_IN_FLIGHT` further on its way. */
+export function fingerprintSlice({ media, blobs, lanes, clock, concurrency }: FingerprintDeps): Stage<Slice> {
+  function results(
+    slice: Slice,
+    startedAt: number,
+    result: { codes: Fingerprint } | { reason: Rejection; detail: string },
+  ) {
+    const outcome =
+      'codes' in result
+        ? ({ status: 'codes' } as const)
+        : ({ status: 'failed', reason: result.reason, detail: result.detail } as const);
+    const codes = 'codes' in result ? result.codes : null;
+    const note = codes
+      ? `${codes.sampling}, ${codes.frames.time.length} frames, ${codes.tables.reduce((n, t) => n + t.count, 0)} codes`
+      : `${outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : ''}`;
+    const step: Step = { stage: 'fingerprint', startedAt, endedAt: clock.now(), outcome: outcome.status, note };
+    return [sliceFingerprinted(slice, { outcome, steps: [...slice.steps, step] }, codes), ...sliceAfter(slice)];
+  }
+
+  async function run({ event }: Opened<Slice>, signal: AbortSignal): Promise<Outcome> {
+    const slice = event.data;
+    const opened = await media.open(slice.media);
+    if (opened.status === 'rejected') return done(results(slice, clock.now(), opened));
+    return lanes.run(laneOf(slice), signal, async () => {
+      const startedAt = clock.now();
+      const purpose = slice.owner.type === 'reference' ? 'reference' : 'upload';
+      const job = { probe: slice.probe, span: slice.span, purpose } as const;
+      const made = await media.fingerprinter.fingerprint(opened.source, job, signal);
+      if (made.status === 'rejected') return done(results(slice, startedAt, made));
+      if (slice.owner.type === 'reference') {
+        await blobs.put(OWN_BUCKET, codesKey(ownerKey(slice.owner), slice.slice), encodeFingerprint(made.fingerprint));
+      }
+      return done(results(slice, startedAt, { codes: made.fingerprint }));
+    });
+  }
+
+  return {
+    name: 'fingerprint',
+    group: 'fingerprint',
+    consumes: ['slicesFirst', 'slicesRest', 'slicesBatch'],
+    concurrency,
+    schema: Slice,
+    run,
+    giveUp: ({ event }, reason): Output[] => results(event.data, clock.now(), { reason: 'corrupt', detail: reason }),
+  };
+}
+
+/** Where a slice of a reference's codes lie, for those who compare frame by frame. */
+export const codesKey = (reference: string, slice: number): string => `codes/${reference}/${slice}`;
+
+function laneOf(slice: Slice): Lane {
+  if (slice.owner.type === 'reference') return 'batch';
+  if (slice.probe.kind === 'image') return 'still';
+  return slice.position === 0 ? 'first' : 'rest';
+}

@@ -1,0 +1,101 @@
+import type { Fingerprint } from '@vigil/contracts';
+import {
+  FRAME_FLAT,
+  FRAME_PAGE,
+  type Opened,
+  type Proposal,
+  type SliceAlignments,
+  SliceCodes,
+  type Step,
+} from '@vigil/contracts';
+import { align, queryCodes } from '@vigil/decision';
+import type { Clock } from '@vigil/runtime';
+import type { SimilarityIndex } from '@vigil/similarity';
+import { ownerKey, proposalId, proposed, sliceMatched } from '../events.ts';
+import { done, type Outcome, skipped } from '../outcome.ts';
+import type { Stage } from '../run-stage.ts';
+
+export interface MatchDeps {
+  index: SimilarityIndex;
+  /** How far the index has read the library. */
+  checkpoint(): number;
+  shard: number;
+  clock: Clock;
+  concurrency: number;
+}
+
+/** Searches the codes of one slice and says what aligns, unthresholded; what aligns is proposed for a closer look. */
+export function matchSlice({ index, checkpoint, shard, clock, concurrency }: MatchDeps): Stage<SliceCodes> {
+  async function run({ event, codes }: Opened<SliceCodes>): Promise<Outcome> {
+    const startedAt = clock.now();
+    const slice = event.data;
+    if (slice.owner.type !== 'upload') return skipped('not an upload');
+    const at = checkpoint();
+    const upload = ownerKey(slice.owner);
+    const result = (outcome: SliceAlignments['outcome'], note: string): SliceAlignments => ({
+      upload,
+      slice: slice.slice,
+      shard,
+      span: slice.span,
+      checkpoint: at,
+      outcome,
+      frames: countFrames(codes),
+      steps: [...slice.steps, stepOf(startedAt, clock.now(), outcome.status, note)],
+    });
+
+    if (slice.outcome.status === 'failed') {
+      return done([sliceMatched(result(slice.outcome, `${slice.outcome.reason}: ${slice.outcome.detail}`))]);
+    }
+    if (!codes) throw new Error(`codes of ${upload}/${slice.slice} are missing`);
+    const alignments = searchSlice(index, codes);
+    if (alignments.length === 0) {
+      const why = countFrames(codes).usable === 0 ? 'no frame is fit to be judged' : 'nothing in the library is alike';
+      return done([sliceMatched(result({ status: 'nothing', why }, why))]);
+    }
+    const proposal: Proposal = {
+      id: proposalId(upload, slice.slice, shard, at),
+      upload,
+      media: slice.media,
+      probe: slice.probe,
+      slice: slice.slice,
+      slices: slice.slices,
+      shard,
+      span: slice.span,
+      checkpoint: at,
+      alignments,
+      receivedAt: slice.receivedAt,
+      steps: [],
+    };
+    const outcome = { status: 'alignments', alignments, proposal: proposal.id } as const;
+    const note = alignments.map((a) => `${a.reference.id}: ${a.frames} frames`).join(', ');
+    const matched = result(outcome, note);
+    // Keyframes only propose; where the slice was read densely already, its codes go along and nothing is decoded twice.
+    const dense = codes.sampling === 'keyframes' ? null : codes;
+    return done([sliceMatched(matched), proposed({ ...proposal, steps: matched.steps }, dense)]);
+  }
+
+  return { name: 'match', group: `match-${shard}`, consumes: ['fingerprints'], concurrency, schema: SliceCodes, run };
+}
+
+/** Hits per query code that are looked at; a code with more relatives than this says little about any of them. */
+const HITS_PER_CODE = 64;
+
+export function searchSlice(index: SimilarityIndex, codes: Fingerprint) {
+  const queries = queryCodes(codes);
+  return align(codes, queries, index.search('picture', queries.bits, HITS_PER_CODE));
+}
+
+/** Frames looked at, and those that hold enough to be judged. */
+export function countFrames(codes: Fingerprint | null): { seen: number; usable: number } {
+  if (!codes) return { seen: 0, usable: 0 };
+  const usable = codes.frames.flags.reduce((n, f) => n + (f & (FRAME_FLAT | FRAME_PAGE) ? 0 : 1), 0);
+  return { seen: codes.frames.flags.length, usable };
+}
+
+const stepOf = (startedAt: number, endedAt: number, outcome: string, note: string): Step => ({
+  stage: 'match',
+  startedAt,
+  endedAt,
+  outcome,
+  note,
+});

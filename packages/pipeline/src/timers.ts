@@ -1,0 +1,33 @@
+import { type Database, takeDueTimers } from '@vigil/database';
+import type { Clock, Logger, Queryable } from '@vigil/runtime';
+
+const POLL_MS = 500;
+const BATCH = 50;
+
+/** Brings rows of `timers` to those who set them, once each: the timer goes in the transaction that does its work. */
+export async function runTimers(
+  deps: {
+    database: Database;
+    clock: Clock;
+    logger: Logger;
+    handlers: Readonly<Record<string, (tx: Queryable, payload: never) => Promise<void>>>;
+    published(): void;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { database, clock, logger, handlers, published } = deps;
+  while (!signal.aborted) {
+    const taken = await database.transaction(async (tx) => {
+      const due = await takeDueTimers(tx, clock.now(), BATCH);
+      for (const timer of due) {
+        const handler = handlers[timer.kind];
+        if (!handler) throw new Error(`no handler for timers of kind ${timer.kind}`);
+        logger.info({ timer: timer.id }, 'timer is due');
+        await handler(tx, timer.payload as never);
+      }
+      return due.length;
+    });
+    if (taken > 0) published();
+    if (taken < BATCH) await Promise.allSettled([clock.sleep(POLL_MS, signal)]);
+  }
+}

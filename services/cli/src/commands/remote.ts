@@ -1,0 +1,127 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import type { Verdict } from '@vigil/contracts';
+import type { ReferenceView, TraceView, UploadView } from '@vigil/pipeline';
+import { bold, dim, fail, green, note, red, say, spanText, table, UsageError, yellow } from '../output.ts';
+import { alteredText, verdictText } from '../words.ts';
+
+interface Remote {
+  instance: string;
+}
+
+/** Asks the instance; a problem it answers with becomes the error's message. */
+async function ask<T>(instance: string, route: string, init?: RequestInit & { duplex?: 'half' }): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(new URL(route, instance), init);
+  } catch {
+    throw new UsageError(
+      `nothing answers at ${instance}; start it with \`npm start\`, or name another with --instance`,
+    );
+  }
+  const body = (await response.json()) as T & { title?: string; detail?: string };
+  if (!response.ok) throw new Error(`${body.title ?? response.statusText}: ${body.detail ?? ''}`);
+  return body;
+}
+
+async function send<T>(instance: string, route: string, file: string, query: Record<string, string>): Promise<T> {
+  const found = await stat(file).catch(() => null);
+  if (!found?.isFile()) throw new UsageError(`there is no file ${file}`);
+  const params = new URLSearchParams({ name: path.basename(file), ...query });
+  return ask<T>(instance, `${route}?${params}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/octet-stream' },
+    body: Readable.toWeb(createReadStream(file)) as ReadableStream,
+    duplex: 'half',
+  });
+}
+
+const POLL_MS = 200;
+const PATIENCE_MS = 30 * 60_000;
+
+async function until<T>(look: () => Promise<T | null>): Promise<T> {
+  const end = Date.now() + PATIENCE_MS;
+  while (Date.now() < end) {
+    const found = await look();
+    if (found !== null) return found;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error('no answer within half an hour');
+}
+
+export async function sendUploads(
+  files: string[],
+  { instance, account, wait }: Remote & { account?: string; wait?: boolean },
+): Promise<void> {
+  for (const file of files) {
+    const { upload } = await send<{ upload: string }>(instance, '/v1/uploads', file, account ? { account } : {});
+    if (!wait) {
+      say(`${upload}  ${file}`);
+      continue;
+    }
+    const { verdict } = await until(async () => {
+      const view = await ask<UploadView>(instance, `/v1/uploads/${upload}`).catch(() => null);
+      return view?.verdict ? { verdict: view.verdict } : null;
+    });
+    say(`${upload}  ${file}  ${painted(verdict)}  ${foundText(verdict)}`);
+  }
+  if (!wait) note(dim('see what became of one with: vigil trace <upload>'));
+}
+
+const painted = (verdict: Verdict): string => {
+  const paint = verdict.verdict === 'taken-down' ? red : verdict.verdict === 'cleared' ? green : yellow;
+  return paint(verdictText(verdict));
+};
+
+function foundText({ decisions }: Verdict): string {
+  const best = decisions[0]?.evidence;
+  if (!best) return '';
+  const segment = best.segments[0];
+  const spans = segment ? `${spanText(segment.upload)} is ${spanText(segment.reference)} of ` : '';
+  return `${spans}${best.reference.id}, ${alteredText(best.altered)}`;
+}
+
+export async function addReferences(
+  files: string[],
+  { instance, holder, wait }: Remote & { holder: string; wait?: boolean },
+): Promise<void> {
+  for (const file of files) {
+    type Added = { reference: { id: string; version: number }; known: boolean };
+    const { reference, known } = await send<Added>(instance, '/v1/references', file, { holder });
+    if (!wait) {
+      say(`${reference.id}  ${file}${known ? '  (known already)' : ''}`);
+      continue;
+    }
+    const settled = await until(async () => {
+      const view = await ask<ReferenceView>(instance, `/v1/references/${reference.id}`);
+      return view.state === 'live' || view.state === 'rejected' || view.state === 'disabled' ? view : null;
+    });
+    say(`${reference.id}  ${file}  ${settled.state}${settled.reason ? ` (${settled.reason})` : ''}`);
+    if (settled.state === 'rejected') process.exitCode = 1;
+  }
+}
+
+export async function listReferences({ instance }: Remote): Promise<void> {
+  const { references } = await ask<{ references: ReferenceView[] }>(instance, '/v1/references');
+  if (references.length === 0) return note('nothing is protected yet; add works with: vigil reference add FILE...');
+  const rows = references.map((r) => [r.id, r.state, r.title, r.holder, r.reason ?? '']);
+  for (const line of table([['reference', 'state', 'title', 'holder', 'why'].map(bold), ...rows])) say(line);
+}
+
+export async function traceUpload(upload: string, { instance, json }: Remote & { json?: boolean }): Promise<void> {
+  const trace = await ask<TraceView>(instance, `/v1/uploads/${encodeURIComponent(upload)}/trace`);
+  if (json) return say(JSON.stringify(trace, null, 2));
+  const rows = trace.steps.map((s) => [
+    dim(`+${((s.startedAt - trace.receivedAt) / 1000).toFixed(3)} s`),
+    s.endedAt > s.startedAt ? `${s.endedAt - s.startedAt} ms` : '',
+    s.stage,
+    s.part,
+    s.outcome,
+    s.note ?? '',
+  ]);
+  say(`${bold(upload)}  received ${new Date(trace.receivedAt).toISOString()}`);
+  for (const line of table([['after', 'took', 'stage', 'part', 'outcome', 'why'].map(bold), ...rows])) say(line);
+  if (trace.steps.length === 0) fail('no step is known yet', 1);
+}

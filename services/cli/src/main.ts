@@ -1,0 +1,87 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { demo } from './commands/demo.ts';
+import { match } from './commands/match.ts';
+import { addReferences, listReferences, sendUploads, traceUpload } from './commands/remote.ts';
+import { start } from './commands/start.ts';
+import { fail, UsageError } from './output.ts';
+
+const instance = ['-i, --instance <url>', 'where Vigil runs', 'http://127.0.0.1:8080'] as const;
+
+function positive(text: string): number {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n <= 0) throw new InvalidArgumentError('give a whole number above zero');
+  return n;
+}
+
+const program = new Command('vigil')
+  .description("Finds copies of protected works among a platform's uploads and takes them down within seconds.")
+  .version('0.1.0')
+  .showHelpAfterError('(vigil --help tells what there is)')
+  .exitOverride()
+  .configureHelp({ sortSubcommands: false });
+
+program
+  .command('match')
+  .description('compare files with files: no server, nothing kept')
+  .requiredOption('-r, --references <path...>', 'files or folders of protected works')
+  .requiredOption('-u, --uploads <path...>', 'files or folders to be judged')
+  .option('-p, --policy <file>', 'JSON file with a policy; the defaults are cautious')
+  .option('-j, --json', 'one line of JSON an upload, as each is finished')
+  .option('--threads <n>', 'decoders that run at once', positive)
+  .addHelpText('after', '\nExample:\n  $ vigil match --references films/ --uploads inbox/ --json')
+  .action(match);
+
+program
+  .command('start')
+  .description('run the whole pipeline until told to stop (SIGTERM drains)')
+  .option('--port <n>', 'where it listens', positive)
+  .option('--data <folder>', 'where it keeps its data')
+  .action(start);
+
+program
+  .command('demo')
+  .description('watch it work: registers works, sends uploads, checks each verdict')
+  .option('-r, --references <dir>', 'your own protected works')
+  .option('-u, --uploads <dir>', 'your own uploads')
+  .action(demo);
+
+program
+  .command('upload')
+  .description('send files to a running instance')
+  .argument('<file...>')
+  .option(...instance)
+  .option('-a, --account <name>', 'who uploads')
+  .option('-w, --wait', 'wait for the verdicts')
+  .action(sendUploads);
+
+const reference = program.command('reference').description('protected works of a running instance');
+reference
+  .command('add')
+  .description('register files as references')
+  .argument('<file...>')
+  .option(...instance)
+  .option('--holder <name>', 'whose works they are', 'operator')
+  .option('-w, --wait', 'wait until they are live')
+  .action(addReferences);
+reference
+  .command('list')
+  .description('what is protected, and how far it is')
+  .option(...instance)
+  .action(listReferences);
+
+program
+  .command('trace')
+  .description('show each step that an upload took, with times and reasons')
+  .argument('<upload>', 'its id')
+  .option(...instance)
+  .option('-j, --json', 'as JSON')
+  .action(traceUpload);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Help and --version end here as well, with code 0.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof UsageError) fail(error.message, 2);
+  else fail(error instanceof Error ? error.message : String(error), 1);
+}

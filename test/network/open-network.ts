@@ -1,0 +1,94 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
+import type { EventLog } from '@vigil/event-log';
+import { type Instance, openInstance } from '@vigil/pipeline';
+import { createLogger, readConfig } from '@vigil/runtime';
+import { ffmpegHere } from '../support/ffmpeg.ts';
+import { createTestDatabase } from '../support/postgres.ts';
+
+/** The whole of Vigil in this process, on a real database of its own and a folder that goes with it. */
+export interface Network {
+  instance: Instance;
+  dataFolder: string;
+  /** Registers files and waits until each is live or refused; reference ids by name. */
+  protect(files: readonly { name: string; file: string }[]): Promise<Map<string, string>>;
+  /** Sends files; upload ids by name. */
+  upload(files: readonly { name: string; file: string }[]): Promise<Map<string, string>>;
+  /** Waits until each of the uploads has a verdict, or the time is up. */
+  drain(uploads: Iterable<string>, seconds: number): Promise<void>;
+  /** All that went out so far, in order of the log. */
+  takedowns(): Promise<TakedownEvent[]>;
+  verdicts(): Promise<Verdict[]>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function openNetwork(options: { wrapLog?: (log: EventLog) => EventLog } = {}): Promise<Network> {
+  const stack = new AsyncDisposableStack();
+  const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-network-'));
+  stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
+  const { url } = stack.use(await createTestDatabase());
+  const config = readConfig({ ...process.env, VIGIL_DATA: dataFolder, DATABASE_URL: url });
+  const logger = createLogger({ level: 'warn' });
+  const instance = stack.use(await openInstance({ config, logger, ffmpeg: await ffmpegHere(), ...options }));
+
+  async function all<T>(topic: string, open: (record: Parameters<typeof openEnvelope>[1]) => T): Promise<T[]> {
+    const found: T[] = [];
+    for (const { partition, start, end } of await instance.log.ends(topic)) {
+      for await (const record of instance.log.read(topic, partition, start, end)) found.push(open(record));
+    }
+    return found;
+  }
+  const verdicts = () => all(TOPICS.verdicts.name, (r) => openEnvelope(Verdict, r).event.data);
+  const takedowns = () => all(TOPICS.takedowns.name, (r) => openEnvelope(TakedownEvent, r).event.data);
+
+  /** Polls until `look` says so. @throws what stopped the pipeline, or that the time is up */
+  async function until(what: string, seconds: number, look: () => Promise<boolean>): Promise<void> {
+    const end = Date.now() + seconds * 1000;
+    while (!(await look())) {
+      if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+      await Promise.race([sleep(100), instance.failed]);
+    }
+  }
+
+  return {
+    instance,
+    dataFolder,
+    async protect(files) {
+      const ids = new Map<string, string>();
+      for (const { name, file } of files) {
+        const { reference } = await instance.intake.reference(name, createReadStream(file), { title: name });
+        ids.set(name, reference.id);
+      }
+      const wanted = new Set(ids.values());
+      await until('references live', 600, async () => {
+        const views = await instance.inspect.references();
+        return (
+          views.filter((v) => wanted.has(v.id) && (v.state === 'live' || v.state === 'rejected')).length === wanted.size
+        );
+      });
+      return ids;
+    },
+    async upload(files) {
+      const ids = new Map<string, string>();
+      for (const { name, file } of files) {
+        const { upload } = await instance.intake.upload(name, createReadStream(file), { account: 'someone' });
+        ids.set(name, upload);
+      }
+      return ids;
+    },
+    async drain(uploads, seconds) {
+      const wanted = new Set(uploads);
+      await until('verdicts', seconds, async () => {
+        const judged = new Set((await verdicts()).map((v) => v.upload));
+        return [...wanted].every((id) => judged.has(id));
+      });
+    },
+    takedowns,
+    verdicts,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
