@@ -18,14 +18,17 @@ export interface LoggerOptions {
   level?: LogLevel;
   /** Where lines of JSON go: stdout, or stderr where stdout belongs to results. */
   to?: 'stdout' | 'stderr' | { write(line: string): void };
+  /** A file to append to, in place of `to`. Its folder must exist. */
+  file?: string;
 }
 
 const SECRETS = ['password', 'secret', 'token', 'authorization', 'cookie', 'apiKey', 'secretAccessKey', 'sessionToken'];
 const HIDDEN = '[hidden]';
 
 /** Creates no thread and writes at once, so that the last words of a process that dies are not lost. */
-export function createLogger({ level = 'info', to = 'stdout' }: LoggerOptions = {}): Logger {
-  const destination = typeof to === 'string' ? pino.destination({ dest: to === 'stderr' ? 2 : 1, sync: true }) : to;
+export function createLogger({ level = 'info', to = 'stdout', file }: LoggerOptions = {}): Logger {
+  const dest = file ?? (to === 'stderr' ? 2 : 1);
+  const destination = file || typeof to === 'string' ? pino.destination({ dest, sync: true }) : to;
   const error = (value: unknown) => (value instanceof Error ? pino.stdSerializers.err(value) : value);
   const options: pino.LoggerOptions = {
     level,

@@ -1,0 +1,152 @@
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { LOG_LEVELS, type LogLevel } from './logger.ts';
+
+/** Everything that can be set. Nothing but `readEnvironment` looks at the environment. */
+export interface Config {
+  /** Absolute path: blobs, the embedded database, locks. */
+  dataFolder: string;
+  /** null: an embedded PostgreSQL with its data in the data folder. */
+  databaseUrl: string | null;
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** Buckets that events may name, beside our own. */
+  buckets: string[];
+  logLevel: LogLevel;
+  roles: Role[];
+  /** Parts of the similarity index. */
+  shards: number;
+  /** Decoders and worker threads at once. */
+  concurrency: number;
+  limits: Limits;
+  /** Where to look for ffmpeg: by name, or else along the path. */
+  ffmpeg: { ffmpegPath: string | undefined; ffprobePath: string | undefined; path: string };
+  /** Names that look like settings of Vigil and are none: misspelt, or of another release. To be warned about. */
+  unknown: string[];
+}
+
+export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What one upload may cost, whatever its header claims. */
+export interface Limits {
+  maxImageBytes: number;
+  maxVideoBytes: number;
+  maxPixels: number;
+  maxDurationSeconds: number;
+  /** Wall seconds for one probe, and for the decoding of one slice. */
+  probeSeconds: number;
+  sliceSeconds: number;
+  /** Address space of a decoder process. */
+  decoderBytes: number;
+}
+
+/** Some settings cannot be used. The message lists all of them, each with what it should be. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+  readonly retriable = false;
+}
+
+/** Settings as text, by the name that a person would change. */
+export type Settings = Readonly<Record<string, string | undefined>>;
+
+export const readConfig = (env: Readonly<Record<string, string | undefined>>): Config =>
+  assertConfig(readEnvironment(env));
+
+/** VIGIL_* and the two names that the world agrees on. An empty value is none. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
+  const settings: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value && (name.startsWith('VIGIL_') || name === 'DATABASE_URL' || name === 'PATH'))
+      settings[name] = value.trim();
+  }
+  return settings;
+}
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+/** @throws ConfigError that names every setting that is wrong. */
+export function assertConfig(settings: Settings): Config {
+  const problems: string[] = [];
+  const known = new Set(['DATABASE_URL', 'PATH', ...IN_USE_ELSEWHERE]);
+  const text = (name: string) => {
+    known.add(name);
+    return settings[name];
+  };
+  const whole = (name: string, fallback: number, min: number, max: number) => {
+    const given = text(name);
+    if (given === undefined) return fallback;
+    const value = Number(given);
+    if (/^\d+$/.test(given) && value >= min && value <= max) return value;
+    problems.push(`${name} is "${given}": give a whole number from ${min} to ${max}`);
+    return fallback;
+  };
+  const oneOf = <T extends string>(name: string, allowed: readonly T[], fallback: T): T => {
+    const given = text(name);
+    if (given === undefined) return fallback;
+    const found = allowed.find((a) => a === given.toLowerCase());
+    if (!found) problems.push(`${name} is "${given}": give one of ${allowed.join(', ')}`);
+    return found ?? fallback;
+  };
+  const list = (name: string) =>
+    (text(name) ?? '')
+      .split(',')
+      .map((s) => s.trim())
+      .filter(Boolean);
+
+  const roles = list('VIGIL_ROLES');
+  for (const role of roles) {
+    if (!ROLES.some((r) => r === role)) {
+      problems.push(`VIGIL_ROLES names "${role}": give some of ${ROLES.join(', ')}, or leave it out for all`);
+    }
+  }
+  const buckets = list('VIGIL_BUCKETS');
+  for (const bucket of buckets) {
+    if (!/^[a-z0-9][a-z0-9.-]{1,62}$/i.test(bucket)) {
+      problems.push(`VIGIL_BUCKETS names "${bucket}": a bucket has 2 to 63 letters, digits, dots and dashes`);
+    }
+  }
+  const databaseUrl = settings.DATABASE_URL ?? null;
+  if (databaseUrl !== null && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    problems.push(
+      'DATABASE_URL is set, but not to an address of the form postgresql://user:password@host:5432/database',
+    );
+  }
+
+  const config: Config = {
+    dataFolder: resolve(text('VIGIL_DATA') ?? '.vigil/data'),
+    databaseUrl,
+    host: text('VIGIL_HOST') ?? '127.0.0.1',
+    port: whole('VIGIL_PORT', 8080, 0, 65535),
+    buckets,
+    logLevel: oneOf('VIGIL_LOG_LEVEL', LOG_LEVELS, 'info'),
+    roles: roles.length > 0 ? ROLES.filter((r) => roles.includes(r)) : [...ROLES],
+    shards: whole('VIGIL_SHARDS', 1, 1, 256),
+    concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
+    limits: {
+      maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),
+      maxVideoBytes: GIB * whole('VIGIL_MAX_VIDEO_GIB', 64, 1, 1024),
+      maxPixels: 1e6 * whole('VIGIL_MAX_MEGAPIXELS', 100, 1, 1000),
+      maxDurationSeconds: 3600 * whole('VIGIL_MAX_HOURS', 48, 1, 48),
+      probeSeconds: whole('VIGIL_PROBE_SECONDS', 20, 1, 600),
+      sliceSeconds: whole('VIGIL_SLICE_SECONDS', 120, 1, 3600),
+      decoderBytes: MIB * whole('VIGIL_DECODER_MIB', 3072, 256, 65536),
+    },
+    ffmpeg: { ffmpegPath: text('VIGIL_FFMPEG'), ffprobePath: text('VIGIL_FFPROBE'), path: settings.PATH ?? '' },
+    unknown: [],
+  };
+  config.unknown = Object.keys(settings).filter((name) => !known.has(name));
+  if (problems.length > 0) throw new ConfigError(`the settings cannot be used:\n- ${problems.join('\n- ')}`);
+  return config;
+}
+
+/** Read by tests and set-up scripts, before there is a configuration. */
+const IN_USE_ELSEWHERE = [
+  'VIGIL_CORPUS',
+  'VIGIL_REQUIRE',
+  'VIGIL_FULL',
+  'VIGIL_TEST_DATABASE_URL',
+  'VIGIL_TEST_RECORD',
+];
