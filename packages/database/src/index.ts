@@ -1,2 +1,20 @@
+export * from './claims.ts';
 export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
+export { migrate } from './migrate.ts';
+export * from './open-database.ts';
+export {
+  enqueue,
+  OUTBOX_CHANNEL,
+  type OutboxEntry,
+  type OutboxEvent,
+  outboxLag,
+  outboxOf,
+  purgeOutbox,
+  relayBatch,
+} from './outbox.ts';
+export * from './policies.ts';
+export * from './references.ts';
+export * from './timers.ts';
+export * from './trace.ts';
+export * from './uploads.ts';

@@ -1,0 +1,46 @@
+import type { Postgres } from '@vigil/runtime';
+import { migration0001 } from './migration-0001.ts';
+
+export interface Migration {
+  /** Rising by one; never changed once released. */
+  number: number;
+  name: string;
+  sql: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [{ number: 1, name: 'first', sql: migration0001 }];
+
+/** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */
+const LOCK = 0x766967696c;
+
+/**
+ * Brings the schema forward, each step in one transaction, one process at a time. Returns the steps that were taken.
+ * @throws Error when the database is of a newer release: there is no way back.
+ */
+export async function migrate(postgres: Postgres, migrations = MIGRATIONS): Promise<number[]> {
+  const taken: number[] = [];
+  const newest = migrations.at(-1)?.number ?? 0;
+  for (;;) {
+    const step = await postgres.transaction(async (tx) => {
+      await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+      await tx.query(
+        `CREATE TABLE IF NOT EXISTS schema_migrations (
+           number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`,
+      );
+      const [row] = await tx.query<{ number: number }>(
+        'SELECT coalesce(max(number), 0) AS number FROM schema_migrations',
+      );
+      const present = row!.number;
+      if (present > newest) {
+        throw new Error(`the database has schema ${present}, this release knows ${newest}: start a newer release`);
+      }
+      const next = migrations.find((m) => m.number === present + 1);
+      if (!next) return null;
+      await tx.query(next.sql);
+      await tx.query('INSERT INTO schema_migrations (number, name) VALUES ($1, $2)', [next.number, next.name]);
+      return next.number;
+    });
+    if (step === null) return taken;
+    taken.push(step);
+  }
+}

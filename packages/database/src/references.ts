@@ -1,0 +1,233 @@
+import { type MediaLocation, type Policy, placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
+import { jsonb, type Queryable } from '@vigil/runtime';
+import { policiesFor } from './policies.ts';
+
+/**
+ * received: its media lie there. fingerprinted: its codes are there, not yet in every replica. live: every upload is
+ * compared with it. disabled: no more, by a person. rejected: nothing to compare with, see `reason`.
+ */
+export type ReferenceState = 'received' | 'fingerprinted' | 'live' | 'disabled' | 'rejected';
+
+export interface ReferenceRow extends ReferenceKey {
+  work: string;
+  title: string;
+  holder: string;
+  media: MediaLocation;
+  kind: 'image' | 'video' | null;
+  state: ReferenceState;
+  reason: string | null;
+  /** Seconds; 0 for images, null until it was looked at. */
+  duration: number | null;
+  slices: number | null;
+  /** Slices that some replica has loaded. */
+  loaded: number;
+  receivedAt: number;
+  liveAt: number | null;
+  disabledAt: number | null;
+}
+
+/** What is to be known of a reference in order to judge by it. */
+export interface ReferenceFacts {
+  live: boolean;
+  work: string;
+  holder: string;
+  duration: number;
+  policy: Policy;
+}
+
+const ROW = `SELECT r.id, r.version, r.work, w.title, r.holder, r.media, r.kind, r.state, r.reason, r.duration, r.slices,
+  (SELECT count(DISTINCT s.slice) FROM reference_slices s WHERE s.reference = r.id AND s.version = r.version) AS loaded,
+  r.received_at AS "receivedAt", r.live_at AS "liveAt", r.disabled_at AS "disabledAt"
+  FROM reference_versions r JOIN works w ON w.id = r.work`;
+
+/** Returns false, and changes nothing, when this version is known already. */
+export async function registerReference(
+  tx: Queryable,
+  about: { reference: ReferenceKey; work: string; title: string; holder: string; media: MediaLocation; now: number },
+): Promise<boolean> {
+  const { reference, work, title, holder, media, now } = about;
+  await tx.query('INSERT INTO works (id, holder, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
+    work,
+    holder,
+    title,
+  ]);
+  const rows = await tx.query(
+    `INSERT INTO reference_versions (id, version, work, holder, media, received_at) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (id, version) DO NOTHING RETURNING id`,
+    [reference.id, reference.version, work, holder, jsonb(media), now],
+  );
+  return rows.length > 0;
+}
+
+/** What a look at its container said. */
+export async function planReference(
+  db: Queryable,
+  { id, version }: ReferenceKey,
+  plan: { kind: 'image' | 'video'; duration: number; slices: number },
+): Promise<void> {
+  await db.query(
+    `UPDATE reference_versions SET kind = $3, duration = $4, slices = $5, planned_at = coalesce(planned_at, now_ms())
+     WHERE id = $1 AND version = $2`,
+    [id, version, plan.kind, plan.duration, plan.slices],
+  );
+}
+
+/** It protects nothing, and `reason` says why. A reference that is live, or that a person disabled, stays what it is. */
+export async function rejectReference(db: Queryable, { id, version }: ReferenceKey, reason: string): Promise<void> {
+  await db.query(
+    `UPDATE reference_versions SET state = 'rejected', reason = $3
+     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted')`,
+    [id, version, reason],
+  );
+}
+
+/**
+ * From the commit on no claim by it is opened: whoever judges holds a shared lock on the row (`referenceFacts`), so this
+ * waits for those who have looked already, and all others see it. Returns false when there is nothing to disable.
+ */
+export async function disableReference(
+  tx: Queryable,
+  { id, version }: ReferenceKey,
+  reason: string,
+  now: number,
+): Promise<boolean> {
+  const rows = await tx.query(
+    `UPDATE reference_versions SET state = 'disabled', reason = $3, disabled_at = $4
+     WHERE id = $1 AND version = $2 AND state <> 'disabled' RETURNING id`,
+    [id, version, reason, now],
+  );
+  return rows.length > 0;
+}
+
+/** A replica of a shard counts from here on: what becomes live must be loaded by it too. */
+export async function registerReplica(
+  db: Queryable,
+  { shard, replica }: { shard: number; replica: string },
+): Promise<void> {
+  await db.query('INSERT INTO index_replicas (shard, replica) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+    shard,
+    replica,
+  ]);
+}
+
+/** A replica that is gone for good is waited for no more. What it alone had kept back becomes live with the next slice. */
+export async function removeReplica(
+  db: Queryable,
+  { shard, replica }: { shard: number; replica: string },
+): Promise<void> {
+  await db.query('DELETE FROM index_replicas WHERE shard = $1 AND replica = $2', [shard, replica]);
+  await db.query('DELETE FROM reference_slices WHERE shard = $1 AND replica = $2', [shard, replica]);
+}
+
+export interface LoadedSlice {
+  reference: ReferenceKey;
+  slice: number;
+  slices: number;
+  shard: number;
+  replica: string;
+  /** Frames fit to be compared with; 0 where there is none. */
+  usable: number;
+  /** Why there are no codes, if there are none. */
+  failed: string | null;
+}
+
+/**
+ * One replica has one slice in its index. With the last slice in the last replica of the shard the reference is live, or
+ * rejected when none of its slices has anything to compare with. Saying it again is cheap and changes nothing.
+ * Returns the state if this changed it.
+ */
+export async function markSliceLoaded(db: Queryable, loaded: LoadedSlice): Promise<ReferenceState | null> {
+  const { reference, slice, slices, shard, replica, usable, failed } = loaded;
+  const { id, version } = reference;
+  const fresh = await db.query(
+    `INSERT INTO reference_slices (reference, version, slice, shard, replica, usable, failed)
+     SELECT id, version, $3, $4, $5, $6, $7 FROM reference_versions WHERE id = $1 AND version = $2
+     ON CONFLICT DO NOTHING RETURNING slice`,
+    [id, version, slice, shard, replica, usable, failed],
+  );
+  if (fresh.length === 0) return null;
+  await registerReplica(db, { shard, replica });
+  // Two replicas may say their last slices at once: whoever counts second must see what the first has written.
+  await db.query('SELECT 1 FROM reference_versions WHERE id = $1 AND version = $2 FOR UPDATE', [id, version]);
+  const counts = await db.query<{ n: number; usable: number; failed: string | null }>(
+    `SELECT count(s.slice) AS n, coalesce(sum(s.usable), 0)::bigint AS usable, min(s.failed) AS failed
+     FROM index_replicas r
+     LEFT JOIN reference_slices s ON s.replica = r.replica AND s.reference = $1 AND s.version = $2
+     WHERE r.shard = $3 GROUP BY r.replica`,
+    [id, version, shard],
+  );
+  const whole = counts.filter((c) => c.n >= slices);
+  if (whole.length === 0) return null;
+  let state: ReferenceState = whole.length === counts.length ? 'live' : 'fingerprinted';
+  let reason: string | null = null;
+  if (whole[0]!.usable === 0) {
+    state = 'rejected';
+    reason = whole[0]!.failed ?? 'too-little: there is nothing in it to compare with';
+  }
+  const changed = await db.query(
+    `UPDATE reference_versions SET state = $3, reason = $4, live_at = CASE WHEN $3 = 'live' THEN now_ms() END
+     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted') AND state <> $3 RETURNING id`,
+    [id, version, state, reason],
+  );
+  return changed.length > 0 ? state : null;
+}
+
+/** Every version that an index may hold: those that are live, and those that are on their way to it. */
+export async function liveReferences(db: Queryable, shard?: { number: number; of: number }): Promise<ReferenceKey[]> {
+  const rows = await db.query<{ id: string; version: number }>(
+    `SELECT id, version FROM reference_versions WHERE state IN ('received', 'fingerprinted', 'live') ORDER BY id, version`,
+  );
+  return shard ? rows.filter((r) => placeOf(r.id, shard.of) === shard.number) : rows;
+}
+
+/** Newest first. */
+export async function listReferences(db: Queryable, limit = 1000): Promise<ReferenceRow[]> {
+  return db.query<ReferenceRow>(`${ROW} ORDER BY r.received_at DESC, r.id LIMIT $1`, [limit]);
+}
+
+/** That version, or the newest one. */
+export async function getReference(db: Queryable, id: string, version?: number): Promise<ReferenceRow | null> {
+  const rows = await db.query<ReferenceRow>(
+    `${ROW} WHERE r.id = $1 AND ($2::int IS NULL OR r.version = $2) ORDER BY r.version DESC LIMIT 1`,
+    [id, version ?? null],
+  );
+  return rows[0] ?? null;
+}
+
+export async function getReferences(db: Queryable, keys: readonly ReferenceKey[]): Promise<ReferenceRow[]> {
+  return db.query<ReferenceRow>(
+    `${ROW} WHERE (r.id, r.version) IN (SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY r.id, r.version`,
+    [keys.map((k) => k.id), keys.map((k) => k.version)],
+  );
+}
+
+/**
+ * By `referenceKey`. Read inside the transaction that writes the claim: the rows stay locked (shared) until its end, so
+ * that none of them is disabled between the look and the claim. Versions that are unknown are missing.
+ */
+export async function referenceFacts(
+  tx: Queryable,
+  keys: readonly ReferenceKey[],
+): Promise<Map<string, ReferenceFacts>> {
+  if (keys.length === 0) return new Map();
+  const rows = await tx.query<
+    ReferenceKey & { work: string; holder: string; state: ReferenceState; duration: number | null }
+  >(
+    `SELECT id, version, work, holder, state, duration FROM reference_versions
+     WHERE (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY id, version FOR SHARE`,
+    [keys.map((k) => k.id), keys.map((k) => k.version)],
+  );
+  const policies = await policiesFor(
+    tx,
+    rows.map(({ holder, work, id }) => ({ holder, work, reference: id })),
+  );
+  return new Map(
+    rows.map((row, i) => {
+      const { work, holder, state, duration } = row;
+      return [
+        referenceKey(row),
+        { live: state === 'live', work, holder, duration: duration ?? 0, policy: policies[i]! },
+      ];
+    }),
+  );
+}

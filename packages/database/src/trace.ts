@@ -1,0 +1,36 @@
+import type { SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
+import type { Queryable } from '@vigil/runtime';
+import { type Claim, claimsOf } from './claims.ts';
+import { type OutboxEntry, outboxOf } from './outbox.ts';
+import { getUpload, type UploadRow, verdictsOf } from './uploads.ts';
+
+/** All that is known of the way that an upload took. Each part is in order; times are milliseconds since 1970. */
+export interface Trace {
+  upload: UploadRow;
+  /** In order of arrival; each carries the steps that made it. */
+  alignments: { recordedAt: number; result: SliceAlignments }[];
+  evidence: { recordedAt: number; result: SliceEvidence }[];
+  claims: Claim[];
+  verdicts: Verdict[];
+  /** What was sent, and when it reached the log. */
+  sent: OutboxEntry[];
+}
+
+/** null when the upload is unknown. */
+export async function traceOf(db: Queryable, id: string): Promise<Trace | null> {
+  const upload = await getUpload(db, id);
+  if (!upload) return null;
+  const results = <T>(table: 'slice_alignments' | 'slice_evidence') =>
+    db.query<{ recordedAt: number; result: T }>(
+      `SELECT recorded_at AS "recordedAt", result FROM ${table} WHERE upload = $1 ORDER BY recorded_at, slice, shard`,
+      [id],
+    );
+  return {
+    upload,
+    alignments: await results<SliceAlignments>('slice_alignments'),
+    evidence: await results<SliceEvidence>('slice_evidence'),
+    claims: await claimsOf(db, id),
+    verdicts: await verdictsOf(db, id),
+    sent: await outboxOf(db, id),
+  };
+}

@@ -1,0 +1,135 @@
+import type { Manifest, MediaLocation, SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
+import { jsonb, type Queryable } from '@vigil/runtime';
+
+export type MediaState = 'shown' | 'disabled';
+
+export interface UploadRow {
+  id: string;
+  media: MediaLocation | null;
+  account: string | null;
+  /** null: results have come before the manifest. */
+  manifest: Manifest | null;
+  deleted: boolean;
+  /** Rises with a reversal or a changed action only: it is part of the takedown's id. */
+  epoch: number;
+  mediaState: MediaState;
+  /** Of the newest verdict; 0 before the first. */
+  revision: number;
+  verdict: Verdict | null;
+  receivedAt: number | null;
+  /** When the newest verdict was given. */
+  settledAt: number | null;
+}
+
+const ROW = `SELECT id, media, account, manifest, deleted, epoch, media_state AS "mediaState", revision, verdict,
+  received_at AS "receivedAt", settled_at AS "settledAt" FROM uploads`;
+
+export async function getUpload(db: Queryable, id: string): Promise<UploadRow | null> {
+  const rows = await db.query<UploadRow>(`${ROW} WHERE id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** Newest first. */
+export async function listUploads(db: Queryable, limit = 100): Promise<UploadRow[]> {
+  return db.query<UploadRow>(`${ROW} ORDER BY received_at DESC NULLS LAST, id LIMIT $1`, [limit]);
+}
+
+/** The row, made if missing, and ours until the transaction ends: one at a time judges an upload. */
+export async function lockUpload(tx: Queryable, id: string): Promise<UploadRow> {
+  const lock = () => tx.query<UploadRow>(`${ROW} WHERE id = $1 FOR UPDATE`, [id]);
+  const [known] = await lock();
+  if (known) return known;
+  await tx.query('INSERT INTO uploads (id) VALUES ($1) ON CONFLICT (id) DO NOTHING', [id]);
+  const [row] = await lock();
+  return row!;
+}
+
+/** The first manifest; a later one replaces it. */
+export async function saveManifest(tx: Queryable, id: string, manifest: Manifest): Promise<void> {
+  const { media, account, receivedAt } = manifest.event;
+  await tx.query('UPDATE uploads SET manifest = $2, media = $3, account = $4, received_at = $5 WHERE id = $1', [
+    id,
+    jsonb(manifest),
+    jsonb(media),
+    account ?? null,
+    receivedAt,
+  ]);
+}
+
+export async function markDeleted(tx: Queryable, id: string): Promise<void> {
+  await tx.query('UPDATE uploads SET deleted = true WHERE id = $1', [id]);
+}
+
+export async function setMediaState(tx: Queryable, id: string, state: MediaState, epoch: number): Promise<void> {
+  await tx.query('UPDATE uploads SET media_state = $2, epoch = $3 WHERE id = $1', [id, state, epoch]);
+}
+
+/**
+ * What one shard says of one slice. A result of a later checkpoint replaces an earlier one; an equal or earlier one is a
+ * redelivery: nothing changes and the answer is false.
+ */
+export const recordAlignments = (tx: Queryable, result: SliceAlignments): Promise<boolean> =>
+  record(tx, 'slice_alignments', result);
+
+/** What was confirmed of one slice and shard; same rule as `recordAlignments`. */
+export const recordEvidence = (tx: Queryable, result: SliceEvidence): Promise<boolean> =>
+  record(tx, 'slice_evidence', result);
+
+async function record(
+  tx: Queryable,
+  table: 'slice_alignments' | 'slice_evidence',
+  result: SliceAlignments | SliceEvidence,
+): Promise<boolean> {
+  const { upload, slice, shard, checkpoint } = result;
+  const rows = await tx.query(
+    `INSERT INTO ${table} AS known (upload, slice, shard, checkpoint, result) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (upload, slice, shard) DO UPDATE SET checkpoint = $4, result = $5, recorded_at = now_ms()
+     WHERE known.checkpoint < $4 RETURNING slice`,
+    [upload, slice, shard, checkpoint, jsonb(result)],
+  );
+  return rows.length > 0;
+}
+
+/** The newest result of each slice and shard, in order of slice and shard. */
+export async function resultsOf(
+  db: Queryable,
+  upload: string,
+): Promise<{ alignments: SliceAlignments[]; evidence: SliceEvidence[] }> {
+  const of = async <T>(table: string) => {
+    const rows = await db.query<{ result: T }>(`SELECT result FROM ${table} WHERE upload = $1 ORDER BY slice, shard`, [
+      upload,
+    ]);
+    return rows.map((r) => r.result);
+  };
+  return {
+    alignments: await of<SliceAlignments>('slice_alignments'),
+    evidence: await of<SliceEvidence>('slice_evidence'),
+  };
+}
+
+/** Adds a revision and makes it the upload's verdict. @throws PostgresError 23505 when that revision is there already. */
+export async function saveVerdict(tx: Queryable, verdict: Verdict): Promise<void> {
+  const { upload, revision, decidedAt } = verdict;
+  const json = jsonb(verdict);
+  await tx.query('INSERT INTO verdicts (upload, revision, verdict, decided_at) VALUES ($1, $2, $3, $4)', [
+    upload,
+    revision,
+    json,
+    decidedAt,
+  ]);
+  await tx.query('UPDATE uploads SET revision = $2, verdict = $3, settled_at = $4 WHERE id = $1', [
+    upload,
+    revision,
+    json,
+    decidedAt,
+  ]);
+}
+
+/** In order of revision. */
+export async function verdictsOf(db: Queryable, upload: string): Promise<Verdict[]> {
+  const rows = await db.query<{ verdict: Verdict }>(
+    'SELECT verdict FROM verdicts WHERE upload = $1 ORDER BY revision',
+    [upload],
+  );
+  return rows.map((r) => r.verdict);
+}
