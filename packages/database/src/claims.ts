@@ -74,7 +74,7 @@ export interface Case {
   openedAt: number;
 }
 
-export async function getCase(db: Queryable, id: string): Promise<Case | null> {
+export async function findCase(db: Queryable, id: string): Promise<Case | null> {
   const rows = await db.query<Case>(
     'SELECT id, account, work, holder, opened_at AS "openedAt" FROM cases WHERE id = $1',
     [id],

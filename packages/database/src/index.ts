@@ -9,7 +9,7 @@ export {
   type OutboxEntry,
   type OutboxEvent,
   outboxLag,
-  outboxOf,
+  publishedEvents,
   purgeOutbox,
   relayBatch,
 } from './outbox.ts';

@@ -109,7 +109,7 @@ export async function purgeOutbox(db: Queryable, before: number, limit = 10_000)
   return rows.length;
 }
 
-export async function outboxOf(db: Queryable, key: string): Promise<OutboxEntry[]> {
+export async function publishedEvents(db: Queryable, key: string): Promise<OutboxEntry[]> {
   return db.query<OutboxEntry>(
     `SELECT seq, topic, event_id AS id, coalesce(headers->>'ce_type', '') AS type,
             created_at AS "createdAt", published_at AS "publishedAt"

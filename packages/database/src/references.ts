@@ -186,7 +186,7 @@ export async function listReferences(db: Queryable, limit = 1000): Promise<Refer
 }
 
 /** That version, or the newest one. */
-export async function getReference(db: Queryable, id: string, version?: number): Promise<ReferenceRow | null> {
+export async function findReference(db: Queryable, id: string, version?: number): Promise<ReferenceRow | null> {
   const rows = await db.query<ReferenceRow>(
     `${ROW} WHERE r.id = $1 AND ($2::int IS NULL OR r.version = $2) ORDER BY r.version DESC LIMIT 1`,
     [id, version ?? null],
@@ -194,7 +194,7 @@ export async function getReference(db: Queryable, id: string, version?: number):
   return rows[0] ?? null;
 }
 
-export async function getReferences(db: Queryable, keys: readonly ReferenceKey[]): Promise<ReferenceRow[]> {
+export async function findReferences(db: Queryable, keys: readonly ReferenceKey[]): Promise<ReferenceRow[]> {
   return db.query<ReferenceRow>(
     `${ROW} WHERE (r.id, r.version) IN (SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY r.id, r.version`,
     [keys.map((k) => k.id), keys.map((k) => k.version)],

@@ -1,8 +1,8 @@
 import type { SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import { type Claim, claimsOf } from './claims.ts';
-import { type OutboxEntry, outboxOf } from './outbox.ts';
-import { getUpload, type UploadRow, verdictsOf } from './uploads.ts';
+import { type OutboxEntry, publishedEvents } from './outbox.ts';
+import { findUpload, type UploadRow, verdictsOf } from './uploads.ts';
 
 /** All that is known of the way that an upload took. Each part is in order; times are milliseconds since 1970. */
 export interface Trace {
@@ -18,7 +18,7 @@ export interface Trace {
 
 /** null when the upload is unknown. */
 export async function traceOf(db: Queryable, id: string): Promise<Trace | null> {
-  const upload = await getUpload(db, id);
+  const upload = await findUpload(db, id);
   if (!upload) return null;
   const results = <T>(table: 'slice_alignments' | 'slice_evidence') =>
     db.query<{ recordedAt: number; result: T }>(
@@ -31,6 +31,6 @@ export async function traceOf(db: Queryable, id: string): Promise<Trace | null> 
     evidence: await results<SliceEvidence>('slice_evidence'),
     claims: await claimsOf(db, id),
     verdicts: await verdictsOf(db, id),
-    sent: await outboxOf(db, id),
+    sent: await publishedEvents(db, id),
   };
 }

@@ -24,7 +24,7 @@ export interface UploadRow {
 const ROW = `SELECT id, media, account, manifest, deleted, epoch, media_state AS "mediaState", revision, verdict,
   received_at AS "receivedAt", settled_at AS "settledAt" FROM uploads`;
 
-export async function getUpload(db: Queryable, id: string): Promise<UploadRow | null> {
+export async function findUpload(db: Queryable, id: string): Promise<UploadRow | null> {
   const rows = await db.query<UploadRow>(`${ROW} WHERE id = $1`, [id]);
   return rows[0] ?? null;
 }
