@@ -1,0 +1,102 @@
+// Set-up is plain JavaScript that must run on an old Node, so it is tried from outside, as a process of its own.
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'vigil-setup-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a module's source text with `setup` as the folder of the set-up scripts. */
+function running(source: string, env: Record<string, string> = {}) {
+  const options: SpawnOptions = { env, stdio: ['ignore', 'pipe', 'pipe'] };
+  const text = source.replaceAll('setup/', new URL('./', import.meta.url).href);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', text], options);
+  const output: string[] = [];
+  child.stdout!.setEncoding('utf8').on('data', (part: string) => output.push(part));
+  child.stderr!.setEncoding('utf8').on('data', (part: string) => output.push(part));
+  const ended = new Promise<{ code: number | null; output: string }>((resolve) => {
+    child.on('close', (code) => resolve({ code, output: output.join('') }));
+  });
+  const said = (word: string) =>
+    new Promise<void>((resolve) => {
+      child.stdout!.on('data', () => output.join('').includes(word) && resolve());
+    });
+  return { child, ended, said };
+}
+
+describe('which ffmpeg is taken', () => {
+  const choose =
+    "import { ensureFfmpeg } from 'setup/ffmpeg.mjs';\n" +
+    'ensureFfmpeg({ allowFallback: false }).then((found) => console.log(JSON.stringify(found)), (error) => console.log(error.message));';
+
+  function program(name: string, libavutil: number, version = `${name} version N-1-g0`): string {
+    const path = join(folder, name);
+    writeFileSync(
+      path,
+      `#!/bin/sh\necho '${version}'\necho 'libavutil      ${libavutil}. 28.100 / ${libavutil}. 28.100'\n`,
+    );
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  it('is the one on the path, when it is recent and has its ffprobe, snapshots without a number included', async () => {
+    const [ffmpeg, ffprobe] = [program('ffmpeg', 57), program('ffprobe', 57)];
+    const { output } = await running(choose, { PATH: folder }).ended;
+    expect(JSON.parse(output)).toEqual({ ffmpeg, ffprobe, byName: false });
+  });
+
+  it.each<[string, () => void, RegExp]>([
+    [
+      'ffmpeg 4',
+      () => [program('ffmpeg', 56, 'ffmpeg version 4.4.2'), program('ffprobe', 57)],
+      /too old: ffmpeg version 4\.4\.2/,
+    ],
+    ['no ffprobe', () => program('ffmpeg', 58), /no ffprobe on the PATH/],
+    ['nothing', () => undefined, /no ffmpeg and no ffprobe on the PATH/],
+  ])('%s is refused with the remedies', async (_, make, reason) => {
+    make();
+    const { output } = await running(choose, { PATH: folder }).ended;
+    expect(output).toMatch(reason);
+    expect(output).toContain('apt-get install ffmpeg');
+    expect(output).toContain('VIGIL_FFMPEG=');
+  });
+
+  it('is the one that was named, with the ffprobe beside it; never another in its place', async () => {
+    const [ffmpeg, ffprobe] = [program('ffmpeg', 60), program('ffprobe', 60)];
+    const named = await running(choose, { PATH: '', VIGIL_FFMPEG: ffmpeg }).ended;
+    expect(JSON.parse(named.output)).toEqual({ ffmpeg, ffprobe, byName: true });
+    const missing = await running(choose, { PATH: folder, VIGIL_FFMPEG: join(folder, 'nowhere') }).ended;
+    expect(missing.output).toMatch(/nowhere does not run/);
+  });
+});
+
+describe('handing over', () => {
+  const handOver = (program: string) =>
+    "import { handOver } from 'setup/process.mjs';\n" +
+    `process.exitCode = await handOver(process.execPath, ['-e', ${JSON.stringify(program)}], process.env);`;
+
+  it('passes the exit code through, and 128 + n for a signal', async () => {
+    expect((await running(handOver('process.exit(7)')).ended).code).toBe(7);
+    expect((await running(handOver("process.kill(process.pid, 'SIGKILL')")).ended).code).toBe(137);
+  });
+
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('passes %s on and waits for the end', async (signal) => {
+    const drain = `process.on('${signal}', () => setTimeout(() => process.exit(5), 50)); setInterval(() => {}, 1000); console.log('up');`;
+    const { child, ended, said } = running(handOver(drain));
+    await said('up');
+    child.kill(signal);
+    expect((await ended).code).toBe(5);
+  });
+});
+
+describe('the door', () => {
+  it('says how it is used when the command is unknown', async () => {
+    const { output } = await running("process.argv[2] = 'dance';\nawait import('setup/run.mjs');").ended;
+    expect(output).toMatch(/usage: .*<demo\|start\|test/);
+  });
+});
