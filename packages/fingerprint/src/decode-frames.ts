@@ -124,7 +124,7 @@ async function decodeOnce(
     input: [
       ...['-hide_banner', '-nostdin', '-nostats', '-filter_threads', '1', '-threads', String(job.decoderThreads)],
       ...['-copyts', '-noaccurate_seek', ...(seek > 0 ? ['-ss', seek.toFixed(3)] : [])],
-      ...(choice === 'keyframes' ? ['-skip_frame', 'nokey'] : []),
+      ...(choice === 'keyframes' ? keyframesOnly(probe.codec) : []),
       ...inputOptions(demuxer),
     ],
     output: [
@@ -174,17 +174,25 @@ function filters(job: VideoJob, choice: FrameChoice, from: number): string {
   const start = (Number.isFinite(from) ? from + startTime : -1e9) - SLACK;
   const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
   const apart = {
-    keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})`,
+    keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})*key`,
     dense: `gt(${tick('t')},${tick('prev_selected_t')})`,
     every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,
   }[choice];
   const { width, height } = workingSize(job.probe.width, job.probe.height);
   return [
-    `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*(lt(prev_selected_t,${start})+${apart})'`,
+    `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*(lt(prev_selected_t,${start})${choice === 'keyframes' ? '*key' : ''}+${apart})'`,
     `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full`,
     'format=gray',
     'showinfo',
   ].join(',');
+}
+
+/**
+ * Decoders are told to skip, because they judge by the bitstream; a container's list of keyframes may lie. Those for AV1
+ * do not listen, and decode what they are given.
+ */
+function keyframesOnly(codec: string): string[] {
+  return ['-skip_frame', 'nokey', ...(codec === 'av1' ? ['-discard', 'nokey'] : [])];
 }
 
 interface Stamp {

@@ -2,8 +2,8 @@ import type { MediaSource } from './media-source.ts';
 
 /** What the box structure of an ISO file (MP4, MOV, 3GP) says about why it cannot be read. */
 export interface IsoLook {
-  /** The index of all samples is there, whole. */
-  moov: boolean;
+  /** The index of all samples. */
+  moov: 'whole' | 'cut short' | 'missing';
   /** A box claims to end after the file does. */
   cutShort: boolean;
   /** A track is marked as encrypted (Common Encryption: sample entries `encv`, `enca`). */
@@ -15,7 +15,7 @@ const MAX_MOOV_BYTES = 8 * 2 ** 20;
 
 /** Walks the top-level boxes (ISO/IEC 14496-12, 4.2), reading their headers and the first 8 MB of `moov` alone. */
 export async function lookAtIsoBoxes(source: MediaSource, signal?: AbortSignal): Promise<IsoLook> {
-  const look: IsoLook = { moov: false, cutShort: false, encrypted: false };
+  const look: IsoLook = { moov: 'missing', cutShort: false, encrypted: false };
   let at = 0;
   for (let n = 0; n < MAX_BOXES && at < source.size; n++) {
     const head = Buffer.from(await source.read(at, Math.min(at + 16, source.size), signal));
@@ -28,7 +28,7 @@ export async function lookAtIsoBoxes(source: MediaSource, signal?: AbortSignal):
     if (size < 8 || !/^[\x20-\x7e\xa9]{4}$/.test(type)) return look;
     if (at + size > source.size) look.cutShort = true;
     if (type === 'moov') {
-      look.moov ||= at + size <= source.size;
+      look.moov = at + size <= source.size ? 'whole' : 'cut short';
       const end = Math.min(at + size, at + MAX_MOOV_BYTES, source.size);
       const moov = Buffer.from(await source.read(at, end, signal));
       look.encrypted ||= moov.includes('encv') || moov.includes('enca');

@@ -3,6 +3,7 @@ import { openWorkerPool } from '@vigil/runtime';
 import type { VideoJob } from './decode-frames.ts';
 import { demuxerOf, type FfmpegTools } from './decoder-options.ts';
 import type { Fingerprinter, FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
+import { isAnimatedGif } from './gif-frames.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer, type Share } from './range-server.ts';
@@ -89,7 +90,8 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
     async probe(source, signal) {
       const { sniffed, refusal } = await look(source, limits, signal);
       if (refusal) return refusal;
-      if (sniffed.kind === 'image') {
+      const animated = sniffed.format === 'gif' && (await isAnimatedGif(source, signal));
+      if (sniffed.kind === 'image' && !animated) {
         const bytes = await readAll(source, signal);
         return pool.run<ProbeOutcome>(
           'probeImage',

@@ -178,9 +178,11 @@ async function explain({ source, format }: VideoProbeJob, end: DecoderEnd, signa
   if (demuxerOf(format) === 'mov') {
     const look = await lookAtIsoBoxes(source, signal);
     if (look.encrypted) return rejected('encrypted', 'its tracks are under Common Encryption');
-    if (look.cutShort)
-      return rejected('truncated', look.moov ? 'the last box is cut short' : 'the index (moov) is missing');
-    if (!look.moov) return rejected('corrupt', 'the index (moov) is missing');
+    if (look.cutShort) {
+      const what = look.moov === 'whole' ? 'its last part' : 'its index (moov)';
+      return rejected('truncated', `${what} is ${look.moov === 'missing' ? 'missing' : 'cut short'}`);
+    }
+    if (look.moov === 'missing') return rejected('corrupt', 'its index (moov) is missing');
   }
   if (/end of file|eof\b|ended prematurely/i.test(end.said)) return rejected('truncated', end.said);
   return rejected('corrupt', end.said || 'no stream was found in it');
