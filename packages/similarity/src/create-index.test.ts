@@ -3,30 +3,41 @@ import { describe, expect, test } from 'vitest';
 import { createBruteForceIndex } from './brute-force.ts';
 import { createIndex, type IndexOptions } from './create-index.ts';
 import { createRandom, fingerprintOf, flipShuffled, joined, type MadeCode, reference } from './testing.ts';
+import { typescriptKernel } from './typescript-kernel.ts';
+import { wasmKernel } from './wasm-kernel.ts';
 
 /** Small homes, so that few codes make many segments. */
 const SMALL: IndexOptions = { headCodes: 64, fanout: 3 };
 
-/** One index and its oracle, told the same. */
+/** An index by the default kernel, one by the TypeScript walk, and their oracle, told the same. */
 function both(options: IndexOptions = SMALL) {
-  const index = createIndex(options);
+  const fast = createIndex(options);
+  const twin = createIndex({ ...options, kernel: typescriptKernel });
   const oracle = createBruteForceIndex();
+  const all = [fast, twin, oracle];
   return {
-    index,
-    oracle,
+    index: {
+      ...fast,
+      maintain: (work: number) => [fast, twin].map((i) => i.maintain(work)).includes(true),
+      compact() {
+        for (const i of [fast, twin]) i.compact();
+      },
+    },
     add(id: string | number, slice: number, codes: readonly MadeCode[], version = 1) {
-      for (const i of [index, oracle]) i.add(reference(id, version), slice, 'video', fingerprintOf(codes));
+      for (const i of all) i.add(reference(id, version), slice, 'video', fingerprintOf(codes));
     },
     remove(id: string | number, version?: number) {
-      for (const i of [index, oracle]) i.remove(String(id), version);
+      for (const i of all) i.remove(String(id), version);
     },
     agree(queries: readonly Uint8Array[], limit?: number) {
       const bits = joined(queries);
-      for (const kind of ['picture', 'patch', 'sound'] as const) {
-        expect(index.search(kind, bits, limit)).toEqual(oracle.search(kind, bits, limit));
-      }
       const counts = (i: typeof oracle) => i.stats().map(({ kind, codes, references: r }) => ({ kind, codes, r }));
-      expect(counts(index)).toEqual(counts(oracle));
+      for (const i of [fast, twin]) {
+        for (const kind of ['picture', 'patch', 'sound'] as const) {
+          expect(i.search(kind, bits, limit)).toEqual(oracle.search(kind, bits, limit));
+        }
+        expect(counts(i)).toEqual(counts(oracle));
+      }
       return oracle.search('picture', bits, limit);
     },
   };
@@ -374,4 +385,10 @@ test('gives everything back when disposed of', () => {
   index[Symbol.dispose]();
   expect(index.stats().every((s) => s.codes === 0 && s.bytes === 0)).toBe(true);
   expect(index.search('picture', new Uint8Array(32))).toEqual([]);
+});
+
+test('stats say which walk answers', () => {
+  const walkOf = (options?: IndexOptions) => createIndex(options).stats()[0]!.walk;
+  expect(walkOf({ kernel: typescriptKernel })).toBe('typescript');
+  expect(walkOf()).toBe(wasmKernel() ? 'wasm' : 'typescript');
 });

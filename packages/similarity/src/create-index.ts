@@ -15,6 +15,7 @@ import { MAX_SEGMENT_CODES } from './layout.ts';
 import { CODE_WORDS, permuteCode } from './permutation.ts';
 import { DEFAULT_LIMIT, type IndexHit, type SimilarityIndex } from './similarity-index.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
+import { wasmKernel } from './wasm-kernel.ts';
 
 export interface IndexOptions {
   /** Codes of a kind that are scanned one by one before they become a segment. Default 4096. */
@@ -25,7 +26,7 @@ export interface IndexOptions {
   fanout?: number;
   /** Code passes of merging (33 rewrite a code) that each code added or removed pays for. Default 264. */
   mergeWork?: number;
-  /** The inner loops. */
+  /** The inner loops. Default: the WASM kernel where it was built, else its TypeScript twin. */
   kernel?: Kernel;
 }
 
@@ -52,7 +53,7 @@ export function createIndex(options: IndexOptions = {}): Index {
     segmentCodes = 1 << 23,
     fanout = 4,
     mergeWork = MERGE_WORK,
-    kernel = typescriptKernel,
+    kernel = wasmKernel() ?? typescriptKernel,
   } = options;
   const whole = (n: number, least: number, most: number) => Number.isInteger(n) && n >= least && n <= most;
   if (!whole(headCodes, 1, 1 << 20)) throw new RangeError('headCodes is 1 to 1048576');

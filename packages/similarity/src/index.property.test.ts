@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { createBruteForceIndex } from './brute-force.ts';
 import { createIndex } from './create-index.ts';
 import { createRandom, fingerprintOf, flipShuffled, joined, reference } from './testing.ts';
+import { typescriptKernel } from './typescript-kernel.ts';
+import { wasmKernel } from './wasm-kernel.ts';
 
 /**
  * Codes are near one of a few centres, so that sequences of some tens of steps meet: the distance to the centre is drawn
@@ -63,6 +65,7 @@ test('any sequence of adding, replacing, removing, merging and searching agrees 
     headCodes: fc.integer({ min: 1, max: 40 }),
     fanout: fc.integer({ min: 2, max: 5 }),
     mergeWork: fc.constantFrom(0, 3, 264),
+    kernel: fc.constantFrom(typescriptKernel, wasmKernel() ?? typescriptKernel),
   });
   fc.assert(
     fc.property(options, fc.array(step, { maxLength: 40 }), (chosen, steps) => {

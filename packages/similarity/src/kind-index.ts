@@ -159,8 +159,7 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
       if (batch.removed || !home) return;
       batch.removed = true;
       bury(home, batch.start, batch.count);
-      // An empty home is dropped at once; one that is being merged is read until the merge ends.
-      if (live(home) === 0 && !merge?.inputs.includes(home)) {
+      if (live(home) === 0) {
         if (home === head) head = null;
         else segments = segments.filter((s) => s !== home);
       }

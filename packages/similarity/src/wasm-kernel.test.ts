@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { describeWith } from '../../../test/support/require.ts';
+import { createHome, type Home } from './home.ts';
+import type { Kernel } from './kernel.ts';
+import { CHUNKS, HITS_AT_ONCE, type Layout } from './layout.ts';
+import { CODE_WORDS } from './permutation.ts';
+import { createRandom } from './testing.ts';
+import { typescriptKernel } from './typescript-kernel.ts';
+import { openWasmKernel, wasmKernel } from './wasm-kernel.ts';
+
+const kernel = wasmKernel();
+
+test('says that it was not built rather than fail', () => {
+  expect(openWasmKernel(new URL('file:///nowhere/walk.wasm'))).toBe(null);
+});
+
+describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:wasm', () => {
+  interface Made {
+    codes: Uint32Array;
+    dead: readonly number[];
+    queries: Uint32Array;
+  }
+
+  /** Low-entropy codes: buckets of hundreds of entries, many hits, many that fail by a little. */
+  const make = (seed: number, n: number, entropy: number): Made => {
+    const random = createRandom(seed);
+    const centres = Array.from({ length: 3 }, () => Uint32Array.from({ length: 8 }, () => random.next(2 ** 32)));
+    const near = (words: Uint32Array, at: number) => {
+      words.set(centres[random.next(3)]!, at * CODE_WORDS);
+      const flips = random.next(40);
+      for (let k = 0; k < flips; k++) words[at * CODE_WORDS + random.next(entropy)]! ^= 1 << random.next(32);
+    };
+    const codes = new Uint32Array(n * CODE_WORDS);
+    for (let i = 0; i < n; i++) near(codes, i);
+    const queries = new Uint32Array(4 * CODE_WORDS);
+    for (let i = 0; i < 4; i++) near(queries, i);
+    return { codes, dead: Array.from({ length: n }, (_, i) => i).filter(() => random.next(9) === 0), queries };
+  };
+
+  const homeWith = (by: Kernel, made: Made): Home => {
+    const n = made.codes.length / CODE_WORDS;
+    const home = createHome(by, n, 16);
+    home.codes.set(made.codes);
+    for (let table = 0; table < CHUNKS; table++) {
+      home.builder.count(table, 0, n >> 1);
+      home.builder.count(table, n >> 1, n);
+      home.builder.sum(table);
+      home.builder.scatter(table, 0, n >> 2);
+      home.builder.scatter(table, n >> 2, n);
+    }
+    for (const i of made.dead) home.dead[i >>> 5]! |= 1 << (i & 31);
+    return home;
+  };
+
+  const tables = ({ memory, layout }: Home) =>
+    new Uint8Array(memory.buffer).slice(layout.tablesAt, layout.tablesAt + CHUNKS * layout.tableBytes);
+
+  const hitsOf = (home: Home, queries: Uint32Array, query: number, scan: boolean): number[][] => {
+    const { walker, layout } = home;
+    if (scan) walker.beginScan(queries, query * CODE_WORDS, layout.codes);
+    else walker.beginWalk(queries, query * CODE_WORDS);
+    const rounds: number[][] = [];
+    for (let n = walker.next(); n > 0; n = walker.next()) rounds.push([...walker.hits.subarray(0, n)]);
+    expect(walker.next()).toBe(0);
+    return rounds;
+  };
+
+  test('builds the same tables and gives the same hits in the same order as its TypeScript twin', () => {
+    let hits = 0;
+    const size = fc.oneof(fc.nat(40), fc.nat(700), fc.integer({ min: 1100, max: 6000 }));
+    fc.assert(
+      fc.property(fc.integer({ min: 1 }), size, fc.integer({ min: 1, max: 8 }), (seed, n, entropy) => {
+        const made = make(seed, n, entropy);
+        const twin = homeWith(typescriptKernel, made);
+        const home = homeWith(kernel!, made);
+        expect(Buffer.compare(tables(home), tables(twin))).toBe(0);
+        for (let q = 0; q < 4; q++) {
+          for (const scan of [false, true]) {
+            const expected = hitsOf(twin, made.queries, q, scan);
+            expect(hitsOf(home, made.queries, q, scan)).toEqual(expected);
+            hits += expected.flat().length;
+            // A walk finds what a scan finds, each code once.
+            if (scan) expect(hitsOf(home, made.queries, q, false).flat().sort()).toEqual(expected.flat().sort());
+          }
+        }
+      }),
+      { numRuns: 60, seed: 20260103 },
+    );
+    expect(hits).toBeGreaterThan(50 * HITS_AT_ONCE);
+  });
+
+  test('threads that search one segment at once do not disturb each other', () => {
+    const made = make(5, 6000, 2);
+    const home = homeWith(kernel!, made);
+    const other = kernel!.walker(home.memory, home.layout, 1);
+    const expected = hitsOf(home, made.queries, 0, false);
+    expect(expected.length).toBeGreaterThan(1);
+    home.walker.beginWalk(made.queries, 0);
+    const rounds = [[...home.walker.hits.subarray(0, home.walker.next())]];
+    other.beginWalk(made.queries, CODE_WORDS);
+    while (other.next() > 0);
+    for (let n = home.walker.next(); n > 0; n = home.walker.next()) rounds.push([...home.walker.hits.subarray(0, n)]);
+    expect(rounds).toEqual(expected);
+  });
+
+  test('finds its way in memory past 2 GiB', () => {
+    // Only the address space is asked for: pages that nobody writes take no memory.
+    const codes = 4096;
+    const base = 0x9000_0000;
+    const small = homeWith(typescriptKernel, make(6, codes, 4));
+    const moved = Object.fromEntries(
+      Object.entries(small.layout).map(([k, v]) =>
+        ['codesAt', 'deadAt', 'timeAt', 'placeAt', 'tablesAt', 'bytes'].includes(k) ? [k, v + base] : [k, v],
+      ),
+    ) as unknown as Layout;
+    const memory = kernel!.allocate(moved.bytes);
+    const { codesAt, bytes } = small.layout;
+    new Uint8Array(memory.buffer).set(new Uint8Array(small.memory.buffer).subarray(codesAt, bytes), codesAt + base);
+    const queries = make(6, codes, 4).queries;
+    const far = { ...small, memory, layout: moved, walker: kernel!.walker(memory, moved, 0) };
+    expect(hitsOf(far, queries, 0, false)).toEqual(hitsOf(small, queries, 0, false));
+    expect(hitsOf(far, queries, 1, true)).toEqual(hitsOf(small, queries, 1, true));
+  });
+});

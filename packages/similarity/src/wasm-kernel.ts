@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs';
+import type { Kernel, Memory, TableBuilder, Walker } from './kernel.ts';
+import {
+  BOUNDS_AT,
+  CHUNK_BITS,
+  CHUNKS,
+  HITS_AT,
+  HITS_AT_ONCE,
+  type Layout,
+  QUERY_AT,
+  SCRATCH_BYTES,
+  STATE_AT,
+} from './layout.ts';
+import { CODE_WORDS } from './permutation.ts';
+
+/** What assembly/walk.ts exports. Addresses are bytes from the start of the memory. */
+interface Exports {
+  walk(
+    scratch: number,
+    codes: number,
+    dead: number,
+    tables: number,
+    tableBytes: number,
+    sigAt: number,
+    idsAt: number,
+    keyBits: number,
+  ): number;
+  scan(scratch: number, codes: number, dead: number, count: number): number;
+  count(codes: number, ends: number, keyBits: number, table: number, from: number, to: number): void;
+  sum(ends: number, keyBits: number): void;
+  scatter(
+    codes: number,
+    ends: number,
+    sig: number,
+    ids: number,
+    keyBits: number,
+    table: number,
+    from: number,
+    to: number,
+  ): void;
+}
+
+/** As much of it as is used here; neither es2024 nor Node's types declare it. */
+interface WebAssemblyApi {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: { env: { memory: Memory } }) => { exports: unknown };
+  Memory: new (limits: { initial: number; maximum: number; shared: true }) => Memory;
+}
+const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
+
+const PAGE = 65_536;
+const FIRST = 0xffffffff;
+const ARTEFACT = new URL('../build/walk.wasm', import.meta.url);
+
+/**
+ * The inner loops of assembly/walk.ts, or null where they were not built (`npm run build:wasm`).
+ * @throws WebAssembly.CompileError when the artefact is there and broken
+ */
+export function openWasmKernel(artefact: URL = ARTEFACT): Kernel | null {
+  const bytes = read(artefact);
+  if (!bytes) return null;
+  const module = new WebAssembly.Module(bytes);
+  const instances = new WeakMap<Memory, Exports>();
+
+  const exportsOver = (memory: Memory): Exports => {
+    let found = instances.get(memory);
+    if (!found) {
+      found = new WebAssembly.Instance(module, { env: { memory } }).exports as Exports;
+      instances.set(memory, found);
+    }
+    return found;
+  };
+
+  return {
+    name: 'wasm',
+    allocate(bytes) {
+      const pages = Math.max(1, Math.ceil(bytes / PAGE));
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    },
+    walker: (memory, layout, slot) => createWalker(exportsOver(memory), memory, layout, slot),
+    builder: (memory, layout) => createBuilder(exportsOver(memory), layout),
+  };
+}
+
+function read(artefact: URL): Uint8Array | null {
+  try {
+    return readFileSync(artefact);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: number): Walker {
+  const scratch = slot * SCRATCH_BYTES;
+  const query = new Uint32Array(memory.buffer, scratch + QUERY_AT, CODE_WORDS);
+  const state = new Uint32Array(memory.buffer, scratch + STATE_AT, (BOUNDS_AT - STATE_AT) / 4);
+  const hits = new Uint32Array(memory.buffer, scratch + HITS_AT, HITS_AT_ONCE);
+  const { codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits } = layout;
+  let scanning = true;
+  let through = true;
+  let count = 0;
+
+  const begin = (from: Uint32Array, at: number) => {
+    for (let w = 0; w < CODE_WORDS; w++) query[w] = from[at + w]!;
+    through = false;
+  };
+
+  return {
+    hits,
+    beginWalk(from, at) {
+      begin(from, at);
+      scanning = false;
+      state[0] = 0;
+      state[1] = FIRST;
+    },
+    beginScan(from, at, codes) {
+      begin(from, at);
+      scanning = true;
+      state[0] = 0;
+      count = codes;
+    },
+    next() {
+      if (through) return 0;
+      const n = scanning
+        ? wasm.scan(scratch, codesAt, deadAt, count)
+        : wasm.walk(scratch, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits);
+      through = n < HITS_AT_ONCE;
+      return n;
+    },
+  };
+}
+
+function createBuilder(wasm: Exports, layout: Layout): TableBuilder {
+  const { codesAt, tablesAt, tableBytes, sigAt, idsAt, keyBits } = layout;
+  const endsOf = (table: number) => tablesAt + table * tableBytes;
+  return {
+    count: (table, from, to) => wasm.count(codesAt, endsOf(table), keyBits, table, from, to),
+    sum: (table) => wasm.sum(endsOf(table), keyBits),
+    scatter(table, from, to) {
+      const ends = endsOf(table);
+      wasm.scatter(codesAt, ends, ends + sigAt, ends + idsAt, keyBits, table, from, to);
+    },
+  };
+}
+
+if (BOUNDS_AT + CHUNKS * (CHUNK_BITS + 1) * 8 > HITS_AT) throw new Error('the bounds do not fit the scratch');
+
+let opened: Kernel | null = null;
+let looked = false;
+
+/** The process's WASM kernel, opened once; null where it was not built. */
+export function wasmKernel(): Kernel | null {
+  if (!looked) opened = openWasmKernel();
+  looked = true;
+  return opened;
+}
