@@ -71,7 +71,7 @@ export const Segment = z.object({
   /** Frames within RADIUS that show pictures which differ from each other. A still shown for a minute is one. */
   distinct: z.number().int(),
   /**
-   * Some of those pictures, spread over the stretch: seconds in the upload, and the code in hex. So that stretches that
+   * Some of those pictures, spread over the stretch: seconds in the upload, and the reference's code in hex. So that stretches that
    * are joined count each picture once, and a stretch that is cut keeps its own.
    */
   pictures: z

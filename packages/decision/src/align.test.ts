@@ -1,15 +1,26 @@
-import { FRAME_FLAT, type Fingerprint, RADIUS } from '@vigil/contracts';
+import { type Fingerprint, FRAME_FLAT, RADIUS } from '@vigil/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { align, type QueryHit } from './align.ts';
 import { queryCodes } from './query-codes.ts';
-import { film, fingerprintOf, flipped, key, randomCode, referenceOf, search, seeded, sliceOf } from './synthetic.ts';
+import {
+  type Entry,
+  film,
+  fingerprintOf,
+  flipped,
+  key,
+  randomCode,
+  referenceOf,
+  search,
+  seeded,
+  sliceOf,
+} from './synthetic.ts';
 
 const A = film(1, 90);
 const B = film(2, 60);
-const library = [
-  { reference: key('a'), media: 'video' as const, slices: referenceOf(A) },
-  { reference: key('b'), media: 'video' as const, slices: referenceOf(B) },
+const library: Entry[] = [
+  { reference: key('a'), media: 'video', slices: referenceOf(A) },
+  { reference: key('b'), media: 'video', slices: referenceOf(B) },
 ];
 const alignAll = (slice: Fingerprint, lib = library, limit?: number) => {
   const queries = queryCodes(slice);
@@ -38,11 +49,14 @@ describe('a planted line is found', () => {
         const slice = sliceOf((t) => A.show(offset + t), [0, 12], { noise: 14, seed });
         const queries = queryCodes(slice);
         const random = seeded(seed);
-        const false_ = Array.from({ length: 60 }, (): QueryHit => ({
-          query: Math.floor(random() * 24),
-          distance: 20,
-          origin: { reference: key('a'), media: 'video', time: 90 * random(), place: [0, 0, 65535, 65535] },
-        }));
+        const false_ = Array.from(
+          { length: 60 },
+          (): QueryHit => ({
+            query: Math.floor(random() * 24),
+            distance: 20,
+            origin: { reference: key('a'), media: 'video', time: 90 * random(), place: [0, 0, 65535, 65535] },
+          }),
+        );
         const [best] = align(slice, queries, [...search(queries, library.slice(0, 1)), ...false_]);
         expect(Math.abs(lineAt(best!, 6) - (offset + 6))).toBeLessThan(0.4);
       }),
@@ -55,10 +69,10 @@ describe('one hit is an alignment', () => {
   const random = seeded(5);
   const code = randomCode(random);
   const slice = fingerprintOf([{ time: 3, code }], { span: [0, 30], sampling: 'keyframes' });
-  const libraryAt = (distance: number) => [
+  const libraryAt = (distance: number): Entry[] => [
     {
       reference: key('one'),
-      media: 'video' as const,
+      media: 'video',
       slices: [fingerprintOf([{ time: 10, code: flipped(code, distance, random) }], { span: [0, 30] })],
     },
   ];
@@ -77,7 +91,7 @@ describe('one hit is an alignment', () => {
 });
 
 test('the same footage in two references: one alignment each', () => {
-  const twice = [...library, { reference: key('a2'), media: 'video' as const, slices: referenceOf(A) }];
+  const twice: Entry[] = [...library, { reference: key('a2'), media: 'video', slices: referenceOf(A) }];
   const found = alignAll(
     sliceOf((t) => A.show(20 + t), [0, 10]),
     twice,
@@ -150,7 +164,12 @@ test('whole and trimmed codes that say the same are one alignment', () => {
     trimmed: B.show(20 + k / 2),
   }));
   const both = fingerprintOf(frames, { span: [0, 10] });
-  const slices = [fingerprintOf(frames.map((f) => ({ ...f, time: f.time + 20 })), { span: [0, 60] })];
+  const slices = [
+    fingerprintOf(
+      frames.map((f) => ({ ...f, time: f.time + 20 })),
+      { span: [0, 60] },
+    ),
+  ];
   expect(alignAll(both, [{ reference: key('x'), media: 'video', slices }])).toHaveLength(1);
 });
 
@@ -160,7 +179,7 @@ describe('images', () => {
   const image = fingerprintOf([{ time: 0, code }], { span: [0, 0], sampling: 'still' });
 
   test('an image in an image: time 0', () => {
-    const lib = [{ reference: key('i'), media: 'image' as const, slices: [image] }];
+    const lib: Entry[] = [{ reference: key('i'), media: 'image', slices: [image] }];
     expect(alignAll(image, lib)).toMatchObject([{ offset: 0, speed: 1, frames: 1, referenceMedia: 'image' }]);
   });
 
@@ -179,11 +198,14 @@ describe('images', () => {
 });
 
 test('bounded: six alignments unless told otherwise, at most 96 hits each', () => {
-  const many = Array.from({ length: 9 }, (_, i) => ({
-    reference: key(`r${i}`),
-    media: 'video' as const,
-    slices: referenceOf(A),
-  }));
+  const many = Array.from(
+    { length: 9 },
+    (_, i): Entry => ({
+      reference: key(`r${i}`),
+      media: 'video',
+      slices: referenceOf(A),
+    }),
+  );
   const slice = sliceOf((t) => A.show(20 + t), [0, 30], { fps: 8 });
   const found = alignAll(slice, many);
   expect(found).toHaveLength(6);

@@ -1,6 +1,6 @@
 import { codeFromHex, hamming, RADIUS } from '@vigil/contracts';
 
-/** A picture that was shown: seconds in the upload, code in hex. */
+/** A picture of a reference that an upload shows: seconds in the upload, the reference's code in hex. */
 export interface Picture {
   at: number;
   code: string;

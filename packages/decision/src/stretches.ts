@@ -74,7 +74,7 @@ export function segmentOf(
   if (!accepted(all / stretch.eligible, stretch)) return null;
 
   const agreeing = stretch.matched.map((u) => near(u));
-  const pictures = picturesThatDiffer(distances, stretch, near);
+  const pictures = picturesThatDiffer(distances, line, stretch, near);
   const begin = edge(upload.time, stretch.first, -1, span[0]);
   const end = edge(upload.time, stretch.last, 1, span[1]);
   const first = reference.from[0]!;
@@ -108,13 +108,24 @@ function edge(time: Float64Array, frame: number, step: 1 | -1, limit: number): n
   return Math.abs(limit - t) <= 2 * HALF_GAP + 0.1 ? limit : t + step * HALF_GAP;
 }
 
-/** Frames within RADIUS of the reference that lie more than RADIUS from each other. Pages do not count. */
-function picturesThatDiffer(distances: Distances, stretch: Stretch, near: (u: number) => number): Picture[] {
+/**
+ * Pictures of the reference that the stretch's frames show within RADIUS and that lie more than RADIUS from each other.
+ * The reference's own codes: a coarse copy of one still differs from itself. Pages do not count.
+ */
+function picturesThatDiffer(
+  { upload, reference, shown }: Distances,
+  line: Line,
+  stretch: Stretch,
+  near: (u: number) => number,
+): Picture[] {
   const seen: Picture[] = [];
   for (const u of stretch.matched) {
-    if (near(u) > RADIUS || distances.upload.page[u]) continue;
-    const code = codeBytes(distances.upload, u);
-    if (code) seen.push({ at: distances.upload.time[u]!, code: codeToHex(code) });
+    const time = upload.time[u]!;
+    const k = shown(at(line, time));
+    const slice = reference.slices[reference.slice[k]!];
+    if (!slice || near(u) > RADIUS || upload.page[u] || slice.page[reference.frame[k]!]) continue;
+    const code = codeBytes(slice, reference.frame[k]!);
+    if (code) seen.push({ at: time, code: codeToHex(code) });
   }
   return differing(seen);
 }

@@ -137,18 +137,24 @@ export function sliceOf(
   const frames: Frame[] = [];
   for (let t = span[0]; t < span[1] - 1e-9; t += 1 / fps) {
     const code = shows(t);
-    frames.push({ time: t, code: code ? flipped(code, Math.round(noise * (0.5 + random())), random) : randomCode(random) });
+    frames.push({
+      time: t,
+      code: code ? flipped(code, Math.round(noise * (0.5 + random())), random) : randomCode(random),
+    });
   }
   return fingerprintOf(frames, { span, turn });
 }
 
 export const key = (id: string): ReferenceKey => ({ id, version: 1 });
 
+export interface Entry {
+  reference: ReferenceKey;
+  media: 'image' | 'video';
+  slices: readonly Fingerprint[];
+}
+
 /** Brute force: what an exact index would say. */
-export function search(
-  queries: QueryCodes,
-  library: readonly { reference: ReferenceKey; media: 'image' | 'video'; slices: readonly Fingerprint[] }[],
-): QueryHit[] {
+export function search(queries: QueryCodes, library: readonly Entry[]): QueryHit[] {
   const hits: QueryHit[] = [];
   for (let q = 0; q < queries.frame.length; q++) {
     for (const { reference, media, slices } of library) {
@@ -158,7 +164,11 @@ export function search(
           const distance = hamming(queries.bits, table.bits, q * CODE_BYTES, i * CODE_BYTES);
           if (distance > RADIUS) continue;
           const place = [...table.place.subarray(4 * i, 4 * i + 4)] as [number, number, number, number];
-          hits.push({ query: q, distance, origin: { reference, media, time: slice.frames.time[table.frame[i]!]!, place } });
+          hits.push({
+            query: q,
+            distance,
+            origin: { reference, media, time: slice.frames.time[table.frame[i]!]!, place },
+          });
         }
       }
     }

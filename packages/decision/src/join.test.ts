@@ -1,0 +1,268 @@
+import type { Altered, Evidence, Segment } from '@vigil/contracts';
+import { codeToHex } from '@vigil/contracts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { join } from './join.ts';
+import { key, randomCode, seeded } from './synthetic.ts';
+
+const lengths = { upload: 120, reference: () => 240 };
+const random = seeded(1);
+const somePictures = (n: number, from: number) =>
+  Array.from({ length: n }, (_, k) => ({ at: from + k, code: codeToHex(randomCode(random)) }));
+
+function segment(from: number, to: number, offset: number, more: Partial<Segment> = {}): Segment {
+  const speed = more.speed ?? 1;
+  const frames = Math.max(1, Math.round(2 * (to - from)));
+  return {
+    upload: [from, to],
+    reference: [offset + speed * from, offset + speed * to],
+    offset,
+    speed,
+    frames: { matched: frames, eligible: frames },
+    distance: { mean: 16, worst: 30 },
+    distinct: 5,
+    timed: true,
+    ...more,
+  };
+}
+
+function evidence(
+  segments: Segment[],
+  { id = 'a', altered = {} as Altered, media = 'video' as 'image' | 'video' } = {},
+): Evidence {
+  const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
+  return {
+    reference: key(id),
+    referenceMedia: media,
+    kind: 'picture',
+    altered,
+    segments,
+    longest: Math.max(...seconds),
+    total: seconds.reduce((a, b) => a + b, 0),
+    share: { upload: 1, reference: 1 },
+    confidence: 0.5,
+  };
+}
+
+const spans = (e: Evidence) => e.segments.map((s) => s.upload);
+
+describe('over slice borders', () => {
+  test('stretches on one line that touch become one', () => {
+    const [e] = join(
+      [evidence([segment(12, 30, 50)]), evidence([segment(30, 60, 50.1)]), evidence([segment(60, 71, 50)])],
+      lengths,
+    );
+    expect(spans(e!)).toEqual([[12, 71]]);
+    expect(e).toMatchObject({ longest: 59, total: 59, share: { upload: 59 / 120 } });
+    expect(e!.segments[0]!.reference[0]).toBeCloseTo(62, 5);
+    expect(e!.segments[0]!.reference[1]).toBeCloseTo(121, 5);
+    expect(e!.segments[0]!.frames).toEqual({ matched: 118, eligible: 118 });
+    expect(e!.segments[0]!.offset).toBeCloseTo(50.05, 1);
+    expect(e!.share.reference).toBeCloseTo(59 / 240, 3);
+  });
+
+  test.each([
+    [2, 1],
+    [2.1, 2],
+  ])('a gap of %f s: %i stretch(es)', (gap, count) => {
+    const [e] = join([evidence([segment(10, 30, 50)]), evidence([segment(30 + gap, 50, 50)])], lengths);
+    expect(e!.segments).toHaveLength(count);
+    expect(e!.total).toBeCloseTo(count === 1 ? 40 : 40 - gap, 5);
+  });
+
+  test.each([
+    [0.5, 1],
+    [0.7, 2],
+  ])('lines %f s apart: %i stretch(es)', (off, count) => {
+    const [e] = join([evidence([segment(10, 30, 50)]), evidence([segment(30, 50, 50 + off)])], lengths);
+    expect(e!.segments).toHaveLength(count);
+  });
+
+  test('the speed is taken over the whole stretch', () => {
+    const off = (from: number, speed: number) => 40 + 1.06 * from - speed * from;
+    const [e] = join(
+      [
+        evidence([segment(0, 30, off(0, 1.055), { speed: 1.055 })]),
+        evidence([segment(30, 60, off(30, 1.065), { speed: 1.065 })]),
+      ],
+      lengths,
+    );
+    expect(e!.segments).toHaveLength(1);
+    expect(e!.segments[0]!.speed).toBeCloseTo(1.06, 2);
+    expect(e!.altered.speed).toBeCloseTo(1.06, 2);
+  });
+
+  test('the same footage twice stays two stretches', () => {
+    const [e] = join([evidence([segment(0, 20, 50), segment(0, 20, 110)])], lengths);
+    expect(e!.segments).toHaveLength(2);
+    expect(e).toMatchObject({ total: 20, longest: 20 });
+  });
+});
+
+describe('one picture counts once', () => {
+  test('a still over four slices is one picture', () => {
+    const pictures = somePictures(1, 0);
+    const slices = [0, 30, 60, 90].map((from) =>
+      evidence([segment(from, from + 30, 50, { distinct: 1, timed: false, pictures })]),
+    );
+    expect(join(slices, lengths)[0]!.segments).toMatchObject([{ distinct: 1, timed: false, upload: [0, 120] }]);
+  });
+
+  test('pictures of two slices add up when they differ', () => {
+    const [e] = join(
+      [
+        evidence([segment(26, 30, 50, { distinct: 2, pictures: somePictures(2, 26) })]),
+        evidence([segment(30, 34, 50, { distinct: 2, pictures: somePictures(2, 30) })]),
+      ],
+      lengths,
+    );
+    expect(e!.segments[0]).toMatchObject({ distinct: 4 });
+    expect(e!.segments[0]!.pictures!.map((p) => p.at)).toEqual([26, 27, 30, 31]);
+  });
+
+  test('no more pictures are carried than the contract allows', () => {
+    const slices = [0, 30, 60].map((from) =>
+      evidence([segment(from, from + 30, 50, { distinct: 16, pictures: somePictures(16, from) })]),
+    );
+    const [s] = join(slices, lengths)[0]!.segments;
+    expect(s!.distinct).toBe(48);
+    expect(s!.pictures).toHaveLength(16);
+    expect(s!.pictures!.at(-1)!.at).toBeGreaterThan(60);
+  });
+});
+
+test('the same seconds seen under two alignments count once, and the longer one says how it was altered', () => {
+  const inset: Altered = { inset: [0, 0.1, 1, 0.9] };
+  const [e, ...rest] = join(
+    [
+      evidence([segment(0, 30, 50)], { altered: inset }),
+      evidence([segment(10, 20, 50.1, { distance: { mean: 30, worst: 60 } })]),
+    ],
+    lengths,
+  );
+  expect(rest).toEqual([]);
+  expect(e!.segments).toHaveLength(1);
+  expect(e!.segments[0]!.frames).toEqual({ matched: 60, eligible: 60 });
+  expect(e!.segments[0]!.distance.mean).toBeCloseTo(16, 5);
+  expect(e!.altered).toEqual(inset);
+});
+
+test('references and turns are apart, the surest first', () => {
+  const found = join(
+    [
+      evidence([segment(0, 3, 5, { distinct: 1 })], { id: 'b' }),
+      evidence([segment(0, 30, 50)]),
+      evidence([segment(0, 30, 50)], { altered: { turn: 'mirror' } }),
+      evidence([segment(30, 60, 50)], { altered: { turn: 'mirror' } }),
+    ],
+    lengths,
+  );
+  expect(found.map((e) => [e.reference.id, e.altered.turn ?? 'none', e.longest])).toEqual([
+    ['a', 'mirror', 60],
+    ['a', 'none', 30],
+    ['b', 'none', 3],
+  ]);
+});
+
+test('a weak neighbour does not pull a strong stretch over the line', () => {
+  const [e] = join(
+    [
+      evidence([segment(0, 30, 50, { distance: { mean: 45, worst: 70 } })]),
+      evidence([segment(30, 60, 50, { distance: { mean: 45.1, worst: 70 } })]),
+    ],
+    lengths,
+  );
+  expect(e!.segments.map((s) => s.distance.mean)).toEqual([45, 45.1]);
+});
+
+test('a picture in a film is one stretch over a slice border; its times in the film do not matter', () => {
+  const still = { reference: [0, 0] as [number, number], offset: 0, distinct: 1, timed: false };
+  const [e] = join(
+    [
+      evidence([segment(20, 30, 0, still)], { media: 'image' }),
+      evidence([segment(30, 35, 0, still)], { media: 'image' }),
+    ],
+    lengths,
+  );
+  expect(spans(e!)).toEqual([[20, 35]]);
+});
+
+test('an image has no length and keeps its share', () => {
+  const one = segment(0, 0, 0, { reference: [0, 0], distinct: 1, timed: false, correlation: 0.9 });
+  const image = { ...evidence([one], { media: 'image' }), share: { upload: 0.8, reference: 1 } };
+  expect(join([image, image], { upload: 0, reference: () => 0 })).toMatchObject([
+    { longest: 0, total: 0, share: { upload: 0.8, reference: 1 }, segments: [{ correlation: 0.9 }] },
+  ]);
+});
+
+test('nothing joins to nothing', () => expect(join([], lengths)).toEqual([]));
+
+describe('whatever the evidence', () => {
+  const arbitrary = fc.array(
+    fc.record({
+      id: fc.constantFrom('a', 'b'),
+      turn: fc.constantFrom('none' as const, 'mirror' as const),
+      slice: fc.integer({ min: 0, max: 5 }),
+      from: fc.integer({ min: 0, max: 20 }),
+      length: fc.integer({ min: 1, max: 10 }),
+      offset: fc.constantFrom(50, 50.25, 80),
+      mean: fc.constantFrom(10, 40, 50),
+      distinct: fc.integer({ min: 0, max: 6 }),
+    }),
+    { maxLength: 14 },
+  );
+  const build = (rows: Parameters<Parameters<typeof arbitrary.map>[0]>[0]) =>
+    rows.map((r) =>
+      evidence(
+        [
+          segment(30 * r.slice + r.from, 30 * r.slice + r.from + r.length, r.offset, {
+            distance: { mean: r.mean, worst: 60 },
+            distinct: r.distinct,
+          }),
+        ],
+        { id: r.id, altered: r.turn === 'none' ? {} : { turn: r.turn } },
+      ),
+    );
+
+  test('order does not matter', () => {
+    fc.assert(
+      fc.property(arbitrary, fc.integer(), (rows, seed) => {
+        const list = build(rows);
+        const r = seeded(seed);
+        const shuffled = list.map((e) => ({ e, k: r() })).sort((a, b) => a.k - b.k);
+        expect(
+          join(
+            shuffled.map((x) => x.e),
+            lengths,
+          ),
+        ).toEqual(join(list, lengths));
+      }),
+    );
+  });
+
+  test('repetition does not matter', () => {
+    fc.assert(
+      fc.property(arbitrary, (rows) => {
+        const list = build(rows);
+        expect(join([...list, ...list.toReversed()], lengths)).toEqual(join(list, lengths));
+      }),
+    );
+  });
+
+  test('more evidence takes nothing away', () => {
+    fc.assert(
+      fc.property(arbitrary, arbitrary, (some, more) => {
+        const before = join(build(some), lengths);
+        const after = join(build([...some, ...more]), lengths);
+        for (const e of before) {
+          const now = after.find((x) => x.reference.id === e.reference.id && x.altered.turn === e.altered.turn)!;
+          expect(now.total).toBeGreaterThanOrEqual(e.total);
+          expect(now.longest).toBeGreaterThanOrEqual(e.longest);
+          expect(Math.max(...now.segments.map((s) => s.distinct))).toBeGreaterThanOrEqual(
+            Math.max(...e.segments.map((s) => s.distinct)),
+          );
+        }
+      }),
+    );
+  });
+});
