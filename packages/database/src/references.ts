@@ -148,7 +148,7 @@ export async function markSliceLoaded(db: Queryable, loaded: LoadedSlice): Promi
   if (fresh.length === 0) return null;
   await registerReplica(db, { shard, replica });
   // Two replicas may say their last slices at once: whoever counts second must see what the first has written.
-  await db.query('SELECT 1 FROM reference_versions WHERE id = $1 AND version = $2 FOR UPDATE', [id, version]);
+  await db.query('SELECT 1 FROM reference_versions WHERE id = $1 AND version = $2 FOR NO KEY UPDATE', [id, version]);
   const counts = await db.query<{ n: number; usable: number; failed: string | null }>(
     `SELECT count(s.slice) AS n, coalesce(sum(s.usable), 0)::bigint AS usable, min(s.failed) AS failed
      FROM index_replicas r

@@ -1,0 +1,95 @@
+import type { Decision, Manifest, SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
+import { createTestDatabase } from '../../../test/support/postgres.ts';
+import { type Database, openDatabase } from './open-database.ts';
+import type { OutboxEvent } from './outbox.ts';
+
+/** Helpers of this package's tests. */
+export async function openTestDatabase(max = 10): Promise<Database> {
+  const server = await createTestDatabase();
+  const database = await openDatabase({ url: server.url, max });
+  return {
+    ...database,
+    async [Symbol.asyncDispose]() {
+      await database[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export const media = { source: 'test', bucket: 'uploads', key: 'a.mp4', version: 'v1' };
+
+export const event = (id: string, topic = 'vigil.verdicts', key = 'up_1'): OutboxEvent => ({
+  topic,
+  key,
+  headers: { ce_id: id, ce_type: 'vigil.test', ce_source: 'test' },
+  value: new TextEncoder().encode(id),
+});
+
+export const manifest = (upload: string): Manifest => ({
+  upload,
+  event: { action: 'created', media, account: 'acc_1', visibility: 'public', receivedAt: 1000 },
+  outcome: { status: 'rejected', reason: 'empty', detail: '0 bytes' },
+  deadline: 2000,
+  steps: [{ stage: 'plan', startedAt: 1000, endedAt: 1001, outcome: 'rejected' }],
+});
+
+export const alignments = (upload: string, slice: number, checkpoint: number, why = 'no hit'): SliceAlignments => ({
+  upload,
+  slice,
+  shard: 0,
+  span: [0, 30],
+  checkpoint,
+  outcome: { status: 'nothing', why },
+  frames: { seen: 10, usable: 9 },
+  steps: [],
+});
+
+export const evidence = (upload: string, slice: number, checkpoint: number, why = 'not so'): SliceEvidence => ({
+  proposal: `p_${checkpoint}`,
+  upload,
+  slice,
+  shard: 0,
+  checkpoint,
+  outcome: { status: 'nothing', why },
+  steps: [],
+});
+
+export const decision = (reference: string, action: Decision['action'] = 'takedown'): Decision => ({
+  action,
+  manifest: true,
+  rule: 'contiguous-seconds',
+  trials: [],
+  policy: { id: 'default', version: 1 },
+  territories: ['*'],
+  evidence: {
+    reference: { id: reference, version: 1 },
+    referenceMedia: 'video',
+    kind: 'picture',
+    altered: {},
+    segments: [],
+    longest: 10,
+    total: 10,
+    share: { upload: 1, reference: 0.1 },
+    confidence: 1,
+  },
+});
+
+export const verdict = (upload: string, revision: number): Verdict => ({
+  upload,
+  media,
+  kind: 'video',
+  account: null,
+  revision,
+  cause: 'first',
+  supersedes: revision > 1 ? revision - 1 : null,
+  verdict: 'cleared',
+  reason: null,
+  decisions: [],
+  duration: 10,
+  coverage: 1,
+  failures: [],
+  engine: '1',
+  checkpoints: [5],
+  receivedAt: 1000,
+  decidedAt: 1500,
+});
