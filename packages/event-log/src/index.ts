@@ -1,0 +1,2 @@
+export * from './event-log.ts';
+export { openPostgresEventLog, type PostgresEventLogOptions } from './postgres-event-log.ts';
