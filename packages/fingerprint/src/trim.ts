@@ -1,25 +1,32 @@
 /**
  * Finds the picture inside its borders: bars, frames of one colour, and the blurred copy of itself that fills a 9:16 or
- * 16:9 canvas. Three looks from the outside in, repeated while they find something:
- * - flat: lines of one level, the same level as the outermost line, on average over the frames;
- * - step lines: a straight step over most of a line that stays put in time, with little detail outside it. Blurred
- *   borders move with the picture, so nothing that looks at change in time finds them (measured: 1.00 against 0.20).
- * The whole picture is always coded as well, so a wrong cut costs a code and nothing else.
+ * 16:9 canvas. Two looks from the outside in; the second only when the first took off little, because what it finds inside
+ * a border already taken off is nearly always the picture's own furniture:
+ * - flat: lines of one level, the level of the outermost line;
+ * - step lines: a straight step along a line, in all frames together, with little detail outside it. Blurred borders
+ *   move with the picture, so nothing that looks at change in time finds them.
+ * The whole picture is always coded as well, so a wrong cut costs codes and nothing else.
  */
 import type { Luma, Region } from './pdq.ts';
 
 const WORKING_SIDE = 640;
 const FRAMES = 12;
-const ROUNDS = 3;
 
 /** A line belongs to a flat border when so much of it lies so near to the border's level. */
 const FLAT_LEVELS = 10;
 const FLAT_SHARE = 0.985;
 
+/** Step lines are not looked for once flat borders left no more than this share of the area. */
+const SETTLED = 0.9;
 const STEP_LEVELS = 6;
 const STEP_SHARE = 0.45;
 const STEP_PEAK = 2.2;
 const QUIETER = 0.45;
+/** Two borders are alike, and count as one find, when their widths differ by at most this share of the side. */
+const ALIKE = 0.01;
+const PAIR_PEAK = 1.6;
+const LEAST_FRAMES = 4;
+const LONE_SHARE = 0.8;
 /** Step lines are looked for within this share of either side. */
 const REACH = 0.42;
 
@@ -54,12 +61,11 @@ export function findBorders(frames: readonly Luma[], width: number, height: numb
   const { width: w, height: h } = planes[0]!;
   if (w < 2 * LEAST_PIXELS || h < 2 * LEAST_PIXELS) return null;
   let box: Box = { x0: 0, y0: 0, x1: w, y1: h };
-  for (let round = 0; round < ROUNDS; round++) {
-    const next = stepCut(planes, flatCut(planes, box));
-    if (!roomy(next, w, h)) break;
-    const same = next.x0 === box.x0 && next.y0 === box.y0 && next.x1 === box.x1 && next.y1 === box.y1;
-    box = next;
-    if (same) break;
+  const flat = flatCut(planes, box);
+  if (roomy(flat, w, h)) box = flat;
+  if ((box.x1 - box.x0) * (box.y1 - box.y0) > SETTLED * w * h) {
+    const stepped = stepCut(planes, box);
+    if (roomy(stepped, w, h)) box = stepped;
   }
   const cut = (pixels: number, side: number) => pixels >= Math.max(2, LEAST_CUT * side);
   const x0 = cut(box.x0, w) ? box.x0 : 0;
@@ -208,13 +214,32 @@ function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number,
   const before = new Float64Array(n + 1);
   for (let i = 0; i < n; i++) before[i + 1] = before[i]! + detail[i]!;
   const mean = (from: number, to: number) => (to > from ? (before[to]! - before[from]!) / (to - from) : 0);
-  const isStep = (i: number) => jump[i]! > STEP_PEAK * usual && share[i]! > STEP_SHARE;
+  const reach = Math.floor(REACH * n);
+  // Borders nearly always lie alike on both sides; of such pairs, the sharpest.
+  let pair: [number, number] | null = null;
+  let sharpest = STEP_SHARE;
+  const slack = Math.max(2, Math.floor(ALIKE * n));
+  for (let a = 2; a < reach; a++) {
+    for (let b = Math.max(n - a - slack, n - reach + 1); b <= Math.min(n - a + slack, n - 2); b++) {
+      const both = Math.sqrt(share[a]! * share[b]!);
+      if (both <= sharpest || Math.min(jump[a]!, jump[b]!) < PAIR_PEAK * usual) continue;
+      const outside = Math.max(mean(0, Math.max(1, a - 2)), mean(b + 2, n));
+      if (outside < QUIETER * mean(a + 2, b - 2)) {
+        sharpest = both;
+        pair = [a, b];
+      }
+    }
+  }
+  if (pair) return pair;
+  // One side alone: in one still it must be a line from end to end; over time, one that stays put is enough.
+  const sure = planes.length >= LEAST_FRAMES ? STEP_SHARE : LONE_SHARE;
+  const isStep = (i: number) => jump[i]! > STEP_PEAK * usual && share[i]! > sure;
   let from = 0;
   let to = n;
-  for (let i = 2; i < REACH * n; i++) {
+  for (let i = 2; i < reach; i++) {
     if (isStep(i) && mean(0, Math.max(1, i - 2)) < QUIETER * mean(i + 2, n - i - 2)) from = i;
   }
-  for (let i = n - 2; i > (1 - REACH) * n; i--) {
+  for (let i = n - 2; i > n - reach; i--) {
     if (isStep(i) && mean(i + 2, n) < QUIETER * mean(n - i + 2, i - 2)) to = i;
   }
   return [from, to];
