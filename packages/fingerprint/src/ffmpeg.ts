@@ -46,6 +46,7 @@ export interface DecoderEnd {
  */
 const LAUNCH = [
   'ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2" 2>/dev/null; shift 2',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's own
   'exec env -i PATH=/usr/bin:/bin LC_ALL=C GCONV_PATH=/nonexistent ${LD_LIBRARY_PATH:+LD_LIBRARY_PATH="$LD_LIBRARY_PATH"} "$@"',
 ].join('; ');
 

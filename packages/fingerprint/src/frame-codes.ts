@@ -73,7 +73,7 @@ export function frameCodes(
  * Nothing to judge: black, one colour, fades, and anything that varies along one axis only (gradients, stripes), whose
  * transform PDQ leaves out: its 256 coefficients all vary along both.
  */
-function isFlat(dct: Float32Array): boolean {
+export function isFlat(dct: Float32Array): boolean {
   const sizes = dct.map(Math.abs).sort();
   return sizes[sizes.length >> 1]! < FLAT_COEFFICIENT;
 }

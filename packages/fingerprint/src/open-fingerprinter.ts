@@ -9,6 +9,7 @@ import { probeVideo } from './probe.ts';
 import { openRangeServer, type Share } from './range-server.ts';
 import { SNIFF_BYTES, type Sniffed, sniff } from './sniff.ts';
 import { hasTransportPackets } from './transport-packets.ts';
+import { createWorkerJobs, TaskOverdue } from './worker-jobs.ts';
 
 export interface FingerprinterOptions {
   /** Worker threads; each decodes one image or one slice at a time. */
@@ -41,6 +42,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
     threads: options.threads,
     maxQueue: options.maxQueue ?? MAX_QUEUE,
   });
+  const jobs = createWorkerJobs(pool);
   const turn = createTurns(PROBES);
 
   /** Runs a job that reads `source` over loopback; a fault of the source outranks whatever the decoder made of it. */
@@ -62,63 +64,50 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
     return bytes;
   }
 
-  async function videoSlice(
-    source: MediaSource,
-    job: Omit<VideoJob, 'url'>,
-    purpose: 'upload' | 'confirm' | 'reference',
-    signal: AbortSignal | undefined,
-  ): Promise<FingerprintOutcome> {
-    return shared(source, async ({ url }) => {
-      const { port1, port2 } = new MessageChannel();
-      const onAbort = () => port1.postMessage('abort');
-      signal?.addEventListener('abort', onAbort, { once: true });
-      try {
-        const payload = { job: { ...job, url }, purpose, abort: port2 };
-        const outcome = await pool.run<FingerprintOutcome>('fingerprintVideo', payload, { transfer: [port2] });
-        return outcome;
-      } catch (error) {
-        signal?.throwIfAborted();
-        throw error;
-      } finally {
-        signal?.removeEventListener('abort', onAbort);
-        port1.close();
-      }
-    });
+  async function onThread<T>(
+    name: string,
+    payload: object,
+    options: { seconds: number; transfer?: readonly ArrayBuffer[]; signal: AbortSignal | undefined },
+  ): Promise<T | Refusal> {
+    try {
+      return await jobs.run<T>(name, payload, options);
+    } catch (error) {
+      if (error instanceof TaskOverdue) return refuse('too-slow', error.message);
+      throw error;
+    }
   }
 
   return {
     async probe(source, signal) {
+      signal?.throwIfAborted();
       const { sniffed, refusal } = await look(source, limits, signal);
       if (refusal) return refusal;
-      const animated = sniffed.format === 'gif' && (await isAnimatedGif(source, signal));
-      if (sniffed.kind === 'image' && !animated) {
-        const bytes = await readAll(source, signal);
-        return pool.run<ProbeOutcome>(
-          'probeImage',
-          { bytes, limits },
-          { transfer: [bytes.buffer], ...(signal ? { signal } : {}) },
-        );
+      const { format } = sniffed;
+      const animated = format === 'gif' && (await isAnimatedGif(source, signal));
+      if (sniffed.kind === 'video' || animated) {
+        return turn(() => shared(source, ({ url }) => probeVideo({ url, source, format, tools, limits }, signal)));
       }
-      return turn(() =>
-        shared(source, ({ url }) => probeVideo({ url, source, format: sniffed.format, tools, limits }, signal)),
-      );
+      const bytes = await readAll(source, signal);
+      const options = { seconds: limits.probeSeconds, transfer: [bytes.buffer], signal };
+      return onThread<ProbeOutcome>('probeImage', { bytes, limits }, options);
     },
     async fingerprint(source, { probe, span, purpose }, signal) {
       signal?.throwIfAborted();
+      const seconds = limits.sliceSeconds;
       if (probe.kind === 'video') {
-        const job = { probe, span, tools, limits, decoderThreads };
-        return videoSlice(source, job, purpose, signal);
+        return shared(source, ({ url }) => {
+          const job: VideoJob = { url, probe, span, tools, limits, decoderThreads };
+          return onThread<FingerprintOutcome>('fingerprintVideo', { job, purpose }, { seconds, signal });
+        });
       }
       const { refusal } = await look(source, limits, signal);
       if (refusal) return refusal;
       const bytes = await readAll(source, signal);
-      return pool.run<FingerprintOutcome>(
-        'fingerprintImage',
-        { bytes, limits, purpose },
-        { transfer: [bytes.buffer], ...(signal ? { signal } : {}) },
-      );
+      const options = { seconds, transfer: [bytes.buffer], signal };
+      return onThread<FingerprintOutcome>('fingerprintImage', { bytes, limits, purpose }, options);
     },
     async [Symbol.asyncDispose]() {
+      await jobs[Symbol.asyncDispose]();
       await pool[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
     },
@@ -133,33 +122,34 @@ interface Refusal {
   detail: string;
 }
 
+const refuse = (reason: Rejection, detail: string): Refusal => ({ status: 'rejected', reason, detail });
+
 /** What the first bytes say, and whether that is something to go on with. */
 async function look(
   source: MediaSource,
   limits: MediaLimits,
   signal: AbortSignal | undefined,
 ): Promise<{ sniffed: Sniffed; refusal: Refusal | null }> {
-  const refuse = (sniffed: Sniffed, reason: Rejection, detail: string) => ({
+  const of = (sniffed: Sniffed, reason?: Rejection, detail = '') => ({
     sniffed,
-    refusal: { status: 'rejected' as const, reason, detail },
+    refusal: reason ? refuse(reason, detail) : null,
   });
-  const nothing: Sniffed = { kind: 'unknown', format: 'unknown' };
-  if (source.size === 0) return refuse(nothing, 'empty', 'no bytes');
+  if (source.size === 0) return of({ kind: 'unknown', format: 'unknown' }, 'empty', 'no bytes');
   const head = await source.read(0, Math.min(source.size, SNIFF_BYTES), signal);
   let sniffed = sniff(head);
   if (sniffed.format === 'unknown' && hasTransportPackets(head)) sniffed = { kind: 'video', format: 'mpeg-ts' };
   const { kind, format } = sniffed;
-  if (kind === 'image' && source.size > limits.maxImageBytes)
-    return refuse(sniffed, 'too-large', `${source.size} bytes`);
-  if (kind === 'video' && source.size > limits.maxVideoBytes)
-    return refuse(sniffed, 'too-large', `${source.size} bytes`);
-  if (kind === 'video' && !demuxerOf(format)) {
-    return refuse(sniffed, 'unsupported-format', `${format} is not among the containers that are read`);
+  if (kind === 'unknown') {
+    const known = UNREAD[format];
+    if (known) return of(sniffed, known[0], known[1]);
+    return of(sniffed, 'not-media', format === 'unknown' ? 'no known signature' : `the bytes are ${format}`);
   }
-  if (kind !== 'unknown') return { sniffed, refusal: null };
-  const known = UNREAD[format];
-  if (known) return refuse(sniffed, known[0], known[1]);
-  return refuse(sniffed, 'not-media', format === 'unknown' ? 'no known signature' : `the bytes are ${format}`);
+  const most = kind === 'image' ? limits.maxImageBytes : limits.maxVideoBytes;
+  if (source.size > most) return of(sniffed, 'too-large', `${source.size} bytes`);
+  if (kind === 'video' && !demuxerOf(format)) {
+    return of(sniffed, 'unsupported-format', `${format} is not among the containers that are read`);
+  }
+  return of(sniffed);
 }
 
 const UNREAD: Record<string, [Rejection, string]> = {

@@ -1,8 +1,8 @@
 import { ENGINE_VERSION, FRAME_FLAT, FRAME_PAGE, hamming, type Sampling } from '@vigil/contracts';
 import { type DecodedFrame, decodeFrames, type FrameChoice, type VideoJob, workingSize } from './decode-frames.ts';
 import type { FingerprintOutcome } from './fingerprinter.ts';
-import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, type TimedFrame } from './frame-codes.ts';
-import type { Region } from './pdq.ts';
+import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
+import { codeOf, pdqBlock, type Region } from './pdq.ts';
 import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
@@ -113,8 +113,8 @@ function createPruning(width: number, height: number): (frame: DecodedFrame) => 
   let last: Uint8Array | null = null;
   let lastTime = Number.NEGATIVE_INFINITY;
   return ({ luma, time }) => {
-    const { codes } = frameCodes(luma, width, height, { turns: AS_IS, trim: null });
-    const bits = codes[0]?.bits ?? null;
+    const { dct } = pdqBlock(luma, width, height);
+    const bits = isFlat(dct) ? null : codeOf(dct);
     const same = bits && last ? hamming(bits, last) <= PRUNE_BITS : bits === last;
     if (same && time - lastTime < KEEP_SECONDS) return false;
     last = bits;

@@ -5,40 +5,50 @@
 import type { MessagePort } from 'node:worker_threads';
 import { type HandedOver, handOver, task } from '@vigil/runtime';
 import type { VideoJob } from './decode-frames.ts';
-import type { FingerprintOutcome } from './fingerprinter.ts';
+import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import * as image from './image.ts';
 import type { MediaLimits } from './media-source.ts';
 import * as video from './video.ts';
 
-export interface ImageTask {
+interface Job {
+  /** Says `started` when a thread takes the job up, and hears `abort`. */
+  line: MessagePort;
+}
+export interface ProbeImageJob extends Job {
   bytes: Uint8Array;
   limits: MediaLimits;
 }
-export interface FingerprintImageTask extends ImageTask {
+export interface FingerprintImageJob extends ProbeImageJob {
   purpose: image.Purpose;
 }
-export interface FingerprintVideoTask {
+export interface FingerprintVideoJob extends Job {
   job: VideoJob;
   purpose: video.Purpose;
-  /** A message on it aborts the job. The thread lives on, and first sees the decoder process end. */
-  abort: MessagePort;
 }
 
-export const probeImage = task(({ bytes, limits }: ImageTask) => image.probeImage(bytes, limits));
+/** An abort ends the decoder process first, then the job; the thread lives on. */
+function job<J extends Job, T>(work: (job: J, signal: AbortSignal) => Promise<T | HandedOver<T>>) {
+  return task<J, T>(async (payload) => {
+    const stop = new AbortController();
+    payload.line.once('message', () => stop.abort());
+    payload.line.postMessage('started');
+    try {
+      return await work(payload, stop.signal);
+    } finally {
+      payload.line.close();
+    }
+  });
+}
 
-export const fingerprintImage = task<FingerprintImageTask, FingerprintOutcome>(async ({ bytes, limits, purpose }) =>
+export const probeImage = job<ProbeImageJob, ProbeOutcome>(({ bytes, limits }) => image.probeImage(bytes, limits));
+
+export const fingerprintImage = job<FingerprintImageJob, FingerprintOutcome>(async ({ bytes, limits, purpose }) =>
   withoutCopy(await image.fingerprintImage(bytes, limits, purpose)),
 );
 
-export const fingerprintVideo = task<FingerprintVideoTask, FingerprintOutcome>(async ({ job, purpose, abort }) => {
-  const stop = new AbortController();
-  abort.once('message', () => stop.abort());
-  try {
-    return withoutCopy(await video.fingerprintVideo(job, purpose, stop.signal));
-  } finally {
-    abort.close();
-  }
-});
+export const fingerprintVideo = job<FingerprintVideoJob, FingerprintOutcome>(async ({ job, purpose }, signal) =>
+  withoutCopy(await video.fingerprintVideo(job, purpose, signal)),
+);
 
 function withoutCopy(outcome: FingerprintOutcome): FingerprintOutcome | HandedOver<FingerprintOutcome> {
   if (outcome.status !== 'codes') return outcome;
