@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { type Database, openDatabase } from '@vigil/database';
 import { openPostgres } from '@vigil/runtime';
 import { inject } from 'vitest';
 import type {} from '../global-setup.ts';
@@ -21,6 +22,19 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     async [Symbol.asyncDispose]() {
       await using again = openPostgres({ url: server, max: 1 });
       await again.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+/** The same with Vigil's tables in it. */
+export async function openTestDatabase(max = 10): Promise<Database> {
+  const server = await createTestDatabase();
+  const database = await openDatabase({ url: server.url, max });
+  return {
+    ...database,
+    async [Symbol.asyncDispose]() {
+      await database[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
     },
   };
 }

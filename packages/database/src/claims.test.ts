@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { claimsOf, findCase, openClaim } from './claims.ts';
-import { decision, openTestDatabase } from './testing.ts';
+import { decision } from './testing.ts';
 import { lockUpload } from './uploads.ts';
 
 const database = await openTestDatabase();

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
 import type { Database } from './open-database.ts';
 import {
   enqueue,
@@ -10,7 +11,7 @@ import {
   purgeOutbox,
   relayBatch,
 } from './outbox.ts';
-import { event, openTestDatabase } from './testing.ts';
+import { event } from './testing.ts';
 
 const database: Database = await openTestDatabase(12);
 afterAll(() => database[Symbol.asyncDispose]());

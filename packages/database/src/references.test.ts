@@ -1,5 +1,6 @@
 import { Policy } from '@vigil/contracts';
 import { afterAll, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { policyFor, savePolicy } from './policies.ts';
 import {
   disableReference,
@@ -16,7 +17,7 @@ import {
   rejectReference,
   removeReplica,
 } from './references.ts';
-import { media, openTestDatabase } from './testing.ts';
+import { media } from './testing.ts';
 
 const database = await openTestDatabase();
 afterAll(() => database[Symbol.asyncDispose]());

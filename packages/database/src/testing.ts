@@ -1,20 +1,7 @@
 import type { Decision, Manifest, SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
-import { createTestDatabase } from '../../../test/support/postgres.ts';
-import { type Database, openDatabase } from './open-database.ts';
 import type { OutboxEvent } from './outbox.ts';
 
-/** Helpers of this package's tests. */
-export async function openTestDatabase(max = 10): Promise<Database> {
-  const server = await createTestDatabase();
-  const database = await openDatabase({ url: server.url, max });
-  return {
-    ...database,
-    async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]();
-      await server[Symbol.asyncDispose]();
-    },
-  };
-}
+/** Examples that this package's tests share. */
 
 export const media = { source: 'test', bucket: 'uploads', key: 'a.mp4', version: 'v1' };
 

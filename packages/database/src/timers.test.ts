@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { openTestDatabase } from './testing.ts';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
+
 import { cancelTimer, postponeTimer, setTimer, takeDueTimers } from './timers.ts';
 
 const database = await openTestDatabase();

@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { openClaim } from './claims.ts';
 import { enqueue } from './outbox.ts';
-import { alignments, decision, event, evidence, manifest, openTestDatabase, verdict } from './testing.ts';
+import { alignments, decision, event, evidence, manifest, verdict } from './testing.ts';
 import { traceOf } from './trace.ts';
 import {
   findUpload,
