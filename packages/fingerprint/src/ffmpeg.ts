@@ -51,6 +51,8 @@ const LAUNCH = [
 ].join('; ');
 
 const CANNOT_START = [126, 127];
+/** Said by the protocols, not by what they carry: the path is gone or the server is. */
+const UNREACHABLE = /^\[(http|tcp) @ 0x[0-9a-f]+\] (HTTP error|Connection to)/m;
 const CPU_SIGNALS = /signal (SIGXCPU|SIGKILL)/;
 
 /** The parts of a fluent-ffmpeg command that its types leave out. */
@@ -149,6 +151,7 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
     if (Number.isNaN(code) || CANNOT_START.includes(code)) {
       throw new Error(`${run.program} could not be started: ${tail(stderr) || error.message}`, { cause: error });
     }
+    if (UNREACHABLE.test(stderr)) throw new Error(`the media could not be read over loopback: ${tail(stderr)}`);
     return end('failed');
   } finally {
     clearTimeout(timer);
