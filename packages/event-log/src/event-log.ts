@@ -32,8 +32,9 @@ export interface ConsumeOptions {
    */
   handle(record: LogRecord, signal: AbortSignal): Promise<void>;
   /**
-   * The record was being handled when its consumer died, three times in a row, the last time on its own. It is handled no
-   * more: whoever resolves this has put it away (dead-lettered it). Called in place of `handle`.
+   * Consumers died three times at one offset, and then once more while this record ran with nothing beside it. It is
+   * handled no more: whoever resolves this has put it away (dead-lettered it). Called in place of `handle`. A handler that
+   * throws, or hangs, counts as a death of its consumer.
    */
   bury(record: LogRecord, deaths: number): Promise<void>;
   /** Aborting drains: nothing new is begun, what runs is awaited and committed. */

@@ -95,6 +95,10 @@ describe('createScheduler', () => {
     await fc.assert(property, { numRuns: 60 });
   });
 
+  it('refuses to do nothing', () => {
+    for (const concurrency of [0, -1, Number.NaN]) expect(() => createScheduler({ concurrency })).toThrow(RangeError);
+  });
+
   it('takes lanes in turn, so that a full one does not keep the others waiting', async () => {
     const order: string[] = [];
     const scheduler = createScheduler<Item>({ concurrency: 1 });

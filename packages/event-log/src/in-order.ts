@@ -72,8 +72,10 @@ export interface Scheduler<T extends Item> {
 /**
  * Runs items of one lane and key one after another, in order of offset; others side by side, at most `concurrency` over
  * all lanes, lanes taken in turn. `run` must not reject: what its rejection would mean is the caller's business.
+ * @throws RangeError when `concurrency` is below 1
  */
 export function createScheduler<T extends Item>({ concurrency }: { concurrency: number }): Scheduler<T> {
+  if (!(concurrency >= 1)) throw new RangeError(`a concurrency of ${concurrency} would never do anything`);
   const lanes: { next(): (() => Promise<void>) | undefined }[] = [];
   let turn = 0;
   let running = 0;

@@ -65,7 +65,7 @@ export interface PartitionWork {
   /** What to write on leaving; leaving in good order unless a handler of it threw or hung. */
   farewell(owned: Owned): Progress;
   forget(owned: Owned): void;
-  /** Tells the handlers that run to give up. */
+  /** Tells the handlers that run to give up, and waits for them no longer. */
   abort(owned: Owned, reason: unknown): void;
   /** Looks for a record that hangs; to be called every now and then. */
   watch(): void;
@@ -142,8 +142,8 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
   const attempt = async (part: Part, record: LogRecord, work: () => Promise<void>): Promise<boolean> => {
     part.started.set(record.offset, performance.now());
     try {
-      await work();
-      if (part.lost) return false;
+      const given = await Promise.race([work(), part.abandoned.promise]);
+      if (given === ABANDONED || part.lost) return false;
       part.tracker.complete(record.offset);
       return true;
     } catch (error) {
@@ -230,6 +230,7 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
         plan,
         bytes: 0,
         abort: new AbortController(),
+        abandoned: Promise.withResolvers<typeof ABANDONED>(),
         started: new Map<number, number>(),
         lost: false,
         settling: false,
@@ -245,7 +246,7 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
       if (!part) return;
       part.settling = true;
       part.lane.close();
-      if (!part.hung) await part.lane.idle();
+      await part.lane.idle();
     },
     lose,
     flush,
@@ -263,7 +264,9 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
       part.lost = true;
     },
     abort(owned, reason) {
-      parts.get(owned)?.abort.abort(reason);
+      const part = parts.get(owned);
+      part?.abort.abort(reason);
+      part?.abandoned.resolve(ABANDONED);
     },
     watch() {
       for (const part of parts.values()) {
@@ -272,16 +275,18 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
           const { topic, partition } = part.owned;
           const text = `${topic}/${partition}@${offset} has made no progress for ${limits.stallMs} ms`;
           part.crashed = true;
-          part.hung = true;
           const error = new EventLogError(text, { retriable: true });
           part.abort.abort(error);
           options.fail(error);
+          part.abandoned.resolve(ABANDONED);
           return;
         }
       }
     },
   };
 }
+
+const ABANDONED = Symbol('abandoned');
 
 interface Part {
   owned: Owned;
@@ -293,13 +298,14 @@ interface Part {
   /** Of values fetched and not yet handled. */
   bytes: number;
   abort: AbortController;
+  /** Resolved when what runs is waited for no longer: it hung, or outlived the drain. */
+  abandoned: PromiseWithResolvers<typeof ABANDONED>;
   /** When the records that run were begun; the oldest comes first. */
   started: Map<number, number>;
   lost: boolean;
   settling: boolean;
   /** A handler threw or hung: the partition is left as if its owner had died. */
   crashed: boolean;
-  hung?: boolean;
 }
 
 const progressOf = (part: Part): Progress => ({ committed: part.tracker.position, deaths: part.deaths });

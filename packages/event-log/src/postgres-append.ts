@@ -64,6 +64,11 @@ function split(placed: readonly Placed[]): Placed[][] {
 }
 
 async function lock(on: Queryable, placed: readonly Placed[]): Promise<void> {
+  // Leaves alone what the caller's transaction has set: whoever stops in here must not hold the locks for ever.
+  await on.query(
+    `SELECT set_config('idle_in_transaction_session_timeout', '30s', true)
+     WHERE current_setting('idle_in_transaction_session_timeout') = '0'`,
+  );
   await on.query(
     `SELECT 1 FROM vigil_log_partition p
      WHERE (topic, partition) IN (SELECT * FROM unnest($1::int[], $2::int[]))

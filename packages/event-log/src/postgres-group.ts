@@ -58,6 +58,11 @@ export function beat(postgres: Postgres, seat: Seat, held: ReadonlySet<Owned>, c
   const { group, member, topics, leaseMs } = seat;
   const ids = topics.map((t) => t.id);
   return postgres.transaction(async (tx) => {
+    // A member that is stopped in here (SIGSTOP, a sleeping laptop) must not keep the lock from all the others.
+    await tx.query(
+      `SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('lock_timeout', $1, true)`,
+      [`${Math.ceil(leaseMs / 4)}ms`],
+    );
     await tx.query('SELECT 1 FROM vigil_log_group WHERE name = $1 FOR UPDATE', [group]);
     await tx.query(
       `INSERT INTO vigil_log_member (id, group_name, topics, lease_until)

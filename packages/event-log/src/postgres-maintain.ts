@@ -2,6 +2,9 @@ import type { Postgres, Queryable } from '@vigil/runtime';
 import { positionAt } from './postgres-read.ts';
 import type { Topic } from './postgres-topics.ts';
 
+// The statements leave the planner no choice that matters (ARRAY is computed once, LATERAL ... OFFSET 0 once a key): these
+// tables change faster than their statistics, and a plan made for an empty table is quadratic on a full one.
+
 /** Rows that one transaction looks at, so that none holds its locks for long. */
 const CHUNK = 10_000;
 
@@ -32,19 +35,24 @@ async function inSteps(
 }
 
 async function expire(postgres: Postgres, topic: number, partition: number, before: number): Promise<void> {
+  const [oldest] = await postgres.query<{ time: number; left: boolean }>(
+    `SELECT r.time, r.position < p.start_position AS left
+     FROM vigil_log_record r JOIN vigil_log_partition p USING (topic, partition)
+     WHERE topic = $1 AND partition = $2 ORDER BY r.position LIMIT 1`,
+    [topic, partition],
+  );
+  // `left`: whoever moved the start may have died before he had removed the rows.
+  if (!oldest || (oldest.time >= before && !oldest.left)) return;
   const start = await positionAt(postgres, topic, partition, before);
-  const moved = await postgres.query(
-    `UPDATE vigil_log_partition SET start_position = $3 WHERE topic = $1 AND partition = $2 AND start_position < $3
-     RETURNING 1`,
+  await postgres.query(
+    `UPDATE vigil_log_partition SET start_position = $3 WHERE topic = $1 AND partition = $2 AND start_position < $3`,
     [topic, partition, start],
   );
-  // Also when nothing moved: whoever moved it may have died before he had removed the rows.
-  if (moved.length === 0 && start === 0) return;
   await inSteps(postgres, topic, partition, async (tx) => {
     const gone = await tx.query(
-      `DELETE FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position IN (
+      `DELETE FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position = ANY (ARRAY (
          SELECT position FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position < $3
-         ORDER BY position LIMIT ${CHUNK})
+         ORDER BY position LIMIT ${CHUNK}))
        RETURNING 1`,
       [topic, partition, start],
     );
@@ -68,11 +76,15 @@ async function compact(postgres: Postgres, topic: number, partition: number, bef
     );
     if (!range || range.from >= range.to) return true;
     const gone = await tx.query(
-      `DELETE FROM vigil_log_record r USING (
-         SELECT key, max(position) AS newest FROM vigil_log_record
-         WHERE topic = $1 AND partition = $2 AND position >= $3 AND position < $4 GROUP BY key
-       ) d
-       WHERE r.topic = $1 AND r.partition = $2 AND r.keyed AND r.key = d.key AND r.position < d.newest
+      `DELETE FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position = ANY (ARRAY (
+         SELECT older.position FROM (
+           SELECT key, max(position) AS newest FROM vigil_log_record
+           WHERE topic = $1 AND partition = $2 AND position >= $3 AND position < $4 GROUP BY key
+         ) d CROSS JOIN LATERAL (
+           SELECT position FROM vigil_log_record
+           WHERE topic = $1 AND partition = $2 AND keyed AND key = d.key AND position < d.newest
+           ORDER BY position OFFSET 0
+         ) older))
        RETURNING 1`,
       [topic, partition, range.from, range.to],
     );
@@ -86,11 +98,11 @@ async function compact(postgres: Postgres, topic: number, partition: number, bef
   });
   await inSteps(postgres, topic, partition, async (tx) => {
     const gone = await tx.query(
-      `DELETE FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position IN (
+      `DELETE FROM vigil_log_record WHERE topic = $1 AND partition = $2 AND position = ANY (ARRAY (
          SELECT r.position FROM vigil_log_record r JOIN vigil_log_partition p USING (topic, partition)
          WHERE topic = $1 AND partition = $2 AND r.keyed AND r.value IS NULL AND r.time < $3
            AND r.position < p.compacted_to AND r.position < p.next_position - 1
-         ORDER BY r.position LIMIT ${CHUNK})
+         ORDER BY r.position LIMIT ${CHUNK}))
        RETURNING 1`,
       [topic, partition, before],
     );

@@ -5,6 +5,12 @@ export interface Cuttable extends Postgres {
   freeze(): void;
   thaw(): void;
   kill(): void;
+  /** Notifications do not come through. */
+  deaf: boolean;
+  /** Queries fail as if there was no server. */
+  away: boolean;
+  /** Freezes after a query of a transaction whose text matches. */
+  freezeAfter?: RegExp;
   /** Sees the rows that every query outside of transactions has brought. */
   onRows?: (text: string, rows: readonly unknown[]) => void;
 }
@@ -15,16 +21,20 @@ export function cuttable(inner: Postgres): Cuttable {
   let dead = false;
   const through = async () => {
     while (frozen) await frozen.promise;
-    if (dead) throw new PostgresError('the line is cut', { retriable: true, code: '08006' });
+    if (dead || self.away) throw new PostgresError('the line is cut', { retriable: true, code: '08006' });
   };
   const over = (on: Queryable): Queryable => ({
     async query(text, params) {
       await through();
-      return on.query(text, params);
+      const rows = await on.query<never>(text, params);
+      if (self.freezeAfter?.test(text)) self.freeze();
+      return rows;
     },
   });
   const self: Cuttable = {
     url: inner.url,
+    deaf: false,
+    away: false,
     async query<T>(text: string, params?: readonly unknown[]) {
       await through();
       const rows = await inner.query<T>(text, params);
@@ -37,7 +47,7 @@ export function cuttable(inner: Postgres): Cuttable {
     },
     listen: (channel, tell) =>
       inner.listen(channel, (payload) => {
-        if (!frozen && !dead) tell(payload);
+        if (!frozen && !dead && !self.deaf) tell(payload);
       }),
     session: inner.session,
     freeze() {
