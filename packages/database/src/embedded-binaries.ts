@@ -9,11 +9,16 @@ const run = promisify(execFile);
 /** The account that the server runs under; null is our own. */
 export type Account = { uid: number; gid: number } | null;
 
-/** Whatever our own environment holds (PGDATA, PGPORT, LD_PRELOAD) is not the server's business. */
-export const SERVER_ENV = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-
-/** How to start a program as the account: from `/`, since our own folder may be closed to it. */
-export const spawnAs = (account: Account) => ({ cwd: '/', env: SERVER_ENV, ...account });
+/**
+ * How to start a program of the folder as the account: from `/`, since our own folder may be closed to it, and without our
+ * environment (PGDATA, PGPORT, LD_PRELOAD are none of its business). The programs know their libraries' place relative to
+ * their own, which the loader finds out from /proc: where there is none, as in a chroot, it must be told.
+ */
+export const spawnAs = (account: Account, folder: string) => ({
+  cwd: '/',
+  env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC', LD_LIBRARY_PATH: join(folder, 'lib') },
+  ...account,
+});
 
 /**
  * Folder with bin, lib and share of a PostgreSQL that the account can run: the registry package's own, or, where that lies
@@ -48,7 +53,7 @@ async function packageFolder(): Promise<{ folder: string; version: string }> {
 }
 
 const whyNot = (folder: string, account: Account): Promise<string | null> =>
-  run(join(folder, 'bin', 'postgres'), ['--version'], { ...spawnAs(account), timeout: 20_000 }).then(
+  run(join(folder, 'bin', 'postgres'), ['--version'], { ...spawnAs(account, folder), timeout: 20_000 }).then(
     () => null,
     (error: Error) => error.message,
   );

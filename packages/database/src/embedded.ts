@@ -91,9 +91,11 @@ const FAST = {
 /**
  * Runs the server as a child of a shell that holds a pipe from us. When the pipe closes, because we close it or because we
  * are gone, the server is told to shut down (SIGINT: ends connections, writes everything), and what must go is removed.
- * Both are in a session of their own, so that Ctrl-C in a terminal reaches us alone and we can drain first.
+ * Both are in a session of their own, so that Ctrl-C in a terminal reaches us alone and we can drain first; the guard
+ * itself hears no signal that is sent to a whole group.
  */
 const GUARD = `
+trap '' HUP INT TERM
 remove=$1; shift
 exec 3<&0 </dev/null
 "$@" 3<&- &
@@ -103,7 +105,7 @@ watch=$!
 exec 3<&-
 wait $server
 code=$?
-kill $watch 2>/dev/null
+kill -KILL $watch 2>/dev/null
 [ -z "$remove" ] || rm -rf "$remove"
 exit $code
 `;
@@ -158,7 +160,7 @@ async function initialise(binaries: string, { folder, account }: Home, data: str
   const locale = ['--encoding=UTF8', '--no-locale', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const args = [`--pgdata=${draft}`, `--username=${USER}`, '--auth=trust', '--no-instructions', ...locale];
   await run(join(binaries, 'bin', 'initdb'), fast ? [...args, '--no-sync'] : args, {
-    ...spawnAs(account),
+    ...spawnAs(account, binaries),
     timeout: START_MS,
   });
   await rename(draft, data);
@@ -169,7 +171,7 @@ async function start(binaries: string, home: Home, data: string, socket: string,
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const command = [join(binaries, 'bin', 'postgres'), '-D', data, ...args];
   const guard = spawn('/bin/sh', ['-c', GUARD, 'vigil-postgres', remove, ...command], {
-    ...spawnAs(home.account),
+    ...spawnAs(home.account, binaries),
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
@@ -215,7 +217,7 @@ async function start(binaries: string, home: Home, data: string, socket: string,
 }
 
 const control = (binaries: string, { account }: Home, data: string, mode: 'fast' | 'immediate') =>
-  run(join(binaries, 'bin', 'pg_ctl'), ['stop', '-D', data, '-m', mode, '-t', '30'], spawnAs(account)).then(
+  run(join(binaries, 'bin', 'pg_ctl'), ['stop', '-D', data, '-m', mode, '-t', '30'], spawnAs(account, binaries)).then(
     () => true,
     () => false,
   );

@@ -22,6 +22,8 @@ export async function migrate(postgres: Postgres, migrations = MIGRATIONS): Prom
   const newest = migrations.at(-1)?.number ?? 0;
   for (;;) {
     const step = await postgres.transaction(async (tx) => {
+      // Another process may be at it for longer than a statement is allowed to take.
+      await tx.query('SET LOCAL statement_timeout = 0');
       await tx.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
       await tx.query(
         `CREATE TABLE IF NOT EXISTS schema_migrations (

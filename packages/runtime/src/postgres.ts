@@ -77,7 +77,15 @@ export function openPostgres({ url, max = 10, applicationName = 'vigil' }: Postg
     connectionTimeoutMillis: 10_000,
     types: { getTypeParser } as pg.CustomTypesConfig,
   };
-  const pool = new pg.Pool({ ...config, max, idleTimeoutMillis: 30_000 });
+  const pool = new pg.Pool({
+    ...config,
+    max,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: MAX_STATEMENT_MS,
+    // Ours, for a server that has gone without a word.
+    query_timeout: MAX_STATEMENT_MS + 10_000,
+    idle_in_transaction_session_timeout: MAX_IDLE_IN_TRANSACTION_MS,
+  });
   // A broken idle connection leaves the pool by itself; the next query opens another one.
   pool.on('error', () => undefined);
   const sessions = new Set<PostgresSession>();
@@ -130,6 +138,9 @@ export function openPostgres({ url, max = 10, applicationName = 'vigil' }: Postg
 
 const MAX_ATTEMPTS = 5;
 const MAX_RECONNECT_MS = 5000;
+/** So that nothing waits, or keeps others waiting, for ever. Sessions are exempt: waiting for a lock is their trade. */
+const MAX_STATEMENT_MS = 300_000;
+const MAX_IDLE_IN_TRANSACTION_MS = 60_000;
 
 async function once<T>(pool: pg.Pool, fn: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch((error) => {

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { assertConfig, ConfigError, readConfig, readEnvironment } from './config.ts';
+
+test('nothing need be set', () => {
+  const config = readConfig({ HOME: '/home/x', PATH: '/bin', VIGIL_BUCKETS: '' });
+  expect(config).toMatchObject({
+    dataFolder: resolve('.vigil/data'),
+    databaseUrl: null,
+    host: '127.0.0.1',
+    port: 8080,
+    buckets: [],
+    logLevel: 'info',
+    shards: 1,
+    ffmpeg: { ffmpegPath: undefined, ffprobePath: undefined, path: '/bin' },
+    unknown: [],
+  });
+  expect(config.roles).toContain('decide');
+  expect(config.concurrency).toBeGreaterThan(0);
+  expect(config.limits).toEqual({
+    maxImageBytes: 64 * 2 ** 20,
+    maxVideoBytes: 64 * 2 ** 30,
+    maxPixels: 100_000_000,
+    maxDurationSeconds: 48 * 3600,
+    probeSeconds: 20,
+    sliceSeconds: 120,
+    decoderBytes: 3 * 2 ** 30,
+  });
+});
+
+test('what is set is used', () => {
+  const config = readConfig({
+    VIGIL_DATA: '/srv/vigil',
+    DATABASE_URL: 'postgresql://u:p@h/d',
+    VIGIL_PORT: '0',
+    VIGIL_BUCKETS: 'one, two.three',
+    VIGIL_LOG_LEVEL: 'DEBUG',
+    VIGIL_ROLES: 'match,plan',
+    VIGIL_CONCURRENCY: '3',
+    VIGIL_MAX_IMAGE_MIB: '1',
+  });
+  expect(config).toMatchObject({
+    dataFolder: '/srv/vigil',
+    databaseUrl: 'postgresql://u:p@h/d',
+    port: 0,
+    buckets: ['one', 'two.three'],
+    logLevel: 'debug',
+    roles: ['plan', 'match'],
+    concurrency: 3,
+  });
+  expect(config.limits.maxImageBytes).toBe(2 ** 20);
+});
+
+test('everything that is wrong is said at once, with what it should be', () => {
+  const wrong = {
+    DATABASE_URL: 'mysql://u:secret@h/d',
+    VIGIL_PORT: '80a',
+    VIGIL_SHARDS: '0',
+    VIGIL_LOG_LEVEL: 'chatty',
+    VIGIL_ROLES: 'plan,cook',
+    VIGIL_BUCKETS: '../etc',
+  };
+  const error = (() => {
+    try {
+      readConfig(wrong);
+    } catch (e) {
+      return e as ConfigError;
+    }
+  })();
+  expect(error).toBeInstanceOf(ConfigError);
+  for (const name of Object.keys(wrong)) expect(error!.message).toContain(name);
+  expect(error!.message).toContain('VIGIL_PORT is "80a": give a whole number from 0 to 65535');
+  expect(error!.message).toContain('give one of debug, info, warn, error, silent');
+  expect(error!.message).not.toContain('secret');
+});
+
+test('names that are no settings are told, not refused', () => {
+  const settings = readEnvironment({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c', OTHER: 'x' });
+  expect(settings).toEqual({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c' });
+  expect(assertConfig(settings).unknown).toEqual(['VIGIL_PROT']);
+});
