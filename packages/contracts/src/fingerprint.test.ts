@@ -45,6 +45,15 @@ describe('fingerprints', () => {
     );
   });
 
+  test('are copies of their own, also of a Buffer that is used again', () => {
+    const [f] = fc.sample(fingerprint, 1);
+    const data = Buffer.from(encodeFingerprint(f!));
+    const read = decodeFingerprint(data);
+    data.fill(0xff);
+    expect(read).toEqual(f);
+    expect(read.frames.quality.constructor).toBe(Uint8Array);
+  });
+
   test('cut short, lengthened or of another kind are refused, never half read', () => {
     fc.assert(
       fc.property(fingerprint, fc.double({ min: 0, max: 0.999, noNaN: true }), (f, part) => {

@@ -146,7 +146,8 @@ export function decodeFingerprint(data: Uint8Array): Fingerprint {
   const bytes = (n: number) => {
     if (at + n > data.length) throw new RangeError('fingerprint is cut short');
     at += n;
-    return data.slice(at - n, at);
+    // A copy, and a plain one: `slice` of a Buffer is a view of memory that others write to.
+    return new Uint8Array(data.subarray(at - n, at));
   };
   const u16s = (n: number) => {
     if (at + 2 * n > data.length) throw new RangeError('fingerprint is cut short');

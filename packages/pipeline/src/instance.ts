@@ -1,12 +1,20 @@
 import path from 'node:path';
 import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
 import { deadSpec, TOPICS } from '@vigil/contracts';
-import { type Database, lockDataFolder, openDatabase, openEmbeddedPostgres } from '@vigil/database';
+import {
+  type Database,
+  lockDataFolder,
+  OUTBOX_CHANNEL,
+  openDatabase,
+  openEmbeddedPostgres,
+  purgeOutbox,
+} from '@vigil/database';
 import { type EventLog, openPostgresEventLog } from '@vigil/event-log';
 import { type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, realClock } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { OWN_BUCKET } from './emit.ts';
+import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake, REFERENCE_BUCKET, UPLOAD_BUCKET } from './intake.ts';
 import { createLanes } from './lanes.ts';
 import { createLibrary, type Library } from './library.ts';
@@ -14,7 +22,7 @@ import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
 import { route } from './route.ts';
-import { runStage } from './run-stage.ts';
+import { runStage, type Stage } from './run-stage.ts';
 import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
 import { runTimers } from './timers.ts';
 
@@ -28,6 +36,8 @@ export interface Instance {
   readonly intake: Intake;
   readonly inspect: Inspect;
   readonly counters: Counters;
+  /** Events that some stage has yet to read. */
+  lag(): Promise<number>;
   /** Rejects with the error that stopped a part; never resolves before the instance is disposed. */
   readonly failed: Promise<void>;
   /** Drains: nothing new is begun, what runs is finished and committed. */
@@ -44,7 +54,8 @@ export interface InstanceOptions {
 }
 
 const MAINTENANCE_MS = 60_000;
-const OUTBOX_CHANNEL = 'vigil_outbox';
+/** How long an id that was sent is refused a second time. */
+const OUTBOX_KEPT_MS = 30 * 24 * 3600 * 1000;
 
 /** @throws when the data folder is in use, or a part cannot be opened. */
 export async function openInstance({ config, logger, ffmpeg, wrapLog }: InstanceOptions): Promise<Instance> {
@@ -99,7 +110,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       library.follow(signal),
       runRelay({ database, log, clock, woken: wake.next }, signal),
       runTimers({ database, clock, logger, handlers, published: wake.now }, signal),
-      maintain(log, signal),
+      maintain(log, database, signal),
     ];
     const failed = Promise.all(parts).then(() => undefined);
     failed.catch(() => undefined);
@@ -119,6 +130,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       intake,
       inspect: createInspect({ database, index, clock }),
       counters,
+      lag: () => lagOf(log, stages),
       failed,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
     };
@@ -127,12 +139,26 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     throw error;
   }
 
-  async function maintain(log: EventLog, signal: AbortSignal): Promise<void> {
+  async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await log.maintain();
+      await purgeOutbox(database.postgres, realClock.now() - OUTBOX_KEPT_MS);
       await Promise.allSettled([realClock.sleep(MAINTENANCE_MS, signal)]);
     }
   }
+}
+
+async function lagOf(log: EventLog, stages: readonly Stage<never>[]): Promise<number> {
+  let lag = 0;
+  for (const { group, consumes } of stages) {
+    for (const name of consumes) {
+      const committed = await log.committed(group, TOPICS[name].name);
+      for (const { partition, start, end } of await log.ends(TOPICS[name].name)) {
+        lag += end - (committed.find((c) => c.partition === partition)?.offset ?? start);
+      }
+    }
+  }
+  return lag;
 }
 
 /** A bell: `next` resolves at the following `now`, however many ring at once. */

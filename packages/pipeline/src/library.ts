@@ -15,6 +15,7 @@ import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock, Logger } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { unspilled } from './emit.ts';
+import { countProtecting } from './stages/match-slice.ts';
 
 /**
  * Keeps one replica of one index shard in step with the library: the log carries the codes, the database says which
@@ -61,7 +62,7 @@ export function createLibrary(deps: LibraryDeps): Library {
     const key: ReferenceKey = { id: owner.id, version: owner.version };
     if (removed.has(referenceKey(key))) return;
     if (codes) index.add(key, slice, probe.kind, codes);
-    const usable = codes ? codes.frames.flags.length : 0;
+    const usable = codes ? countProtecting(codes) : 0;
     const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
     await markSliceLoaded(database.postgres, {
       reference: key,

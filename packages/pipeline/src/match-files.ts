@@ -19,7 +19,7 @@ import type { SimilarityIndex } from '@vigil/similarity';
 import { type Judgement, judge } from './judgement.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
 import { confirmAll } from './stages/confirm-proposal.ts';
-import { countFrames, searchSlice } from './stages/match-slice.ts';
+import { countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
 
 /** A file, and the name it goes by: its path below the folder that was given. */
 export interface NamedFile {
@@ -93,7 +93,7 @@ export function createFileMatcher(deps: {
     const { probe } = looked;
     const key = { id: name, version: 1 };
     const slices = new Map<number, Fingerprint>();
-    let usable = 0;
+    let protecting = 0;
     let codes = 0;
     let reason: string | null = null;
     await Promise.all(
@@ -104,12 +104,12 @@ export function createFileMatcher(deps: {
           return;
         }
         slices.set(n, made.fingerprint);
-        usable += countFrames(made.fingerprint).usable;
+        protecting += countProtecting(made.fingerprint);
         codes += made.fingerprint.tables.reduce((sum, t) => sum + t.count, 0);
       }),
     );
     if (slices.size === 0) return refused(reason ?? 'no-frames: nothing was decoded');
-    if (usable === 0) return refused('too-little: no frame is fit to be judged');
+    if (protecting === 0) return refused('too-little: there is nothing in it to compare with');
     learned.set(name, { duration: probe.kind === 'video' ? probe.duration : 0, slices });
     for (const [n, slice] of slices) index.add(key, n, probe.kind, slice);
     return { name, reason: null, seconds: probe.duration, codes };

@@ -1,8 +1,4 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { demo } from './commands/demo.ts';
-import { match } from './commands/match.ts';
-import { addReferences, listReferences, sendUploads, traceUpload } from './commands/remote.ts';
-import { start } from './commands/start.ts';
 import { fail, UsageError } from './output.ts';
 
 const instance = ['-i, --instance <url>', 'where Vigil runs', 'http://127.0.0.1:8080'] as const;
@@ -12,6 +8,9 @@ function positive(text: string): number {
   if (!Number.isInteger(n) || n <= 0) throw new InvalidArgumentError('give a whole number above zero');
   return n;
 }
+
+/** Commands are loaded when they are called: `--help` should not wait for decoders and databases. */
+const remote = () => import('./commands/remote.ts');
 
 const program = new Command('vigil')
   .description("Finds copies of protected works among a platform's uploads and takes them down within seconds.")
@@ -29,21 +28,21 @@ program
   .option('-j, --json', 'one line of JSON an upload, as each is finished')
   .option('--threads <n>', 'decoders that run at once', positive)
   .addHelpText('after', '\nExample:\n  $ vigil match --references films/ --uploads inbox/ --json')
-  .action(match);
+  .action(async (options) => (await import('./commands/match.ts')).match(options));
 
 program
   .command('start')
   .description('run the whole pipeline until told to stop (SIGTERM drains)')
   .option('--port <n>', 'where it listens', positive)
   .option('--data <folder>', 'where it keeps its data')
-  .action(start);
+  .action(async (options) => (await import('./commands/start.ts')).start(options));
 
 program
   .command('demo')
   .description('watch it work: registers works, sends uploads, checks each verdict')
   .option('-r, --references <dir>', 'your own protected works')
   .option('-u, --uploads <dir>', 'your own uploads')
-  .action(demo);
+  .action(async (options) => (await import('./commands/demo.ts')).demo(options));
 
 program
   .command('upload')
@@ -52,7 +51,7 @@ program
   .option(...instance)
   .option('-a, --account <name>', 'who uploads')
   .option('-w, --wait', 'wait for the verdicts')
-  .action(sendUploads);
+  .action(async (given, options) => (await remote()).sendUploads(given, options));
 
 const reference = program.command('reference').description('protected works of a running instance');
 reference
@@ -62,12 +61,12 @@ reference
   .option(...instance)
   .option('--holder <name>', 'whose works they are', 'operator')
   .option('-w, --wait', 'wait until they are live')
-  .action(addReferences);
+  .action(async (given, options) => (await remote()).addReferences(given, options));
 reference
   .command('list')
   .description('what is protected, and how far it is')
   .option(...instance)
-  .action(listReferences);
+  .action(async (options) => (await remote()).listReferences(options));
 
 program
   .command('trace')
@@ -75,7 +74,7 @@ program
   .argument('<upload>', 'its id')
   .option(...instance)
   .option('-j, --json', 'as JSON')
-  .action(traceUpload);
+  .action(async (given, options) => (await remote()).traceUpload(given, options));
 
 try {
   await program.parseAsync();

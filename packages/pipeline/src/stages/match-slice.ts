@@ -85,11 +85,16 @@ export function searchSlice(index: SimilarityIndex, codes: Fingerprint) {
   return align(codes, queries, index.search('picture', queries.bits, HITS_PER_CODE));
 }
 
-/** Frames looked at, and those that hold enough to be judged. */
+/** Frames looked at, and those with something in them to be judged by. */
 export function countFrames(codes: Fingerprint | null): { seen: number; usable: number } {
   if (!codes) return { seen: 0, usable: 0 };
-  const usable = codes.frames.flags.reduce((n, f) => n + (f & (FRAME_FLAT | FRAME_PAGE) ? 0 : 1), 0);
+  const usable = codes.frames.flags.reduce((n, f) => n + (f & FRAME_FLAT ? 0 : 1), 0);
   return { seen: codes.frames.flags.length, usable };
+}
+
+/** Frames that protect: neither flat nor a page of text, which too many innocents share. */
+export function countProtecting(codes: Fingerprint): number {
+  return codes.frames.flags.reduce((n, f) => n + (f & (FRAME_FLAT | FRAME_PAGE) ? 0 : 1), 0);
 }
 
 const stepOf = (startedAt: number, endedAt: number, outcome: string, note: string): Step => ({

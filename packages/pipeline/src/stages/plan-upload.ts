@@ -36,7 +36,7 @@ export function planUpload({ media, clock, shards, epoch, concurrency }: PlanDep
       upload,
       event: event.data,
       outcome,
-      deadline: startedAt + DEADLINE_MS + seconds * DEADLINE_MS_PER_SECOND,
+      deadline: Math.round(startedAt + DEADLINE_MS + seconds * DEADLINE_MS_PER_SECOND),
       steps: [step(startedAt, outcome.status, note)],
     });
     const step = (from: number, outcome: string, note?: string): Step => ({

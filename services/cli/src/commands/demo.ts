@@ -69,7 +69,7 @@ async function ownFiles(references: string, uploads: string): Promise<{ referenc
 
 async function seedFiles(folder: string, ffmpeg: string): Promise<{ references: Case[]; uploads: Case[] }> {
   const bar = progress('making the seeds (a short film, pictures, copies of them, clean media)');
-  const seeds = await makeSeeds(folder, { ffmpeg, onProgress: bar.at });
+  const seeds = await makeSeeds(folder, { ffmpeg, onProgress: ({ done, total }) => bar.at(done / total) });
   bar.end();
   return {
     references: seeds.references.map((r) => ({ name: r.name, file: r.path })),

@@ -26,7 +26,12 @@ export async function match(options: MatchOptions): Promise<void> {
   await eachOf(references, threads, async (file) => {
     const learned = await matcher.learn(file);
     if (learned.reason) note(`vigil: reference ${file.name} protects nothing: ${learned.reason}`);
-    else if (!options.json) note(dim(`learned ${file.name} (${clockTime(learned.seconds)}, ${learned.codes} codes)`));
+    else if (!options.json)
+      note(
+        dim(
+          `learned ${file.name} (${learned.seconds > 0 ? clockTime(learned.seconds) : 'picture'}, ${learned.codes} codes)`,
+        ),
+      );
   });
 
   const rows: string[][] = [

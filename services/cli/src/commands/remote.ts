@@ -11,6 +11,16 @@ interface Remote {
   instance: string;
 }
 
+/** The instance answered, but not with what was asked for. */
+class Problem extends Error {
+  override name = 'Problem';
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** Asks the instance; a problem it answers with becomes the error's message. */
 async function ask<T>(instance: string, route: string, init?: RequestInit & { duplex?: 'half' }): Promise<T> {
   let response: Response;
@@ -22,7 +32,7 @@ async function ask<T>(instance: string, route: string, init?: RequestInit & { du
     );
   }
   const body = (await response.json()) as T & { title?: string; detail?: string };
-  if (!response.ok) throw new Error(`${body.title ?? response.statusText}: ${body.detail ?? ''}`);
+  if (!response.ok) throw new Problem(response.status, `${body.title ?? response.statusText}: ${body.detail ?? ''}`);
   return body;
 }
 
@@ -62,7 +72,11 @@ export async function sendUploads(
       continue;
     }
     const { verdict } = await until(async () => {
-      const view = await ask<UploadView>(instance, `/v1/uploads/${upload}`).catch(() => null);
+      // Until its manifest is there, an upload is not known yet.
+      const view = await ask<UploadView>(instance, `/v1/uploads/${upload}`).catch((error: unknown) => {
+        if (error instanceof Problem && error.status === 404) return null;
+        throw error;
+      });
       return view?.verdict ? { verdict: view.verdict } : null;
     });
     say(`${upload}  ${file}  ${painted(verdict)}  ${foundText(verdict)}`);
