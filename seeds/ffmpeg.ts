@@ -3,14 +3,20 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 const MAX_SECONDS = 180;
+/** Nothing in the file that depends on the time or on chance. */
+const EXACT = ['-fflags', '+bitexact', '-flags:v', '+bitexact', '-flags:a', '+bitexact', '-map_metadata', '-1'];
 
-/** Runs ffmpeg once, with what `feed` gives as its standard input. @throws Error with the last words of ffmpeg */
+/** Runs ffmpeg once, the output file last, with what `feed` gives as its standard input. @throws Error with the last words of ffmpeg */
 export async function runFfmpeg(program: string, args: string[], feed?: Iterable<Uint8Array>): Promise<void> {
-  const child = spawn(program, ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y', ...args], {
-    stdio: [feed ? 'pipe' : 'ignore', 'ignore', 'pipe'],
-    timeout: MAX_SECONDS * 1000,
-    killSignal: 'SIGKILL',
-  });
+  const child = spawn(
+    program,
+    ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y', ...args.slice(0, -1), ...EXACT, args.at(-1)!],
+    {
+      stdio: [feed ? 'pipe' : 'ignore', 'ignore', 'pipe'],
+      timeout: MAX_SECONDS * 1000,
+      killSignal: 'SIGKILL',
+    },
+  );
   let said = '';
   child.stderr!.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);

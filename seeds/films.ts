@@ -1,6 +1,6 @@
 import type { Film, Shot } from './paint/film.ts';
 
-const FORMAT = { width: 320, height: 180, fps: 12, grain: 0.035, vignette: 0.4, colourful: 1, flicker: 0, fade: 0 };
+const FORMAT = { width: 288, height: 162, fps: 12, grain: 0.035, vignette: 0.4, colourful: 1, flicker: 0, fade: 0 };
 
 /** Films by name: what is painted first, and everything else is cut from. */
 export const FILMS = {

@@ -5,6 +5,7 @@ import { extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { encodersOf, runFfmpeg } from './ffmpeg.ts';
+import { alone } from './lock.ts';
 import type { PaintJob } from './paint-worker.ts';
 import { PAINTED, REFERENCES, type Recipe, type SeedReference, type SeedUpload, uploads } from './plan.ts';
 
@@ -26,6 +27,7 @@ export interface SeedOptions {
 }
 
 const MANIFEST = 'seeds.json';
+const DRAFT = /\.\d+\.part\.[a-z0-9]+(\.wav)?$/;
 const running = new Map<string, Promise<SeedSet>>();
 
 /**
@@ -43,10 +45,22 @@ export function makeSeeds(outFolder: string, options: SeedOptions): Promise<Seed
 
 async function make(folder: string, { ffmpeg, onProgress }: SeedOptions): Promise<SeedSet> {
   const version = await versionOfGenerator();
-  const kept = await readManifest(folder, version);
-  if (kept) return kept;
+  const kept = () => readManifest(folder, version);
+  const found = await kept();
+  if (found) return found;
   await mkdir(folder, { recursive: true });
+  return alone(join(folder, 'seeds.lock'), kept, () => makeAll(folder, version, ffmpeg, onProgress));
+}
+
+async function makeAll(
+  folder: string,
+  version: string,
+  ffmpeg: string,
+  onProgress: SeedOptions['onProgress'],
+): Promise<SeedSet> {
   await rm(join(folder, MANIFEST), { force: true });
+  // Whoever holds the lock is alone: drafts that are there were left by someone who was killed.
+  for (const name of await readdir(folder)) if (DRAFT.test(name)) await rm(join(folder, name), { force: true });
   const encoders = await encodersOf(ffmpeg);
   const list = uploads((name) => encoders.has(name));
   const steps = [...paintings(folder, ffmpeg), ...derivations(folder, ffmpeg, list)];

@@ -34,29 +34,36 @@ export const mountains: Scene = (seed) => {
     look(c);
     const sunY = horizon - 0.16 - rise * (t - 4);
     fill(c, (x, y, out) => {
+      // From the front: `left` is what shows past the soft edges of the ridges met so far.
+      let left = 1;
+      out.fill(0);
       for (let n = ridges.length - 1; n >= 0; n--) {
         const ridge = ridges[n]!;
         const at = (x + pan * t * ridge.speed) * ridge.width + ridge.row;
         const h = ridge.base - (shape.at(at, ridge.row) - 0.35) * ridge.height;
-        if (y < h) continue;
+        const cover = clamp((y - h) * c.height * 0.8) * left;
+        if (cover <= 0) continue;
         const slope = shape.at(at + 0.006, ridge.row) - shape.at(at - 0.006, ridge.row);
-        const grain = rock.at(at * 1.7 + y * 0.3, y * 1.3 + ridge.row);
-        const light = 0.25 + 1.15 * grain + clamp(slope * 7 * clamp((sunX - x) * 3, -1, 1), -0.3, 0.5);
+        const grain = rock.at(at * 2.2 + y * 0.35, y * 0.9 - at * 0.8 + ridge.row);
+        const shade = clamp(slope * 7 * clamp((sunX - x) * 3, -1, 1), -0.3, 0.5) * Math.exp(-9 * (y - h));
+        const light = 0.25 + 1.15 * grain + shade;
         const snow = step(0.07, 0, y - h - 0.06 * grain) * step(0.5, 0.7, shape.at(at, ridge.row));
         const mist = clamp((y - ridge.base + 0.04) * 1.5, 0, 0.3);
         for (let k = 0; k < 3; k++) {
-          out[k] = (ridge.colour[k]! * light + snow * 0.45) * (1 - mist) + mist * low[k]! * 0.55;
+          out[k]! += cover * ((ridge.colour[k]! * light + snow * 0.45) * (1 - mist) + mist * low[k]! * 0.55);
         }
-        return;
+        left -= cover;
+        if (left < 0.01) return;
       }
       const up = clamp(y / 0.6);
       const wisps = step(0.42, 0.7, sky.at(x * 0.22 + t * 0.012, y * 0.5 + x * 0.03)) * (1 - up * 0.6);
       const near2 = (x - sunX) ** 2 + (y - sunY) ** 2;
-      const sun = near2 < 0.0036 ? 1.4 : 0.5 / (1 + near2 * 22);
+      const sun = 0.5 / (1 + near2 * 22) + 0.9 * step(0.063, 0.057, Math.sqrt(near2));
       for (let k = 0; k < 3; k++) {
         const base = top[k]! + (low[k]! - top[k]!) * up;
-        out[k] =
-          base * (0.75 + 0.1 * k) + wisps * 0.4 * (low[k]! + 0.25) + sun * (k === 0 ? 0.9 : k === 1 ? 0.62 : 0.3);
+        out[k]! +=
+          left *
+          (base * (0.75 + 0.1 * k) + wisps * 0.4 * (low[k]! + 0.25) + sun * (k === 0 ? 0.9 : k === 1 ? 0.62 : 0.3));
       }
     });
     for (let n = 0; n < 9; n++) {

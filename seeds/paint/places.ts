@@ -21,7 +21,8 @@ export const city: Scene = (seed) => {
       const smog = haze.at(x * 0.16 + t * 0.008, y * 0.4);
       const fire = clamp(1 - Math.abs(y - glowAt) * 1.5);
       const moon = (x - moonX) ** 2 + (y - 0.17) ** 2;
-      const disc = moon < 0.0064 ? 0.75 + 0.2 * wall.at(x * 2, y * 2) : 0.1 / (1 + moon * 40);
+      const face = step(0.083, 0.077, Math.sqrt(moon));
+      const disc = face * (0.7 + 0.2 * wall.at(x * 2, y * 2)) + 0.1 / (1 + moon * 40);
       out[0] = 0.03 + 0.42 * fire * smog + disc;
       out[1] = 0.04 + 0.2 * fire * smog + disc * 0.95;
       out[2] = 0.13 + 0.26 * smog * (1 - fire * 0.3) + disc * 0.8;
