@@ -40,13 +40,14 @@ interface SparseRows {
   weight: Float32Array;
 }
 
-/** Builds by size, kept for the sizes used last. A matrix has about 2 n weights. */
-function cached(build: (n: number) => SparseRows): (n: number) => SparseRows {
-  const kept = new Map<number, SparseRows>();
-  return (n) => {
-    const found = kept.get(n) ?? build(n);
-    kept.delete(n);
-    kept.set(n, found);
+/** Builds by sizes, kept for those used last. A matrix has about 2 n weights. */
+function cached(build: (...sizes: number[]) => SparseRows): (...sizes: number[]) => SparseRows {
+  const kept = new Map<string, SparseRows>();
+  return (...sizes) => {
+    const key = sizes.join();
+    const found = kept.get(key) ?? build(...sizes);
+    kept.delete(key);
+    kept.set(key, found);
     if (kept.size > CACHED_MATRICES) kept.delete(kept.keys().next().value!);
     return found;
   };
@@ -65,7 +66,7 @@ function sparse(rows: { start: number; weights: number[] }[]): SparseRows {
 }
 
 /** Meta's box1DFloat twice, then decimateFloat. Its window leans to the right when its size is even. */
-const tentRows = cached((n) => {
+const fullTentRows = cached((n = 1) => {
   const size = Math.floor((n + 2 * SIDE - 1) / (2 * SIDE));
   const half = Math.floor((size + 2) / 2);
   const first = (o: number) => Math.max(0, o - (size - half));
@@ -85,19 +86,43 @@ const tentRows = cached((n) => {
   );
 });
 
-/** The same for the picture turned about: row o weighs sample n - 1 - x as tentRows weighs x. */
-const tentRowsFromTheEnd = cached((n) => {
-  const { start, at, weight } = tentRows(n);
+/**
+ * The filter of n samples as it acts on the m that a decoder shrank them to: the same window at the same places, so that
+ * the lean of Meta's filter, which depends on the size, is the lean of the full size.
+ */
+const tentRows = cached((m = 1, n = m) => {
+  const full = fullTentRows(n);
+  if (n === m) return full;
+  return sparse(
+    Array.from(full.start, (first, o) => {
+      const end = first + full.at[o + 1]! - full.at[o]!;
+      const place = (x: number) => Math.min(m - 1, Math.max(0, ((x + 0.5) * m) / n - 0.5));
+      const start = Math.floor(place(first));
+      const weights = new Array<number>(Math.min(m - 1, Math.floor(place(end - 1)) + 1) - start + 1).fill(0);
+      for (let x = first, w = full.at[o]!; x < end; x++, w++) {
+        const left = Math.floor(place(x));
+        const share = place(x) - left;
+        weights[left - start]! += full.weight[w]! * (1 - share);
+        if (share > 0) weights[left + 1 - start]! += full.weight[w]! * share;
+      }
+      return { start, weights };
+    }),
+  );
+});
+
+/** The same for the picture turned about: row o weighs sample m - 1 - x as tentRows weighs x. */
+const tentRowsFromTheEnd = cached((m = 1, n = m) => {
+  const { start, at, weight } = tentRows(m, n);
   return sparse(
     Array.from(start, (from, o) => {
       const weights = Array.from(weight.subarray(at[o]!, at[o + 1]!)).reverse();
-      return { start: n - from - weights.length, weights };
+      return { start: m - from - weights.length, weights };
     }),
   );
 });
 
 /** Plain averages over 64 equal parts, with fractions of a pixel at their ends. */
-const areaRows = cached((n) =>
+const areaRows = cached((n = 1) =>
   sparse(
     Array.from({ length: SIDE }, (_, k) => {
       const from = (k * n) / SIDE;
@@ -218,14 +243,23 @@ export function pdqBlock(
   stride: number = width,
   region: Region | null = null,
 ): PdqBlock {
-  return pdqTurns(luma, width, height, AS_IT_IS, stride, region).block;
+  return pdqTurns(luma, width, height, AS_IT_IS, { stride, region }).block;
 }
 
 const AS_IT_IS: readonly Turn[] = ['none'];
 
+export interface PdqOptions {
+  /** Samples from one row to the next; `width` when left out. */
+  stride?: number;
+  /** The part to code; the whole picture when null. */
+  region?: Region | null;
+  /** Width and height of the picture before a decoder shrank it. Its codes are then nearly those of the full size. */
+  fullSize?: { width: number; height: number };
+}
+
 /**
  * Codes of the picture in several turns, each as if the picture itself had been turned first; `block` is the picture as
- * it is. Parameters as for pdqBlock; `turn` indexes TURNS, codes come in the order of `turns`.
+ * it is. `turn` indexes TURNS, codes come in the order of `turns`.
  *
  * Meta derives the eight from one transform by signs (turnedCodes below). But its filter leans and its samples lie off
  * the middle, so those codes are a median of 8 bits and a p90 of 26 away from the codes of really turned photographs, which
@@ -236,10 +270,10 @@ export function pdqTurns(
   width: number,
   height: number,
   turns: readonly Turn[],
-  stride: number = width,
-  region: Region | null = null,
+  { stride = width, region = null, fullSize = { width, height } }: PdqOptions = {},
 ): { block: PdqBlock; codes: TurnedCode[] } {
   const part = pixelsOf(region, width, height);
+  const full = pixelsOf(region, Math.max(width, fullSize.width), Math.max(height, fullSize.height));
   if (part.width < SMALLEST || part.height < SMALLEST) {
     const block = { dct: new Float32Array(BAND * BAND), quality: 0, block64: new Float32Array(SIDE * SIDE) };
     return { block, codes: turnedCodes(block.dct, turns) };
@@ -247,8 +281,8 @@ export function pdqTurns(
   const narrowed: Float32Array[] = [];
   const transforms: Float32Array[] = [];
   const squashed = (mirror: 0 | 1, flip: 0 | 1) => {
-    narrowed[mirror] ??= narrow(luma, stride, part, (mirror ? tentRowsFromTheEnd : tentRows)(part.width));
-    return squash(narrowed[mirror], (flip ? tentRowsFromTheEnd : tentRows)(part.height));
+    narrowed[mirror] ??= narrow(luma, stride, part, (mirror ? tentRowsFromTheEnd : tentRows)(part.width, full.width));
+    return squash(narrowed[mirror], (flip ? tentRowsFromTheEnd : tentRows)(part.height, full.height));
   };
   const block64 = squashed(0, 0);
   transforms[0] = dct16(block64);
