@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -120,12 +120,14 @@ describe('the generator', () => {
     expect(await versionOfGenerator()).toMatch(/^[0-9a-f]{16}$/);
   });
 
-  it('says which ffmpeg it cannot run, and leaves no lock', async () => {
+  it('says which ffmpeg it cannot run, and leaves no lock, nor the drafts of someone who was killed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'vigil-seeds-'));
     try {
+      await writeFile(join(folder, 'lantern-valley.mp4.4194305.part.mp4.wav'), 'half');
       for (let n = 0; n < 2; n++) {
         await expect(makeSeeds(folder, { ffmpeg: join(folder, 'no-ffmpeg') })).rejects.toThrow('cannot run ffmpeg');
       }
+      expect(await readdir(folder)).toEqual([]);
     } finally {
       await rm(folder, { recursive: true });
     }
