@@ -142,16 +142,19 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
     // Without a process nothing ends the sink; with one, its stdout does, killed or not.
     if (!error || !/cannot find|spawn/i.test(error.message)) await drained;
     if (cause === 'aborted') run.signal?.throwIfAborted();
-    const end = (how: DecoderEnd['how']) => ({ how, said: tail(stderr), ms: performance.now() - started });
+    const end = (how: DecoderEnd['how']) => ({ how, said: tail(stderr, run.url), ms: performance.now() - started });
     if (cause) return end(cause as DecoderEnd['how']);
     if (!error) return end('done');
     if (CPU_SIGNALS.test(error.message)) return end('too-slow');
     if (/signal/.test(error.message)) return end('crashed');
     const code = Number(/exited with code (\d+)/.exec(error.message)?.[1] ?? Number.NaN);
     if (Number.isNaN(code) || CANNOT_START.includes(code)) {
-      throw new Error(`${run.program} could not be started: ${tail(stderr) || error.message}`, { cause: error });
+      throw new Error(`${run.program} could not be started: ${tail(stderr, run.url) || error.message}`, {
+        cause: error,
+      });
     }
-    if (UNREACHABLE.test(stderr)) throw new Error(`the media could not be read over loopback: ${tail(stderr)}`);
+    if (UNREACHABLE.test(stderr))
+      throw new Error(`the media could not be read over loopback: ${tail(stderr, run.url)}`);
     return end('failed');
   } finally {
     clearTimeout(timer);
@@ -162,7 +165,11 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
 const TAIL_LINES = 6;
 const TAIL_CHARACTERS = 600;
 
-function tail(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => /^\S/.test(line) && !/showinfo|^(Input|Output) #/.test(line));
-  return lines.slice(-TAIL_LINES).join('; ').slice(-TAIL_CHARACTERS);
+/** Without progress, without what showinfo prints, without our own addresses: two runs on one file say the same. */
+function tail(stderr: string, url: string): string {
+  const lines = stderr
+    .split('\n')
+    .filter((line) => /^\S/.test(line) && !/showinfo|^(Input|Output) #|^frame=/.test(line));
+  const said = lines.slice(-TAIL_LINES).join('; ').replaceAll(url, 'the media');
+  return said.replace(/ @ 0x[0-9a-f]+\]/g, ']').slice(-TAIL_CHARACTERS);
 }

@@ -65,7 +65,7 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
   const streams = probed.streams ?? [];
   const stream = streams.find((s) => s.codec_type === 'video' && s.disposition?.attached_pic !== 1);
   if (!stream) {
-    if (streams.length === 0) return explain(job, end, signal);
+    if (streams.every((s) => s.codec_type === 'data')) return explain(job, end, signal);
     const kinds = [...new Set(streams.map((s) => (s.codec_type === 'video' ? 'cover art' : s.codec_type)))].join(', ');
     return rejected('no-picture', `it holds ${kinds}`);
   }
@@ -74,7 +74,16 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
     return rejected('unsupported-format', `video of kind ${stream.codec_tag_string ?? 'unknown'} in ${format}`);
   }
   const { width, height, rotation } = sizeOf(stream);
-  if (!(width > 0 && height > 0)) return rejected('corrupt', 'the size of the picture cannot be told');
+  if (!(width > 0 && height > 0)) {
+    const refused = /picture size (\d+)x(\d+) is invalid/i.exec(end.said);
+    if (refused && Number(refused[1]) * Number(refused[2]) > limits.maxPixels) {
+      return rejected('too-large', `${refused[1]} x ${refused[2]} pixels`);
+    }
+    if (/external track/i.test(end.said)) {
+      return rejected('unsupported-format', 'its content lies in another file, which is never opened');
+    }
+    return rejected('corrupt', 'the size of the picture cannot be told');
+  }
   if (width * height > limits.maxPixels) return rejected('too-large', `${width} x ${height} pixels`);
   if (Math.min(width, height) < LEAST_SIDE) return rejected('too-little', `${width} x ${height} pixels`);
 
@@ -128,7 +137,7 @@ async function ask(
   return runDecoder({
     program: tools.ffprobe,
     url,
-    input: ['-v', 'error', '-threads', '1', ...inputOptions(demuxerOf(format)!), ...input],
+    input: ['-v', 'warning', '-threads', '1', ...inputOptions(demuxerOf(format)!), ...input],
     output: [...output, '-o'],
     limits: decoderLimits(limits, { seconds, threads: 1, stdoutBytes }),
     onBytes(chunk) {
@@ -184,7 +193,7 @@ async function explain({ source, format }: VideoProbeJob, end: DecoderEnd, signa
     }
     if (look.moov === 'missing') return rejected('corrupt', 'its index (moov) is missing');
   }
-  if (/end of file|eof\b|ended prematurely/i.test(end.said)) return rejected('truncated', end.said);
+  if (/end of file|eof\b|ended prematurely|truncat/i.test(end.said)) return rejected('truncated', end.said);
   return rejected('corrupt', end.said || 'no stream was found in it');
 }
 

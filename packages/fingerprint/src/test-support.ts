@@ -64,39 +64,34 @@ export async function make(build: FfmpegLocation, args: readonly string[]): Prom
   return readFile(args.at(-1)!);
 }
 
-/** Processes below this one, by name; Linux only, elsewhere none. */
-export async function descendants(): Promise<{ pid: number; name: string; rssBytes: number }[]> {
-  if (!existsSync('/proc/self/stat')) return [];
-  const all = await Promise.all(
-    (await readdir('/proc'))
-      .filter((entry) => /^\d+$/.test(entry))
-      .map(async (entry) => {
-        const stat = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
-        const fields = /^(\d+) \((.*)\) (.*)$/s.exec(stat);
-        const rest = fields?.[3]?.split(' ') ?? [];
-        return {
-          pid: Number(entry),
-          name: fields?.[2] ?? '',
-          state: rest[0] ?? 'Z',
-          parent: Number(rest[1]),
-          rssBytes: Number(rest[21]) * 4096,
-        };
-      }),
-  );
-  const below = new Set([process.pid]);
-  for (let grown = true; grown; ) {
-    grown = false;
-    for (const { pid, parent } of all) {
-      if (below.has(parent) && !below.has(pid)) grown = !!below.add(pid);
-    }
-  }
-  return all.filter(({ pid, state }) => below.has(pid) && pid !== process.pid && state !== 'Z');
+interface Process {
+  pid: number;
+  name: string;
+  rssBytes: number;
 }
 
 const DECODERS = /^(ffmpeg|ffprobe|sh|env)$/;
 
+/** Decoder processes of this one; each is its direct child, whichever thread started it. Linux only, elsewhere none. */
+async function decoders(): Promise<Process[]> {
+  const threads = await readdir('/proc/self/task').catch(() => []);
+  const lists = await Promise.all(
+    threads.map((id) => readFile(`/proc/self/task/${id}/children`, 'utf8').catch(() => '')),
+  );
+  const found = await Promise.all(lists.join(' ').split(/\s+/).filter(Boolean).map(look));
+  return found.filter((process) => process !== null);
+}
+
+async function look(pid: string): Promise<Process | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  const [, name = '', rest = ''] = /^\d+ \((.*)\) (.*)$/s.exec(stat) ?? [];
+  const fields = rest.split(' ');
+  if (!DECODERS.test(name) || fields[0] === 'Z') return null;
+  return { pid: Number(pid), name, rssBytes: Number(fields[21]) * 4096 };
+}
+
 export async function decodersRunning(): Promise<string[]> {
-  return (await descendants()).filter(({ name }) => DECODERS.test(name)).map(({ pid, name }) => `${name} ${pid}`);
+  return (await decoders()).map(({ pid, name }) => `${name} ${pid}`);
 }
 
 /** Looks at the decoder processes' memory until it is disposed; `peak` is the most that they held together, in bytes. */
@@ -105,12 +100,10 @@ export function watchDecoders(): { readonly peak: number } & AsyncDisposable {
   let on = true;
   const watching = (async () => {
     while (on) {
-      const held = (await descendants()).filter(({ name }) => DECODERS.test(name));
-      peak = Math.max(
-        peak,
-        held.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
-      );
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      const held = await decoders();
+      const sum = held.reduce((bytes, { rssBytes }) => bytes + rssBytes, 0);
+      peak = Math.max(peak, sum);
+      await new Promise((resolve) => setTimeout(resolve, 15));
     }
   })();
   return {
