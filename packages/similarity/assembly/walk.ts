@@ -4,10 +4,11 @@
 const RADIUS: u32 = 31;
 const CHUNKS: u32 = 16;
 const HITS_AT_ONCE: u32 = 1024;
-/** In a thread's scratch: the query is at 0. */
-const STATE_AT: usize = 64;
-const BOUNDS_AT: usize = 128;
-const HITS_AT: usize = 4096;
+const BLOCK: u32 = 16;
+/** In a thread's scratch: 1024 queries at 0, and behind them */
+const STATE_AT: usize = 32768;
+const BOUNDS_AT: usize = 32832;
+const HITS_AT: usize = 36864;
 const FIRST: u32 = 0xffffffff;
 
 function distance(code: usize, query: usize): u32 {
@@ -23,9 +24,13 @@ function isDead(dead: usize, id: u32): bool {
   return (load<u32>(dead + ((<usize>(id >>> 5)) << 2)) & (1 << (id & 31))) !== 0;
 }
 
-function chunkDistance(code: usize, query: usize, chunk: u32): u32 {
-  const at = (<usize>(chunk & (CHUNKS - 1))) << 1;
-  return popcnt<u32>(<u32>load<u16>(code + at) ^ <u32>load<u16>(query + at));
+/** Where chunk i of a code lies, going round. */
+function chunkAt(code: usize, i: u32): usize {
+  return code + ((<usize>(i & (CHUNKS - 1))) << 1);
+}
+
+function chunkDistance(code: usize, query: usize, i: u32): u32 {
+  return popcnt<u32>(<u32>load<u16>(chunkAt(code, i)) ^ <u32>load<u16>(chunkAt(query, i)));
 }
 
 /** Does an earlier start than `table` pass, which then reports the code? */
@@ -40,12 +45,20 @@ function passesBefore(code: usize, query: usize, table: u32, keyMask: u32): bool
   return false;
 }
 
+/** Which of four signatures are at most `limits` bits from the query's. */
+function near(signatures: v128, query: v128, limits: v128): v128 {
+  const bytes = i8x16.popcnt(v128.xor(signatures, query));
+  const chunks = i16x8.extadd_pairwise_i8x16_u(bytes);
+  return i32x4.le_s(i32x4.dot_i16x8_s(chunks, i16x8.splat(1)), limits);
+}
+
 /**
- * Goes on with the query in `scratch` from the state there (next probe, next entry; 0 and FIRST to begin).
+ * Goes on with the `count` queries in `scratch` from the state there: table, query, flip, entry (0, 0, 0, FIRST to begin).
  * Returns the number of hits that it left at HITS_AT; fewer than HITS_AT_ONCE means that it is through.
  */
 export function walk(
   scratch: usize,
+  count: u32,
   codes: usize,
   dead: usize,
   tables: usize,
@@ -55,113 +68,115 @@ export function walk(
   keyBits: u32,
 ): u32 {
   const flips = keyBits + 1;
-  const probes = CHUNKS * flips;
   const keyMask: u32 = (1 << keyBits) - 1;
   const hits = scratch + HITS_AT;
-  let probe = load<u32>(scratch, STATE_AT);
-  let entry = load<u32>(scratch, STATE_AT + 4);
-
-  if (probe === 0 && entry === FIRST) {
-    // Bounds of all buckets first, then a touch of each one's signatures: loads that do not wait for each other overlap.
-    let bounds = scratch + BOUNDS_AT;
-    for (let t: u32 = 0, ends = tables; t < CHUNKS; t++, ends += tableBytes) {
-      const key = <u32>load<u16>(scratch + ((<usize>t) << 1)) & keyMask;
-      store<u64>(bounds, load<u64>(ends + ((<usize>key) << 2)));
-      bounds += 8;
-      for (let f: u32 = 0; f < keyBits; f++, bounds += 8) {
-        store<u64>(bounds, load<u64>(ends + ((<usize>(key ^ (1 << f))) << 2)));
-      }
-    }
-    let touched: u32 = 0;
-    bounds = scratch + BOUNDS_AT;
-    for (let t: u32 = 0, sig = tables + sigAt; t < CHUNKS; t++, sig += tableBytes) {
-      for (let f: u32 = 0; f < flips; f++, bounds += 8) touched ^= load<u32>(sig + ((<usize>load<u32>(bounds)) << 2));
-    }
-    // Stored, so that the touching is not optimised away.
-    store<u32>(scratch, touched, STATE_AT + 8);
-  }
-
+  let t = load<u32>(scratch, STATE_AT);
+  let q = load<u32>(scratch, STATE_AT + 4);
+  let flip = load<u32>(scratch, STATE_AT + 8);
+  let entry = load<u32>(scratch, STATE_AT + 12);
   let n: u32 = 0;
-  for (; probe < probes; probe++, entry = FIRST) {
-    const t = probe / flips;
-    const own: u32 = probe === t * flips ? 0 : 1;
-    const bounds = scratch + BOUNDS_AT + ((<usize>probe) << 3);
-    const first = entry === FIRST ? load<u32>(bounds) : entry;
-    const last = load<u32>(bounds, 4);
-    if (first >= last) continue;
-    const table = tables + <usize>t * tableBytes;
-    const sig = table + sigAt;
-    const ids = table + idsAt;
-    const next: u32 =
-      <u32>load<u16>(scratch + ((<usize>((t + 1) & (CHUNKS - 1))) << 1)) |
-      ((<u32>load<u16>(scratch + ((<usize>((t + 2) & (CHUNKS - 1))) << 1))) << 16);
-    const limit: u32 = 5 - own;
-    const lowLimit: u32 = 3 - own;
-    const nexts = i32x4.splat(next);
-    const limits = i32x4.splat(limit);
-    let i = first;
-    for (; i + 8 <= last; i += 8) {
-      const p = sig + ((<usize>i) << 2);
-      const a = i32x4.extadd_pairwise_i16x8_u(
-        i16x8.extadd_pairwise_i8x16_u(i8x16.popcnt(v128.xor(v128.load(p), nexts))),
-      );
-      const b = i32x4.extadd_pairwise_i16x8_u(
-        i16x8.extadd_pairwise_i8x16_u(i8x16.popcnt(v128.xor(v128.load(p, 16), nexts))),
-      );
-      const near = i32x4.le_s(a, limits);
-      const nearToo = i32x4.le_s(b, limits);
-      if (!v128.any_true(v128.or(near, nearToo))) continue;
-      let mask: u32 = <u32>i32x4.bitmask(near) | ((<u32>i32x4.bitmask(nearToo)) << 4);
-      while (mask) {
-        const k = i + ctz<u32>(mask);
-        mask &= mask - 1;
-        if (popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ next) & 0xffff) > lowLimit) continue;
-        const id = load<u32>(ids + <usize>k * 3) & 0xffffff;
-        const code = codes + ((<usize>id) << 5);
-        const d = distance(code, scratch);
-        if (d > RADIUS || isDead(dead, id) || passesBefore(code, scratch, t, keyMask)) continue;
-        store<u32>(hits + ((<usize>n) << 2), id | (d << 24));
-        n++;
-        if (n === HITS_AT_ONCE) {
-          store<u32>(scratch, probe, STATE_AT);
-          store<u32>(scratch, k + 1, STATE_AT + 4);
-          return n;
+
+  for (; t < CHUNKS; t++, q = 0) {
+    const ends = tables + <usize>t * tableBytes;
+    const sig = ends + sigAt;
+    const ids = ends + idsAt;
+    for (; q < count; q++, flip = 0) {
+      if ((q & (BLOCK - 1)) === 0 && flip === 0 && entry === FIRST)
+        fetch(scratch, q, min(q + BLOCK, count), t, ends, sig, keyBits);
+      const query = scratch + ((<usize>q) << 5);
+      const next: u32 = <u32>load<u16>(chunkAt(query, t + 1)) | ((<u32>load<u16>(chunkAt(query, t + 2))) << 16);
+      const nexts = i32x4.splat(next);
+      const bounds = scratch + BOUNDS_AT + ((<usize>((q & (BLOCK - 1)) * flips)) << 3);
+      for (; flip < flips; flip++, entry = FIRST) {
+        const own: u32 = flip === 0 ? 0 : 1;
+        const limits = i32x4.splat(5 - own);
+        const last = load<u32>(bounds + ((<usize>flip) << 3), 4);
+        const first = entry === FIRST ? load<u32>(bounds + ((<usize>flip) << 3)) : entry;
+        for (let i = first & ~15; i < last; i += 16) {
+          // Sixteen entries, one line of the cache. Those of its neighbours at both ends of a bucket are masked out.
+          const p = sig + ((<usize>i) << 2);
+          const a = near(v128.load(p), nexts, limits);
+          const b = near(v128.load(p, 16), nexts, limits);
+          const c = near(v128.load(p, 32), nexts, limits);
+          const d = near(v128.load(p, 48), nexts, limits);
+          if (!v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) continue;
+          let mask: u32 =
+            i32x4.bitmask(a) | (i32x4.bitmask(b) << 4) | (i32x4.bitmask(c) << 8) | (i32x4.bitmask(d) << 12);
+          if (last - i < 16) mask &= (1 << (last - i)) - 1;
+          if (i < first) mask &= 0xffff << (first - i);
+          while (mask) {
+            const k = i + ctz<u32>(mask);
+            mask &= mask - 1;
+            if (popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ next) & 0xffff) > 3 - own) continue;
+            const id = load<u32>(ids + <usize>k * 3) & 0xffffff;
+            const code = codes + ((<usize>id) << 5);
+            const far = distance(code, query);
+            if (far > RADIUS || isDead(dead, id) || passesBefore(code, query, t, keyMask)) continue;
+            store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
+            store<u32>(hits + ((<usize>n) << 3), q, 4);
+            n++;
+            if (n === HITS_AT_ONCE) {
+              keep(scratch, t, q, flip, k + 1);
+              return n;
+            }
+          }
         }
       }
     }
-    for (; i < last; i++) {
-      const x = load<u32>(sig + ((<usize>i) << 2)) ^ next;
-      if (popcnt<u32>(x) > limit || popcnt<u32>(x & 0xffff) > lowLimit) continue;
-      const id = load<u32>(ids + <usize>i * 3) & 0xffffff;
-      const code = codes + ((<usize>id) << 5);
-      const d = distance(code, scratch);
-      if (d > RADIUS || isDead(dead, id) || passesBefore(code, scratch, t, keyMask)) continue;
-      store<u32>(hits + ((<usize>n) << 2), id | (d << 24));
-      n++;
-      if (n === HITS_AT_ONCE) {
-        store<u32>(scratch, probe, STATE_AT);
-        store<u32>(scratch, i + 1, STATE_AT + 4);
-        return n;
-      }
-    }
   }
-  store<u32>(scratch, probes, STATE_AT);
-  store<u32>(scratch, FIRST, STATE_AT + 4);
+  keep(scratch, t, 0, 0, FIRST);
   return n;
 }
 
-/** Looks at codes [state, count) one by one; returns as `walk` does. */
-export function scan(scratch: usize, codes: usize, dead: usize, count: u32): u32 {
+/**
+ * The bounds of all buckets of queries [from, to) in table t, then a touch of each one's signatures: loads that do not
+ * wait for each other overlap.
+ */
+function fetch(scratch: usize, from: u32, to: u32, t: u32, ends: usize, sig: usize, keyBits: u32): void {
+  const keyMask: u32 = (1 << keyBits) - 1;
+  let bounds = scratch + BOUNDS_AT;
+  for (let q = from; q < to; q++) {
+    const key = <u32>load<u16>(chunkAt(scratch + ((<usize>q) << 5), t)) & keyMask;
+    store<u64>(bounds, load<u64>(ends + ((<usize>key) << 2)));
+    bounds += 8;
+    for (let f: u32 = 0; f < keyBits; f++, bounds += 8) {
+      store<u64>(bounds, load<u64>(ends + ((<usize>(key ^ (1 << f))) << 2)));
+    }
+  }
+  let touched: u32 = 0;
+  for (let p = scratch + BOUNDS_AT; p < bounds; p += 8) {
+    // A bucket is two lines as a rule.
+    touched ^= load<u32>(sig + ((<usize>load<u32>(p)) << 2)) ^ load<u32>(sig + ((<usize>(load<u32>(p, 4) - 1)) << 2));
+  }
+  // Stored, so that the touching is not optimised away.
+  store<u32>(scratch, touched, STATE_AT + 16);
+}
+
+function keep(scratch: usize, table: u32, query: u32, flip: u32, entry: u32): void {
+  store<u32>(scratch, table, STATE_AT);
+  store<u32>(scratch, query, STATE_AT + 4);
+  store<u32>(scratch, flip, STATE_AT + 8);
+  store<u32>(scratch, entry, STATE_AT + 12);
+}
+
+/** Compares the `count` queries with codes [0, codeCount), from the query and code in the state; returns as `walk` does. */
+export function scan(scratch: usize, count: u32, codes: usize, dead: usize, codeCount: u32): u32 {
   const hits = scratch + HITS_AT;
   let n: u32 = 0;
-  let id = load<u32>(scratch, STATE_AT);
-  for (; id < count && n < HITS_AT_ONCE; id++) {
-    const d = distance(codes + ((<usize>id) << 5), scratch);
-    if (d > RADIUS || isDead(dead, id)) continue;
-    store<u32>(hits + ((<usize>n) << 2), id | (d << 24));
-    n++;
+  let q = load<u32>(scratch, STATE_AT + 4);
+  let id = load<u32>(scratch, STATE_AT + 12);
+  for (; q < count; q++, id = 0) {
+    const query = scratch + ((<usize>q) << 5);
+    for (; id < codeCount && n < HITS_AT_ONCE; id++) {
+      const far = distance(codes + ((<usize>id) << 5), query);
+      if (far > RADIUS || isDead(dead, id)) continue;
+      store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
+      store<u32>(hits + ((<usize>n) << 3), q, 4);
+      n++;
+    }
+    if (n === HITS_AT_ONCE) break;
   }
-  store<u32>(scratch, id, STATE_AT);
+  keep(scratch, 0, q, 0, id);
   return n;
 }
 

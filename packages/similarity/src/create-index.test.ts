@@ -7,7 +7,7 @@ import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
 
 /** Small homes, so that few codes make many segments. */
-const SMALL: IndexOptions = { headCodes: 64, fanout: 3 };
+const SMALL: IndexOptions = { headCodes: 64 };
 
 /** An index by the default kernel, one by the TypeScript walk, and their oracle, told the same. */
 function both(options: IndexOptions = SMALL) {
@@ -56,7 +56,7 @@ describe('at the radius', () => {
 
   test.each(Object.entries(patterns))('finds 30 and 31 and not 32: %s', (_name, pattern) => {
     const random = createRandom(7);
-    const { index, add, agree } = both({ headCodes: 32, fanout: 3 });
+    const { index, add, agree } = both({ headCodes: 32 });
     const asked = random.code();
     const planted: MadeCode[] = [];
     for (let turn = 0; turn < 16; turn++) {
@@ -77,7 +77,7 @@ describe('at the radius', () => {
 
   test('finds what lies exactly at it in every chunk alignment, in head, segment and merged segment', () => {
     const random = createRandom(8);
-    const { index, add, agree } = both({ headCodes: 48, fanout: 4 });
+    const { index, add, agree } = both({ headCodes: 48 });
     const asked = random.code();
     for (let start = 0; start < 256; start += 4) {
       const run = (n: number) => Array.from({ length: n }, (_, k) => (start + k) % 256);
@@ -96,8 +96,8 @@ describe('at the radius', () => {
 
 test('agrees with brute force on random codes and their neighbours', () => {
   const random = createRandom(11);
-  const { index, add, agree } = both({ headCodes: 128, fanout: 4 });
-  const codes = Array.from({ length: 3000 }, () => random.code());
+  const { index, add, agree } = both({ headCodes: 128 });
+  const codes = Array.from({ length: 2000 }, () => random.code());
   for (let i = 0; i < codes.length; i += 50) {
     add(
       i % 700,
@@ -105,10 +105,10 @@ test('agrees with brute force on random codes and their neighbours', () => {
       codes.slice(i, i + 50).map((code, k) => ({ code, kind: k % 3 ? 'picture' : 'patch' })),
     );
   }
-  const queries = Array.from({ length: 300 }, (_, i) =>
+  const queries = Array.from({ length: 150 }, (_, i) =>
     flipShuffled(codes[random.next(codes.length)]!, random.some(20 + (i % 14), 256)),
   );
-  expect(agree(queries).length).toBeGreaterThan(100);
+  expect(agree(queries).length).toBeGreaterThan(50);
   while (index.maintain(1e6));
   agree(queries);
   index.compact();
@@ -117,7 +117,7 @@ test('agrees with brute force on random codes and their neighbours', () => {
 
 test('agrees on structured codes: clusters, duplicates, constant chunks', () => {
   const random = createRandom(12);
-  const { index, add, agree } = both({ headCodes: 100, fanout: 3 });
+  const { index, add, agree } = both({ headCodes: 100 });
   const centres = Array.from({ length: 4 }, () => random.code());
   const blank = new Uint8Array(32);
   const make = (i: number): Uint8Array => {
@@ -177,7 +177,7 @@ test('refuses bits that are not whole codes and limits that are none', () => {
   expect(() => index.search('picture', new Uint8Array(32), 1.5)).toThrow(RangeError);
   expect(() => createIndex({ headCodes: 0 })).toThrow(RangeError);
   expect(() => createIndex({ segmentCodes: 2 ** 25 })).toThrow(RangeError);
-  expect(() => createIndex({ fanout: 1 })).toThrow(RangeError);
+  expect(() => createIndex({ mergeRatio: 0 })).toThrow(RangeError);
 });
 
 test('refuses a fingerprint whose columns disagree, and stays as it was', () => {
@@ -294,7 +294,7 @@ describe('replacing and removing', () => {
   });
 
   test('gone from the very next search: from the head, from a segment, from a merge under way', () => {
-    const { add, agree, remove, index } = both({ headCodes: 64, fanout: 3 });
+    const { add, agree, remove, index } = both({ headCodes: 64 });
     add('head', 0, some(0, 20));
     expect(index.stats()[0]).toMatchObject({ head: 20, segments: 0 });
     remove('head');
@@ -309,9 +309,12 @@ describe('replacing and removing', () => {
   });
 
   test('a merge that is stopped at every step loses nothing that stays and keeps nothing that goes', () => {
+    const few = codes.filter((_, i) => i % 4 === 0);
+    // Of them, what is there at the end: `stays`, whose slice 0 was replaced.
+    const left = few.filter((_, i) => 4 * i < 10 || (4 * i >= 100 && (4 * i) % 100 >= 30 && (4 * i) % 100 < 60));
     const stopped = new Set<boolean>();
     for (let steps = 0; steps < 66; steps += 3) {
-      const { add, agree, remove, index } = both({ headCodes: 64, fanout: 4, mergeWork: 0 });
+      const { add, agree, remove, index } = both({ headCodes: 64, mergeWork: 0 });
       for (let i = 0; i < 6; i++) {
         add('gone', i, some(100 * i, 100 * i + 30));
         add('stays', i, some(100 * i + 30, 100 * i + 60));
@@ -321,20 +324,20 @@ describe('replacing and removing', () => {
       const before = index.stats()[0]!;
       stopped.add(before.segments === 5);
       remove('gone');
-      expect(agree(codes).every((h) => h.origin.reference.id === 'stays')).toBe(true);
+      expect(agree(few).every((h) => h.origin.reference.id === 'stays')).toBe(true);
       add('stays', 0, some(0, 10));
-      agree(codes);
+      agree(few);
       while (index.maintain(1e6));
-      expect(agree(codes).length).toBe(160);
+      expect(agree(few).length).toBe(left.length);
       expect(index.stats()[0]!.removed).toBeLessThan(100);
       remove('stays');
-      expect(agree(codes)).toEqual([]);
+      expect(agree(few)).toEqual([]);
     }
     expect(stopped).toEqual(new Set([true, false]));
   });
 
   test('room that removed codes took is given back', () => {
-    const { add, remove, index } = both({ headCodes: 64, fanout: 3 });
+    const { add, remove, index } = both({ headCodes: 64 });
     for (let i = 0; i < 10; i++) add(i, 0, some(60 * i, 60 * i + 60));
     index.compact();
     const full = index.stats()[0]!.bytes;
@@ -350,7 +353,7 @@ describe('replacing and removing', () => {
 
 test('stays at few segments however much is added', () => {
   const random = createRandom(18);
-  const index = createIndex({ headCodes: 32, fanout: 4 });
+  const index = createIndex({ headCodes: 32 });
   for (let i = 0; i < 3000; i++) index.add(reference(i), 0, 'image', fingerprintOf([{ code: random.code() }]));
   // 3000 codes are 94 heads; tiers of 32, 128, 512 and 2048 codes hold three each at most when merging keeps up.
   expect(index.stats()[0]!.segments).toBeLessThanOrEqual(12);
@@ -358,7 +361,7 @@ test('stays at few segments however much is added', () => {
 
 test('no segment grows past its bound', () => {
   const random = createRandom(19);
-  const { index, add, agree } = both({ headCodes: 32, segmentCodes: 200, fanout: 3 });
+  const { index, add, agree } = both({ headCodes: 32, segmentCodes: 200 });
   const codes = Array.from({ length: 1000 }, () => random.code());
   for (let i = 0; i < 1000; i += 20)
     add(

@@ -8,10 +8,10 @@ import {
   referenceKey,
 } from '@vigil/contracts';
 import { checkFingerprint, isReferenceCode, secondsOf, ticksOf } from './gates.ts';
-import type { Batch } from './home.ts';
+import { type Batch, batchOf } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { createKindIndex, type Found, type KindIndex, MERGE_WORK, type Rows } from './kind-index.ts';
-import { MAX_SEGMENT_CODES } from './layout.ts';
+import { MAX_SEGMENT_CODES, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS, permuteCode } from './permutation.ts';
 import { DEFAULT_LIMIT, type IndexHit, type SimilarityIndex } from './similarity-index.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
@@ -22,9 +22,9 @@ export interface IndexOptions {
   headCodes?: number;
   /** Codes of the largest segment that merging makes. Default 8 388 608, about 1.3 GB. */
   segmentCodes?: number;
-  /** Segments of like size that become one. Default 4. */
-  fanout?: number;
-  /** Code passes of merging (33 rewrite a code) that each code added or removed pays for. Default 264. */
+  /** A segment is merged with all smaller ones when it holds at most so many times their codes. Default 4. */
+  mergeRatio?: number;
+  /** Code passes of merging (33 rewrite a code) that each code added or removed pays for. Default 1056. */
   mergeWork?: number;
   /** The inner loops. Default: the WASM kernel where it was built, else its TypeScript twin. */
   kernel?: Kernel;
@@ -51,19 +51,19 @@ export function createIndex(options: IndexOptions = {}): Index {
   const {
     headCodes = 4096,
     segmentCodes = 1 << 23,
-    fanout = 4,
+    mergeRatio = 4,
     mergeWork = MERGE_WORK,
     kernel = wasmKernel() ?? typescriptKernel,
   } = options;
   const whole = (n: number, least: number, most: number) => Number.isInteger(n) && n >= least && n <= most;
   if (!whole(headCodes, 1, 1 << 20)) throw new RangeError('headCodes is 1 to 1048576');
   if (!whole(segmentCodes, headCodes, MAX_SEGMENT_CODES)) throw new RangeError('segmentCodes is headCodes to 16777216');
-  if (!whole(fanout, 2, 64)) throw new RangeError('fanout is 2 to 64');
+  if (!whole(mergeRatio, 1, 64)) throw new RangeError('mergeRatio is 1 to 64');
   if (!whole(mergeWork, 0, 1 << 20)) throw new RangeError('mergeWork is 0 to 1048576');
 
   const createKinds = () =>
     new Map<CodeKind, KindIndex>(
-      CODE_KINDS.map((kind) => [kind, createKindIndex({ kernel, headCodes, segmentCodes, fanout, mergeWork })]),
+      CODE_KINDS.map((kind) => [kind, createKindIndex({ kernel, headCodes, segmentCodes, mergeRatio, mergeWork })]),
     );
   let kinds = createKinds();
   const known = new Map<string, Known>();
@@ -132,14 +132,18 @@ export function createIndex(options: IndexOptions = {}): Index {
       if (!Number.isInteger(limit) || limit < 0) throw new RangeError('limit is a whole number >= 0');
       const index = kinds.get(kind)!;
       const hits: IndexHit[] = [];
-      const permuted = new Uint32Array(CODE_WORDS);
-      for (let query = 0; query < bits.length / CODE_BYTES; query++) {
-        permuteCode(bits, query, permuted, 0);
-        const nearest = createNearest(limit);
-        index.search(permuted, 0, nearest.take);
-        const found = nearest.found();
-        for (const f of found) hits.push({ query, distance: f.distance, origin: originOf(f) });
-        if (nearest.seen() > limit) truncated.set(kind, (truncated.get(kind) ?? 0) + 1);
+      const total = bits.length / CODE_BYTES;
+      const queries = new Uint32Array(Math.min(total, QUERIES_AT_ONCE) * CODE_WORDS);
+      for (let from = 0; from < total; from += QUERIES_AT_ONCE) {
+        const count = Math.min(QUERIES_AT_ONCE, total - from);
+        for (let q = 0; q < count; q++) permuteCode(bits, from + q, queries, q * CODE_WORDS);
+        const nearest = createNearest(count, limit);
+        index.search(queries, count, nearest.take);
+        for (let q = 0; q < count; q++) {
+          for (const { found, batch } of nearest.of(q))
+            hits.push({ query: from + q, distance: found.distance, origin: originOf(found, batch) });
+        }
+        truncated.set(kind, (truncated.get(kind) ?? 0) + nearest.truncated());
       }
       return hits;
     },
@@ -200,38 +204,45 @@ function rowsOf(fingerprint: Fingerprint, table: CodeTable): Rows {
   return { bits: table.bits, positions, time, place: table.place };
 }
 
-function originOf({ home, code, batch }: Found): IndexHit['origin'] {
+function originOf({ home, code }: Found, batch: Batch): IndexHit['origin'] {
   const p = 4 * code;
   const place = [home.place[p]!, home.place[p + 1]!, home.place[p + 2]!, home.place[p + 3]!] as const;
   return { reference: batch.reference, media: batch.media, time: secondsOf(home.time[code]!), place };
 }
 
-/** Nearest first; among equals the order is that of names, the same in whatever order references came. */
-function inOrder(a: Found, b: Found): number {
-  if (a.distance !== b.distance) return a.distance - b.distance;
-  const [r, s] = [a.batch.reference, b.batch.reference];
-  if (r.id !== s.id) return r.id < s.id ? -1 : 1;
-  return r.version - s.version || a.batch.slice - b.batch.slice || a.code - a.batch.start - (b.code - b.batch.start);
+interface Named {
+  found: Found;
+  batch: Batch;
 }
 
-/** Keeps the `limit` nearest of whatever it is given, in bounded room. */
-function createNearest(limit: number) {
-  const room = Math.max(4096, 4 * limit);
-  let kept: Found[] = [];
-  let seen = 0;
-  const cut = () => {
-    kept = kept.sort(inOrder).slice(0, limit);
+/** Nearest first; among equals the order is that of names, the same in whatever order references came. */
+function inOrder(a: Named, b: Named): number {
+  if (a.found.distance !== b.found.distance) return a.found.distance - b.found.distance;
+  const [x, y] = [a.batch, b.batch];
+  const [r, s] = [x.reference, y.reference];
+  if (r.id !== s.id) return r.id < s.id ? -1 : 1;
+  return r.version - s.version || x.slice - y.slice || a.found.code - x.start - (b.found.code - y.start);
+}
+
+/** Keeps the `limit` nearest of whatever it is given for each of `queries` queries, in bounded room. */
+function createNearest(queries: number, limit: number) {
+  const room = Math.max(1024, 4 * limit);
+  const kept = new Array<Named[] | undefined>(queries).fill(undefined);
+  const seen = new Uint32Array(queries);
+  const cut = (q: number) => {
+    const nearest = kept[q]?.sort(inOrder).slice(0, limit) ?? [];
+    kept[q] = nearest;
+    return nearest;
   };
   return {
-    take(found: Found) {
-      seen++;
-      kept.push(found);
-      if (kept.length >= room) cut();
+    take(q: number, found: Found) {
+      const mine = kept[q] ?? [];
+      kept[q] = mine;
+      mine.push({ found, batch: batchOf(found.home, found.code) });
+      seen[q]!++;
+      if (mine.length >= room) cut(q);
     },
-    found(): Found[] {
-      cut();
-      return kept;
-    },
-    seen: () => seen,
+    of: cut,
+    truncated: () => seen.reduce((sum, n) => sum + (n > limit ? 1 : 0), 0),
   };
 }

@@ -63,8 +63,8 @@ const step = fc.oneof(
 test('any sequence of adding, replacing, removing, merging and searching agrees with brute force', () => {
   const options = fc.record({
     headCodes: fc.integer({ min: 1, max: 40 }),
-    fanout: fc.integer({ min: 2, max: 5 }),
-    mergeWork: fc.constantFrom(0, 3, 264),
+    mergeRatio: fc.integer({ min: 1, max: 5 }),
+    mergeWork: fc.constantFrom(0, 3, 1056),
     kernel: fc.constantFrom(typescriptKernel, wasmKernel() ?? typescriptKernel),
   });
   fc.assert(

@@ -1,16 +1,17 @@
 import type { Layout } from './layout.ts';
 
 /**
- * Searches one home on behalf of one thread. `begin*` names the query (eight permuted words at `query[at]`), `next` fills
- * `hits` with up to HITS_AT_ONCE further hits and says how many; 0 says that there are no more.
- * A hit is `id | distance << 24`. Removed codes are not hits. Two kernels give the same hits in the same order.
+ * Searches one home on behalf of one thread. `begin*` takes queries [0, count) of `queries`, eight permuted words each, at
+ * most QUERIES_AT_ONCE; `next` fills `hits` with up to HITS_AT_ONCE further hits and says how many; 0 says that there are
+ * no more. A hit is two words: `id | distance << 24`, and the query. Removed codes are not hits. Two kernels give the
+ * same hits in the same order.
  */
 export interface Walker {
   readonly hits: Uint32Array;
-  /** By the tables. Only where the layout has them and they are built. */
-  beginWalk(query: Uint32Array, at: number): void;
-  /** Over codes [0, count), one by one. */
-  beginScan(query: Uint32Array, at: number, count: number): void;
+  /** By the tables, table by table. Only where the layout has them and they are built. */
+  beginWalk(queries: Uint32Array, count: number): void;
+  /** Over codes [0, codes), query by query. */
+  beginScan(queries: Uint32Array, count: number, codes: number): void;
   next(): number;
 }
 

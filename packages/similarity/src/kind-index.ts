@@ -1,12 +1,11 @@
-import { type Batch, batchOf, bury, createHome, type Home } from './home.ts';
+import { type Batch, bury, createHome, type Home } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { beginMerge, type Merge, PASSES } from './merge.ts';
 import { permuteCode } from './permutation.ts';
 
-/** A code that was found: where it lies, and whose it is. */
+/** A code that was found, and where it lies. Whose it is says `batchOf`. */
 export interface Found {
   distance: number;
-  batch: Batch;
   home: Home;
   code: number;
 }
@@ -25,8 +24,8 @@ export interface KindIndexOptions {
   headCodes: number;
   /** No segment is merged past this many codes. */
   segmentCodes: number;
-  /** So many segments of like size become one. */
-  fanout: number;
+  /** A segment is merged with all smaller ones when it holds at most so many times their codes. */
+  mergeRatio: number;
   /** Code passes of merging that each code added or removed pays for. */
   mergeWork: number;
 }
@@ -36,31 +35,37 @@ export interface KindIndex {
   /** @returns where the codes are now */
   add(batch: Batch, rows: Rows): void;
   remove(batch: Batch): void;
-  /** Everything within RADIUS of the permuted query at `query[at]`, in no order. `take` is called for each. */
-  search(query: Uint32Array, at: number, take: (found: Found) => void): void;
+  /** Everything within RADIUS of permuted queries [0, count), at most QUERIES_AT_ONCE, in no order. */
+  search(queries: Uint32Array, count: number, take: (query: number, found: Found) => void): void;
   /** Goes on with merging for about so many codes passed once. @returns false when there is nothing to do */
   maintain(work: number): boolean;
   /** Everything into as few segments as may be, at once. */
   compact(): void;
   homes(): readonly Home[];
   bytes(): number;
-  merging(): boolean;
 }
 
 /**
- * Merging is paid by those who cause it. A code is rewritten once a tier, and 4 tiers of 4096 x 4^k reach 1e6 codes, 6
- * reach 1.6e7: eight rewrites are always enough.
+ * Merging is paid by those who cause it. With a ratio of 4 a code is rewritten some 15 times until 1e7 codes are in
+ * (sizes are held to steps of five, and the largest of a step is rewritten five times over): twice that always keeps up.
  */
-export const MERGE_WORK = 8 * PASSES;
+export const MERGE_WORK = 32 * PASSES;
 /** What one call may do of it at most, some 10 ms; the rest stays owed. */
 const WORK_A_CALL = 1 << 21;
 /** A segment with more than this share of removed codes is rewritten without them. */
 const REMOVED_SHARE = 0.25;
 
-export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, mergeWork }: KindIndexOptions): KindIndex {
+export function createKindIndex({
+  kernel,
+  headCodes,
+  segmentCodes,
+  mergeRatio,
+  mergeWork,
+}: KindIndexOptions): KindIndex {
   let segments: Home[] = [];
   let head: Home | null = null;
-  let merge: Merge | null = null;
+  /** Under way, the smallest first. */
+  let merges: Merge[] = [];
   let owed = 0;
 
   const build = (home: Home): Home => {
@@ -88,28 +93,21 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
 
   const live = (home: Home) => home.count - home.removed;
 
-  const tierOf = (home: Home) => Math.max(0, Math.round(Math.log(live(home) / headCodes) / Math.log(fanout)));
+  const sumOf = (homes: readonly Home[]) => homes.reduce((sum, home) => sum + live(home), 0);
 
-  /** As many of them, in their order, as one segment may hold; at least one. */
-  const fitting = (homes: readonly Home[]): Home[] => {
-    let sum = 0;
-    return homes.filter((home) => {
-      if (sum > 0 && sum + live(home) > segmentCodes) return false;
-      sum += live(home);
-      return true;
-    });
-  };
-
-  /** Segments that should become one: the smallest tier that is full, else one that holds too much that was removed. */
+  /**
+   * Segments that should become one: the largest that is not too large for the smaller ones, and all of those; or one
+   * that holds too much that was removed. What is being merged already is left alone.
+   */
   const plan = (): Home[] => {
-    const tiers = Map.groupBy(segments, tierOf);
-    for (const tier of [...tiers.keys()].sort((a, b) => a - b)) {
-      const homes = tiers.get(tier)!;
-      if (homes.length < fanout) continue;
-      const chosen = fitting(homes.toSorted((a, b) => live(a) - live(b)));
-      if (chosen.length > 1) return chosen;
+    const busy = new Set(merges.flatMap((m) => m.inputs));
+    const free = segments.filter((s) => !busy.has(s)).sort((a, b) => live(a) - live(b));
+    for (let n = free.length; n > 1; n--) {
+      const smaller = sumOf(free.slice(0, n - 1));
+      const largest = live(free[n - 1]!);
+      if (largest <= mergeRatio * smaller && largest + smaller <= segmentCodes) return free.slice(0, n);
     }
-    return segments.filter((s) => s.removed > s.count * REMOVED_SHARE).slice(0, 1);
+    return free.filter((s) => s.removed > s.count * REMOVED_SHARE).slice(0, 1);
   };
 
   const replace = (inputs: readonly Home[], output: Home) => {
@@ -117,19 +115,27 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
     if (live(output) > 0) segments.push(output);
   };
 
+  const finish = (done: Merge) => {
+    merges = merges.filter((m) => m !== done);
+    replace(done.inputs, done.finish());
+  };
+
   const maintain = (work: number): boolean => {
     for (let left = work; left > 0; ) {
-      if (!merge) {
-        const inputs = plan();
-        if (inputs.length === 0) return false;
-        merge = beginMerge(kernel, inputs);
+      // A small merge does not wait for a large one, lest small segments pile up meanwhile.
+      const inputs = plan();
+      if (inputs.length > 0) {
+        merges.push(beginMerge(kernel, inputs));
+        merges.sort((a, b) => a.output.layout.codes - b.output.layout.codes);
       }
-      const done = merge.step();
-      if (done === 0) {
-        replace(merge.inputs, merge.finish());
-        merge = null;
+      const smallest = merges[0];
+      if (!smallest) return false;
+      let done = 1;
+      while (done > 0 && left > 0) {
+        done = smallest.step();
+        left -= Math.max(1, done);
       }
-      left -= Math.max(1, done);
+      if (done === 0) finish(smallest);
     }
     return true;
   };
@@ -166,15 +172,15 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
       pay(batch.count);
     },
 
-    search(query, at, take) {
+    search(queries, count, take) {
       const visit = (home: Home) => {
         const { walker } = home;
-        if (home === head) walker.beginScan(query, at, home.count);
-        else walker.beginWalk(query, at);
+        if (home === head) walker.beginScan(queries, count, home.count);
+        else walker.beginWalk(queries, count);
         for (let n = walker.next(); n > 0; n = walker.next()) {
-          for (let i = 0; i < n; i++) {
-            const code = walker.hits[i]! & 0xffffff;
-            take({ distance: walker.hits[i]! >>> 24, batch: batchOf(home, code), home, code });
+          for (let i = 0; i < 2 * n; i += 2) {
+            const hit = walker.hits[i]!;
+            take(walker.hits[i + 1]!, { distance: hit >>> 24, home, code: hit & 0xffffff });
           }
         }
       };
@@ -186,14 +192,18 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
 
     compact() {
       sealHead();
-      if (merge) {
+      for (const merge of merges) {
         while (merge.step() > 0);
-        replace(merge.inputs, merge.finish());
-        merge = null;
+        finish(merge);
       }
       const waiting = segments.toSorted((a, b) => live(b) - live(a));
       while (waiting.length > 0) {
-        const chosen = fitting(waiting);
+        let sum = 0;
+        const chosen = waiting.filter((home) => {
+          if (sum > 0 && sum + live(home) > segmentCodes) return false;
+          sum += live(home);
+          return true;
+        });
         for (const home of chosen) waiting.splice(waiting.indexOf(home), 1);
         if (chosen.length === 1 && chosen[0]!.removed === 0) continue;
         const whole = beginMerge(kernel, chosen);
@@ -206,9 +216,8 @@ export function createKindIndex({ kernel, headCodes, segmentCodes, fanout, merge
     homes: () => (head ? [...segments, head] : segments),
     bytes() {
       const homes: Home[] = head ? [...segments, head] : [...segments];
-      if (merge) homes.push(merge.output);
+      homes.push(...merges.map((m) => m.output));
       return homes.reduce((sum, home) => sum + home.memory.buffer.byteLength, 0);
     },
-    merging: () => merge !== null,
   };
 }

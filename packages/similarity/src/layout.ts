@@ -1,7 +1,7 @@
 /**
  * How the codes of one home (a segment, or the head) lie in one stretch of shared memory. Little-endian; offsets in bytes.
  *
- * scratch   SLOTS x SCRATCH_BYTES: query, state, bucket bounds and hits of one searching thread each
+ * scratch   SLOTS x SCRATCH_BYTES: queries, state, bucket bounds and hits of one searching thread each
  * codes     32 B a code, bits in BIT_ORDER; chunk i of a code is its 16 bits from byte 2i on
  * dead      a bit a code, set when it was removed
  * time      u32 a code, ten-thousandths of a second
@@ -33,15 +33,20 @@ export const CHUNK_BITS = 16;
 /** An id is three bytes, and a hit packs it with its distance into 32 bits. */
 export const MAX_SEGMENT_CODES = 1 << 24;
 
-/** Hits that a walk hands over at once; it is called again for more. */
+/** Queries that a walk takes at once: enough of them share the pages and lines of one table before the next one's turn. */
+export const QUERIES_AT_ONCE = 1024;
+/** Hits that a walk hands over at once, two words each; it is called again for more. */
 export const HITS_AT_ONCE = 1024;
+/** Queries whose bucket bounds are fetched together. */
+export const BLOCK = 16;
 
-export const SLOTS = 8;
-export const SCRATCH_BYTES = 8192;
-export const QUERY_AT = 0;
-export const STATE_AT = 64;
-export const BOUNDS_AT = 128;
-export const HITS_AT = SCRATCH_BYTES - HITS_AT_ONCE * 4;
+/** Threads that can search one home at once. In a thread's scratch: */
+export const SLOTS = 4;
+export const QUERIES_AT = 0;
+export const STATE_AT = QUERIES_AT + QUERIES_AT_ONCE * 32;
+export const BOUNDS_AT = STATE_AT + 64;
+export const HITS_AT = BOUNDS_AT + 4032;
+export const SCRATCH_BYTES = HITS_AT + HITS_AT_ONCE * 8;
 
 const aligned = (n: number) => Math.ceil(n / 64) * 64;
 

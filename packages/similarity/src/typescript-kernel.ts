@@ -1,6 +1,6 @@
 import { RADIUS } from '@vigil/contracts';
 import type { Kernel, TableBuilder, Walker } from './kernel.ts';
-import { CHUNK_BITS, CHUNKS, HITS_AT_ONCE, type Layout } from './layout.ts';
+import { CHUNK_BITS, CHUNKS, HITS_AT_ONCE, type Layout, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
 
 /** The inner loops in plain TypeScript over typed arrays. */
@@ -34,79 +34,85 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   const codesAt = layout.codesAt / 4;
   const deadAt = layout.deadAt / 4;
   const keyMask = (1 << keyBits) - 1;
-  const hits = new Uint32Array(HITS_AT_ONCE);
-  const q = new Uint32Array(CODE_WORDS);
-  const chunks = new Uint32Array(CHUNKS);
+  const hits = new Uint32Array(2 * HITS_AT_ONCE);
+  const queries = new Uint32Array(QUERIES_AT_ONCE * CODE_WORDS);
+  const chunks = new Uint16Array(queries.buffer);
   let scanning = true;
-  // Where `next` goes on: a walk's table, flip and entry (-1: at the bucket's first), or a scan's code.
+  let asked = 0;
+  let count = 0;
+  // Where `next` goes on: a walk's table, query, flip and entry (-1: at the bucket's first); a scan's query and code.
   let table = CHUNKS;
+  let query = 0;
   let flip = 0;
   let entry = -1;
-  let scanned = 0;
-  let count = 0;
 
-  const begin = (query: Uint32Array, at: number) => {
-    for (let w = 0; w < CODE_WORDS; w++) {
-      const word = query[at + w]!;
-      q[w] = word;
-      chunks[2 * w] = word & 0xffff;
-      chunks[2 * w + 1] = word >>> 16;
-    }
+  const begin = (from: Uint32Array, howMany: number) => {
+    queries.set(from.subarray(0, howMany * CODE_WORDS));
+    asked = howMany;
+    table = 0;
+    query = 0;
+    flip = 0;
+    entry = -1;
   };
 
-  const distance = (code: number): number => {
+  const distance = (code: number, q: number): number => {
     const p = codesAt + code * CODE_WORDS;
     // Unrelated codes are past the radius after half of their bits.
-    let d = popcount(u32[p]! ^ q[0]!) + popcount(u32[p + 1]! ^ q[1]!);
-    d += popcount(u32[p + 2]! ^ q[2]!) + popcount(u32[p + 3]! ^ q[3]!);
+    let d = popcount(u32[p]! ^ queries[q]!) + popcount(u32[p + 1]! ^ queries[q + 1]!);
+    d += popcount(u32[p + 2]! ^ queries[q + 2]!) + popcount(u32[p + 3]! ^ queries[q + 3]!);
     if (d > RADIUS) return d;
-    d += popcount(u32[p + 4]! ^ q[4]!) + popcount(u32[p + 5]! ^ q[5]!);
-    return d + popcount(u32[p + 6]! ^ q[6]!) + popcount(u32[p + 7]! ^ q[7]!);
+    d += popcount(u32[p + 4]! ^ queries[q + 4]!) + popcount(u32[p + 5]! ^ queries[q + 5]!);
+    return d + popcount(u32[p + 6]! ^ queries[q + 6]!) + popcount(u32[p + 7]! ^ queries[q + 7]!);
   };
 
   const isDead = (code: number) => (u32[deadAt + (code >>> 5)]! & (1 << (code & 31))) !== 0;
 
-  const chunkDistance = (code: number, chunk: number): number => {
-    const c = chunk & (CHUNKS - 1);
-    const word = u32[codesAt + code * CODE_WORDS + (c >> 1)]!;
-    return popcount(((word >>> ((c & 1) << 4)) & 0xffff) ^ chunks[c]!);
+  const chunkDistance = (code: number, c: number, chunk: number): number => {
+    const i = chunk & (CHUNKS - 1);
+    const word = u32[codesAt + code * CODE_WORDS + (i >> 1)]!;
+    return popcount(((word >>> ((i & 1) << 4)) & 0xffff) ^ chunks[c + i]!);
   };
 
-  const passesBefore = (code: number, start: number): boolean => {
+  const passesBefore = (code: number, c: number, start: number): boolean => {
     for (let j = 0; j < start; j++) {
       const word = u32[codesAt + code * CODE_WORDS + (j >> 1)]!;
-      const own = popcount(((word >>> ((j & 1) << 4)) ^ chunks[j]!) & keyMask);
+      const own = popcount(((word >>> ((j & 1) << 4)) ^ chunks[c + j]!) & keyMask);
       if (own > 1) continue;
-      const two = own + chunkDistance(code, j + 1);
-      if (two <= 3 && two + chunkDistance(code, j + 2) <= 5) return true;
+      const two = own + chunkDistance(code, c, j + 1);
+      if (two <= 3 && two + chunkDistance(code, c, j + 2) <= 5) return true;
     }
     return false;
   };
 
   const walk = (): number => {
     let n = 0;
-    for (; table < CHUNKS; table++, flip = 0) {
+    for (; table < CHUNKS; table++, query = 0) {
       const start = tablesAt + table * tableBytes;
       const ends = start / 4;
       const sig = (start + sigAt) / 4;
       const ids = start + idsAt;
-      const home = chunks[table]! & keyMask;
-      const next = chunks[(table + 1) & 15]! | (chunks[(table + 2) & 15]! << 16);
-      for (; flip <= keyBits; flip++, entry = -1) {
-        const key = flip === 0 ? home : home ^ (1 << (flip - 1));
-        const own = flip === 0 ? 0 : 1;
-        const end = u32[ends + key + 1]!;
-        for (let i = entry < 0 ? u32[ends + key]! : entry; i < end; i++) {
-          const x = u32[sig + i]! ^ next;
-          if (popcount(x) > 5 - own || popcount(x & 0xffff) > 3 - own) continue;
-          const at = ids + 3 * i;
-          const code = u8[at]! | (u8[at + 1]! << 8) | (u8[at + 2]! << 16);
-          const d = distance(code);
-          if (d > RADIUS || isDead(code) || passesBefore(code, table)) continue;
-          hits[n++] = code | (d << 24);
-          if (n === HITS_AT_ONCE) {
-            entry = i + 1;
-            return n;
+      for (; query < asked; query++, flip = 0) {
+        const c = query * CHUNKS;
+        const home = chunks[c + table]! & keyMask;
+        const next = chunks[c + ((table + 1) & 15)]! | (chunks[c + ((table + 2) & 15)]! << 16);
+        for (; flip <= keyBits; flip++, entry = -1) {
+          const key = flip === 0 ? home : home ^ (1 << (flip - 1));
+          const own = flip === 0 ? 0 : 1;
+          const end = u32[ends + key + 1]!;
+          for (let i = entry < 0 ? u32[ends + key]! : entry; i < end; i++) {
+            const x = u32[sig + i]! ^ next;
+            if (popcount(x) > 5 - own || popcount(x & 0xffff) > 3 - own) continue;
+            const at = ids + 3 * i;
+            const code = u8[at]! | (u8[at + 1]! << 8) | (u8[at + 2]! << 16);
+            const d = distance(code, query * CODE_WORDS);
+            if (d > RADIUS || isDead(code) || passesBefore(code, c, table)) continue;
+            hits[2 * n] = code | (d << 24);
+            hits[2 * n + 1] = query;
+            n++;
+            if (n === HITS_AT_ONCE) {
+              entry = i + 1;
+              return n;
+            }
           }
         }
       }
@@ -116,27 +122,30 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
 
   const scan = (): number => {
     let n = 0;
-    while (scanned < count && n < HITS_AT_ONCE) {
-      const code = scanned++;
-      const d = distance(code);
-      if (d <= RADIUS && !isDead(code)) hits[n++] = code | (d << 24);
+    for (; query < asked; query++, entry = 0) {
+      while (entry < count && n < HITS_AT_ONCE) {
+        const code = entry++;
+        const d = distance(code, query * CODE_WORDS);
+        if (d > RADIUS || isDead(code)) continue;
+        hits[2 * n] = code | (d << 24);
+        hits[2 * n + 1] = query;
+        n++;
+      }
+      if (n === HITS_AT_ONCE) return n;
     }
     return n;
   };
 
   return {
     hits,
-    beginWalk(query, at) {
-      begin(query, at);
+    beginWalk(from, howMany) {
+      begin(from, howMany);
       scanning = false;
-      table = 0;
-      flip = 0;
-      entry = -1;
     },
-    beginScan(query, at, codes) {
-      begin(query, at);
+    beginScan(from, howMany, codes) {
+      begin(from, howMany);
       scanning = true;
-      scanned = 0;
+      entry = 0;
       count = codes;
     },
     next: () => (scanning ? scan() : walk()),

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { Kernel, Memory, TableBuilder, Walker } from './kernel.ts';
 import {
+  BLOCK,
   BOUNDS_AT,
   CHUNK_BITS,
-  CHUNKS,
   HITS_AT,
   HITS_AT_ONCE,
   type Layout,
-  QUERY_AT,
+  QUERIES_AT,
+  QUERIES_AT_ONCE,
   SCRATCH_BYTES,
   STATE_AT,
 } from './layout.ts';
@@ -17,6 +18,7 @@ import { CODE_WORDS } from './permutation.ts';
 interface Exports {
   walk(
     scratch: number,
+    count: number,
     codes: number,
     dead: number,
     tables: number,
@@ -25,7 +27,7 @@ interface Exports {
     idsAt: number,
     keyBits: number,
   ): number;
-  scan(scratch: number, codes: number, dead: number, count: number): number;
+  scan(scratch: number, count: number, codes: number, dead: number, codeCount: number): number;
   count(codes: number, ends: number, keyBits: number, table: number, from: number, to: number): void;
   sum(ends: number, keyBits: number): void;
   scatter(
@@ -93,38 +95,38 @@ function read(artefact: URL): Uint8Array | null {
 
 function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: number): Walker {
   const scratch = slot * SCRATCH_BYTES;
-  const query = new Uint32Array(memory.buffer, scratch + QUERY_AT, CODE_WORDS);
-  const state = new Uint32Array(memory.buffer, scratch + STATE_AT, (BOUNDS_AT - STATE_AT) / 4);
-  const hits = new Uint32Array(memory.buffer, scratch + HITS_AT, HITS_AT_ONCE);
+  const queries = new Uint32Array(memory.buffer, scratch + QUERIES_AT, QUERIES_AT_ONCE * CODE_WORDS);
+  const state = new Uint32Array(memory.buffer, scratch + STATE_AT, 4);
+  const hits = new Uint32Array(memory.buffer, scratch + HITS_AT, 2 * HITS_AT_ONCE);
   const { codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits } = layout;
   let scanning = true;
   let through = true;
-  let count = 0;
+  let asked = 0;
+  let codes = 0;
 
-  const begin = (from: Uint32Array, at: number) => {
-    for (let w = 0; w < CODE_WORDS; w++) query[w] = from[at + w]!;
+  const begin = (from: Uint32Array, howMany: number, entry: number) => {
+    queries.set(from.subarray(0, howMany * CODE_WORDS));
+    state.set([0, 0, 0, entry]);
+    asked = howMany;
     through = false;
   };
 
   return {
     hits,
-    beginWalk(from, at) {
-      begin(from, at);
+    beginWalk(from, howMany) {
+      begin(from, howMany, FIRST);
       scanning = false;
-      state[0] = 0;
-      state[1] = FIRST;
     },
-    beginScan(from, at, codes) {
-      begin(from, at);
+    beginScan(from, howMany, codeCount) {
+      begin(from, howMany, 0);
       scanning = true;
-      state[0] = 0;
-      count = codes;
+      codes = codeCount;
     },
     next() {
       if (through) return 0;
       const n = scanning
-        ? wasm.scan(scratch, codesAt, deadAt, count)
-        : wasm.walk(scratch, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits);
+        ? wasm.scan(scratch, asked, codesAt, deadAt, codes)
+        : wasm.walk(scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits);
       through = n < HITS_AT_ONCE;
       return n;
     },
@@ -144,7 +146,7 @@ function createBuilder(wasm: Exports, layout: Layout): TableBuilder {
   };
 }
 
-if (BOUNDS_AT + CHUNKS * (CHUNK_BITS + 1) * 8 > HITS_AT) throw new Error('the bounds do not fit the scratch');
+if (BOUNDS_AT + BLOCK * (CHUNK_BITS + 1) * 8 > HITS_AT) throw new Error('the bounds do not fit the scratch');
 
 let opened: Kernel | null = null;
 let looked = false;
