@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FRAME_KEY, hamming, type Probe, type Span, sliceSpan, TURNS, tableOf } from '@vigil/contracts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MediaSource } from './media-source.ts';
+import { openFingerprinter } from './open-fingerprinter.ts';
+import { bytesSource, CORPUS, decodersRunning, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
+import { KEEP_SECONDS, PRUNE_BITS, type Purpose } from './video.ts';
+
+/** Real: everything. Made up: the media, but for the corpus part. */
+const builds = await findBuilds();
+const build = builds[0]!;
+const folder = await scratchFolder();
+const fingerprinter = await openFingerprinter({ threads: 2, ffmpeg: build });
+afterAll(async () => {
+  await fingerprinter[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+const media = new Map<string, MediaSource>();
+const FILM = 'mandelbrot=s=320x180:r=10,hue=s=0';
+const MADE: Record<string, string[]> = {
+  moving: ['-f', 'lavfi', '-i', FILM, '-t', '20', '-g', '20', '-c:v', 'mpeg4', '-q:v', '3', 'moving.mp4'],
+  'moving, one keyframe': ['-f', 'lavfi', '-i', FILM, '-t', '6', '-g', '600', '-c:v', 'mpeg4', 'g.mp4'],
+  mirrored: ['-f', 'lavfi', '-i', `${FILM},hflip`, '-t', '20', '-g', '20', '-c:v', 'mpeg4', '-q:v', '3', 'h.mp4'],
+  boxed: [
+    '-f',
+    'lavfi',
+    '-i',
+    `${FILM},pad=320:240:0:30`,
+    '-t',
+    '20',
+    '-g',
+    '20',
+    '-c:v',
+    'mpeg4',
+    '-q:v',
+    '3',
+    'b.mp4',
+  ],
+  still: [
+    '-f',
+    'lavfi',
+    '-i',
+    `${FILM},trim=start_frame=40,setpts=PTS-STARTPTS,loop=loop=-1:size=1`,
+    '-t',
+    '12',
+    '-c:v',
+    'mpeg4',
+    '-q:v',
+    '3',
+    's.mp4',
+  ],
+  long: ['-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=60', '-t', '20', '-c:v', 'mpeg4', '-q:v', '5', 'l.mp4'],
+};
+beforeAll(async () => {
+  for (const [name, args] of Object.entries(MADE)) {
+    const path = join(folder.path, args.at(-1)!);
+    media.set(name, bytesSource(await make(build, [...args.slice(0, -1), path])));
+  }
+}, 120_000);
+
+async function probeOf(source: MediaSource): Promise<Probe> {
+  const outcome = await fingerprinter.probe(source);
+  if (outcome.status !== 'probed') throw new Error(JSON.stringify(outcome));
+  return outcome.probe;
+}
+
+async function codesOf(source: MediaSource, purpose: Purpose, span?: Span) {
+  const probe = await probeOf(source);
+  const job = { probe, span: span ?? sliceSpan(0, probe.duration), purpose };
+  const outcome = await fingerprinter.fingerprint(source, job);
+  if (outcome.status !== 'codes') throw new Error(JSON.stringify(outcome));
+  const { fingerprint } = outcome;
+  const table = tableOf(fingerprint, 'picture');
+  const codes = Array.from({ length: table.count }, (_, i) => ({
+    bits: table.bits.subarray(32 * i, 32 * i + 32),
+    turn: TURNS[table.turn[i]!],
+    time: fingerprint.frames.time[table.frame[i]!]!,
+    whole: table.place.subarray(4 * i, 4 * i + 4).join() === '0,0,65535,65535',
+  }));
+  return { fingerprint, codes };
+}
+
+describe('an upload', () => {
+  test('is read at its keyframes, as is and mirrored', async () => {
+    const { fingerprint, codes } = await codesOf(media.get('moving')!, 'upload');
+    expect(fingerprint).toMatchObject({ sampling: 'keyframes', mode: 'fast', width: 320, height: 180 });
+    expect(fingerprint.frames.flags.every((flags) => (flags & FRAME_KEY) !== 0)).toBe(true);
+    expect(fingerprint.frames.time.length).toBeGreaterThanOrEqual(10);
+    const turns = codes.filter((code) => code.whole).map((code) => code.turn);
+    expect(turns.filter((turn) => turn === 'mirror')).toHaveLength(turns.length / 2);
+  });
+
+  test('with fewer than three of them is read densely', async () => {
+    const { fingerprint } = await codesOf(media.get('moving, one keyframe')!, 'upload');
+    expect(fingerprint.sampling).toBe('dense');
+    expect([...fingerprint.frames.time]).toEqual([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5]);
+  });
+
+  test('that is mirrored has, mirrored, the codes of the original', async () => {
+    const [original, mirrored] = await Promise.all([
+      codesOf(media.get('moving')!, 'confirm'),
+      codesOf(media.get('mirrored')!, 'confirm'),
+    ]);
+    const straight = original.codes.filter((code) => code.whole && code.turn === 'none');
+    const turned = mirrored.codes.filter((code) => code.whole && code.turn === 'mirror');
+    expect(turned).toHaveLength(straight.length);
+    turned.forEach((code, i) => {
+      expect(hamming(code.bits, straight[i]!.bits)).toBeLessThanOrEqual(24);
+    });
+  });
+
+  test('with borders has a second code that is the one of the original', async () => {
+    const original = await codesOf(media.get('moving')!, 'confirm');
+    const boxed = await codesOf(media.get('boxed')!, 'confirm');
+    const trimmed = boxed.codes.filter((code) => !code.whole && code.turn === 'none');
+    expect(trimmed.length).toBe(boxed.fingerprint.frames.time.length);
+    const straight = original.codes.filter((code) => code.whole && code.turn === 'none');
+    const near = trimmed.filter((code, i) => hamming(code.bits, straight[i]!.bits) <= 31);
+    expect(near.length / trimmed.length).toBeGreaterThan(0.9);
+  });
+});
+
+describe('a reference', () => {
+  test('is kept where it changes, as is only', async () => {
+    const { fingerprint, codes } = await codesOf(media.get('moving')!, 'reference');
+    expect(fingerprint.sampling).toBe('every-frame');
+    expect(fingerprint.frames.time[0]).toBe(0);
+    expect(codes.every((code) => code.turn === 'none')).toBe(true);
+    const whole = codes.filter((code) => code.whole);
+    for (let i = 1; i < whole.length; i++) {
+      const apart = hamming(whole[i]!.bits, whole[i - 1]!.bits);
+      if (whole[i]!.time - whole[i - 1]!.time < KEEP_SECONDS) expect(apart).toBeGreaterThan(PRUNE_BITS);
+    }
+  });
+
+  test('that stands still is kept every two seconds', async () => {
+    const { fingerprint } = await codesOf(media.get('still')!, 'reference');
+    const { time } = fingerprint.frames;
+    expect(time.length).toBeLessThanOrEqual(8);
+    for (let i = 1; i < time.length; i++) expect(time[i]! - time[i - 1]!).toBeLessThanOrEqual(KEEP_SECONDS + 0.11);
+  });
+});
+
+describe('an abort', () => {
+  test('of a running slice ends its decoder, and the thread works on', async () => {
+    const source = media.get('long')!;
+    const probe = await probeOf(source);
+    const stop = new AbortController();
+    const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'reference' as const };
+    const run = fingerprinter.fingerprint(source, job, stop.signal);
+    run.catch(() => undefined);
+    await expect
+      .poll(decodersRunning, { timeout: 15_000, interval: 5 })
+      .toContainEqual(expect.stringMatching(/^ffmpeg/));
+    stop.abort(new Error('deleted meanwhile'));
+    await expect(run).rejects.toThrow('deleted meanwhile');
+    expect(await decodersRunning()).toEqual([]);
+    expect((await codesOf(media.get('still')!, 'confirm')).codes.length).toBeGreaterThan(0);
+  });
+
+  test('of a waiting slice takes it out of the queue', async () => {
+    await using narrow = await openFingerprinter({ threads: 1, ffmpeg: build });
+    const source = media.get('long')!;
+    const probe = await probeOf(source);
+    const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'confirm' as const };
+    const first = new AbortController();
+    const second = new AbortController();
+    const running = narrow.fingerprint(source, job, first.signal);
+    const waiting = narrow.fingerprint(source, job, second.signal);
+    running.catch(() => undefined);
+    second.abort(new Error('not wanted'));
+    await expect(waiting).rejects.toThrow('not wanted');
+    first.abort(new Error('nor this'));
+    await expect(running).rejects.toThrow('nor this');
+  });
+
+  test('closing ends what runs and leaves nothing behind', async () => {
+    const closing = await openFingerprinter({ threads: 1, ffmpeg: build });
+    const source = media.get('long')!;
+    const probe = await probeOf(source);
+    const run = closing.fingerprint(source, { probe, span: sliceSpan(0, probe.duration), purpose: 'reference' });
+    const ended = expect(run).rejects.toThrow(/closing/);
+    await expect.poll(decodersRunning, { timeout: 15_000, interval: 5 }).not.toEqual([]);
+    await closing[Symbol.asyncDispose]();
+    await ended;
+    expect(await decodersRunning()).toEqual([]);
+  });
+});
+
+describe('a source that cannot be read', () => {
+  const away = (size: number): MediaSource => ({ size, read: () => Promise.reject(new Error('the store is away')) });
+
+  test('is an error, not a verdict on the media', async () => {
+    await expect(fingerprinter.probe(away(10))).rejects.toThrow('the store is away');
+    const source = media.get('moving')!;
+    const probe = await probeOf(source);
+    const broken: MediaSource = {
+      size: source.size,
+      read: (start, end) => (start > 10_000 ? Promise.reject(new Error('the store is away')) : source.read(start, end)),
+    };
+    await expect(fingerprinter.probe(broken)).rejects.toThrow('the store is away');
+    const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'upload' as const };
+    await expect(fingerprinter.fingerprint(broken, job)).rejects.toThrow('the store is away');
+  });
+});
+
+test('decoding that takes too long is a reason', async () => {
+  await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { sliceSeconds: 0.2 } });
+  const source = media.get('long')!;
+  const probe = await probeOf(source);
+  const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'reference' as const };
+  expect(await hasty.fingerprint(source, job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
+  expect(await decodersRunning()).toEqual([]);
+});
+
+describe.skipIf(!hasCorpus)(`corpus${hasCorpus ? '' : ' (SKIPPED: it is not here)'}`, () => {
+  test('keyframes and half seconds of a film are found in its reference, at their times', async () => {
+    const source = bytesSource(await readFile(join(CORPUS, 'videos/tears_of_steel_battle_clip.webm')));
+    const reference = await codesOf(source, 'reference', [0, 30]);
+    const whole = reference.codes.filter((code) => code.whole);
+    for (const purpose of ['upload', 'confirm'] as const) {
+      const { codes } = await codesOf(source, purpose, [0, 30]);
+      const asked = codes.filter((code) => code.whole && code.turn === 'none');
+      for (const code of asked) {
+        const then = whole.filter((kept) => kept.time <= code.time).at(-1)!;
+        expect(hamming(code.bits, then.bits), `at ${code.time}`).toBeLessThanOrEqual(PRUNE_BITS);
+      }
+    }
+  });
+});
