@@ -33,6 +33,18 @@ export interface Home {
   removed: number;
 }
 
+/** A reference, and the slices of it that were added, with codes or without. */
+export interface Known {
+  readonly key: ReferenceKey;
+  readonly slices: { readonly slice: number; batches: Batch[] }[];
+}
+
+/** All that an index holds. */
+export interface Contents {
+  known: readonly Known[];
+  homes: readonly { kind: CodeKind; home: Home }[];
+}
+
 /** An empty home for up to `capacity` codes. `tables` is 16 for a segment and 0 for a head. */
 export function createHome(kernel: Kernel, capacity: number, tables: 0 | 16): Home {
   const layout = layoutOf(capacity, tables);

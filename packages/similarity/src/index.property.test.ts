@@ -68,7 +68,7 @@ test('any sequence of adding, replacing, removing, merging and searching agrees 
     kernel: fc.constantFrom(typescriptKernel, wasmKernel() ?? typescriptKernel),
   });
   fc.assert(
-    fc.property(options, fc.array(step, { maxLength: 40 }), (chosen, steps) => {
+    fc.property(options, fc.array(step, { minLength: 12, maxLength: 40 }), (chosen, steps) => {
       const index = createIndex(chosen);
       const oracle = createBruteForceIndex();
       for (const s of steps) {

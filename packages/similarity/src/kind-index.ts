@@ -34,13 +34,17 @@ export interface KindIndexOptions {
 export interface KindIndex {
   /** @returns where the codes are now */
   add(batch: Batch, rows: Rows): void;
-  remove(batch: Batch): void;
+  remove(batches: readonly Batch[]): void;
   /** Everything within RADIUS of permuted queries [0, count), at most QUERIES_AT_ONCE, in no order. */
   search(queries: Uint32Array, count: number, take: (query: number, found: Found) => void): void;
   /** Goes on with merging for about so many codes passed once. @returns false when there is nothing to do */
   maintain(work: number): boolean;
   /** Everything into as few segments as may be, at once. */
   compact(): void;
+  /** Makes a segment of the head. */
+  sealHead(): void;
+  /** Takes a segment that was built elsewhere. */
+  adopt(segment: Home): void;
   homes(): readonly Home[];
   bytes(): number;
 }
@@ -141,7 +145,7 @@ export function createKindIndex({
   };
 
   const pay = (codes: number) => {
-    owed += codes * mergeWork;
+    owed += Math.ceil(codes * mergeWork);
     const now = Math.min(owed, WORK_A_CALL);
     owed = maintain(now) ? owed - now : 0;
   };
@@ -160,16 +164,20 @@ export function createKindIndex({
       pay(batch.count);
     },
 
-    remove(batch) {
-      const home = batch.home;
-      if (batch.removed || !home) return;
-      batch.removed = true;
-      bury(home, batch.start, batch.count);
-      if (live(home) === 0) {
+    remove(batches) {
+      let codes = 0;
+      for (const batch of batches) {
+        const { home } = batch;
+        if (batch.removed || !home) continue;
+        batch.removed = true;
+        bury(home, batch.start, batch.count);
+        codes += batch.count;
+        if (live(home) > 0) continue;
         if (home === head) head = null;
         else segments = segments.filter((s) => s !== home);
       }
-      pay(batch.count);
+      // A segment is rewritten when a quarter of it is gone: four codes for each that went.
+      if (codes > 0) pay(codes / 8);
     },
 
     search(queries, count, take) {
@@ -213,6 +221,10 @@ export function createKindIndex({
       owed = 0;
     },
 
+    sealHead,
+    adopt(segment) {
+      if (live(segment) > 0) segments.push(segment);
+    },
     homes: () => (head ? [...segments, head] : segments),
     bytes() {
       const homes: Home[] = head ? [...segments, head] : [...segments];
