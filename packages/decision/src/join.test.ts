@@ -147,6 +147,24 @@ test('the same seconds seen under two alignments count once, and the longer one 
   expect(e!.altered).toEqual(inset);
 });
 
+describe('the same seconds on two lines', () => {
+  const near = segment(0, 20, 50, { distance: { mean: 8, worst: 20 }, distinct: 9 });
+  const far = (more: Partial<Segment> = {}) =>
+    segment(2, 18, 60, { distance: { mean: 40, worst: 70 }, distinct: 4, ...more });
+
+  test('an echo is dropped', () => {
+    const [e] = join([evidence([far()]), evidence([near])], lengths);
+    expect(e!.segments.map((s) => s.offset)).toEqual([50]);
+  });
+  test.each([
+    ['it is as close', { distance: { mean: 19, worst: 40 } }],
+    ['it shows more pictures', { distinct: 10 }],
+    ['it reaches further', { upload: [2, 20.1] as [number, number] }],
+  ])('not when %s', (_, more) => {
+    expect(join([evidence([far(more)]), evidence([near])], lengths)[0]!.segments).toHaveLength(2);
+  });
+});
+
 test('references and turns are apart, the surest first', () => {
   const found = join(
     [

@@ -7,6 +7,8 @@ import { at, covered } from './line.ts';
 /** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
 const LINE_TOLERANCE = 0.6;
 const SPEED_TOLERANCE = 0.04;
+/** Bits by which a stretch is clearly closer than another of the same seconds. */
+const ECHO_BITS = 12;
 /** Segments that one evidence names, longest first; totals count all. */
 const MAX_SEGMENTS = 64;
 
@@ -48,13 +50,13 @@ function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
   const parts = partsOf(group);
   const strong = parts.filter((p) => p.segment.distance.mean <= STRONG_MEAN);
   const weak = parts.filter((p) => p.segment.distance.mean > STRONG_MEAN);
-  const joined = [...merge(strong), ...merge(weak)].sort(byTime);
+  const joined = withoutEchoes([...merge(strong), ...merge(weak)]).sort(byTime);
   const spans = joined.map((p) => p.segment.upload);
   const total = covered(spans);
   const length = lengths.reference(first.reference);
   const shown = covered(joined.map((p) => p.segment.reference));
   const still = spans.every(([start, end]) => start === 0 && end === 0);
-  const longest = joined.reduce((a, b) => (seconds(b.segment) > seconds(a.segment) ? b : a));
+  const longest = joined.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
   const { speed: _, ...altered } = longest.altered;
   const named =
     joined.length > MAX_SEGMENTS
@@ -190,6 +192,20 @@ function union(set: readonly Part[]): Part {
       ...(correlations.length > 0 && { correlation: Math.max(...correlations) }),
     },
   };
+}
+
+/**
+ * Without stretches that another, clearly closer one explains wholly: a cartoon's cycles, a dance, the next shot of the
+ * same set agree half-way at other times and speeds. What is left proves no less than before.
+ */
+function withoutEchoes(parts: readonly Part[]): Part[] {
+  const explains = (a: Segment, b: Segment) =>
+    a.upload[0] <= b.upload[0] &&
+    a.upload[1] >= b.upload[1] &&
+    a.distance.mean + ECHO_BITS <= b.distance.mean &&
+    a.distinct >= b.distinct &&
+    (a.timed || !b.timed);
+  return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
 }
 
 const stronger = (a: Segment, b: Segment): boolean =>

@@ -13,9 +13,10 @@ test('quality 50 proposes, 49 does not', () => {
   expect([...queries.inverted]).toEqual([0, 0, 1, 1]);
 });
 
-test('frames with nothing in them and pages propose nothing', () => {
+test('frames with nothing in them propose nothing, nor do pages of a film', () => {
   const frames = [0, FRAME_FLAT, FRAME_PAGE].map((flags, i) => ({ time: i, code: code(), flags }));
   expect([...queryCodes(fingerprintOf(frames, { span: [0, 3] })).frame]).toEqual([0, 0]);
+  expect([...queryCodes(fingerprintOf(frames, { span: [0, 0], sampling: 'still' })).frame]).toEqual([0, 2, 0, 2]);
 });
 
 test('each code comes as it is and as its complement, place and turn along with it', () => {
