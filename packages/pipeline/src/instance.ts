@@ -64,7 +64,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const clock = realClock;
     const counters = createCounters();
     stack.use(await lockDataFolder(config.dataFolder));
-    const url = config.databaseUrl ?? stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder })).url;
+    const embedded = config.databaseUrl
+      ? null
+      : stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder }));
+    const url = config.databaseUrl ?? embedded!.url;
     const database = stack.use(await openDatabase({ url, max: 16 }));
     const opened = stack.use(await openPostgresEventLog({ postgres: database.postgres }));
     const log = wrapLog ? wrapLog(opened) : opened;
@@ -112,7 +115,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       runTimers({ database, clock, logger, handlers, published: wake.now }, signal),
       maintain(log, database, signal),
     ];
-    const failed = Promise.all(parts).then(() => undefined);
+    const serverGone = embedded?.ended.then((words) => {
+      throw new Error(`PostgreSQL has ended: ${words}`);
+    });
+    const failed = Promise.all([...parts, serverGone]).then(() => undefined);
     failed.catch(() => undefined);
     stack.defer(async () => {
       stop.abort(new Error('draining'));

@@ -5,6 +5,7 @@ import { openDoor } from './door.ts';
 /** Runs the pipeline and its door until a signal comes, then drains. Resolves with the exit code. */
 export async function startWorker(config: Config, say: (line: string) => void): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
+  for (const name of config.unknown) logger.warn({ name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
   await runService({
     name: 'vigil',
