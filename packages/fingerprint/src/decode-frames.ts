@@ -36,6 +36,8 @@ const KEYFRAME_SECONDS = 0.25;
 const DENSE_RATE = 2;
 /** Every frame, but at most this many a second. */
 const EVERY_RATE = 120;
+/** A frame this long after the slice has a damaged stamp: it neither ends the slice nor hides those after it. */
+const FAR_SECONDS = 60;
 /** Rounding in ffmpeg's expressions; frames are told apart by their own integer time stamps afterwards. */
 const SLACK = 0.0005;
 
@@ -128,7 +130,7 @@ async function decodeOnce(
       ...inputOptions(demuxer),
     ],
     output: [
-      ...['-map', '0:V:0', '-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from)],
+      ...['-map', '0:V:0', '-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from, to)],
       ...['-f', 'rawvideo'],
     ],
     limits: decoderLimits(limits, {
@@ -169,9 +171,10 @@ function bounds({ span, probe }: VideoJob): { from: number; to: number } {
  * The very first frame always passes, so that one before the slice shows that none of the slice was skipped; then
  * the chosen ones. Times are the container's own (-copyts), so that all slices count alike.
  */
-function filters(job: VideoJob, choice: FrameChoice, from: number): string {
+function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): string {
   const { startTime } = job.probe;
   const start = (Number.isFinite(from) ? from + startTime : -1e9) - SLACK;
+  const far = to + startTime + FAR_SECONDS;
   const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
   const apart = {
     keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})*key`,
@@ -180,7 +183,7 @@ function filters(job: VideoJob, choice: FrameChoice, from: number): string {
   }[choice];
   const { width, height } = workingSize(job.probe.width, job.probe.height);
   return [
-    `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*(lt(prev_selected_t,${start})${choice === 'keyframes' ? '*key' : ''}+${apart})'`,
+    `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*lt(t,${far})*(lt(prev_selected_t,${start})${choice === 'keyframes' ? '*key' : ''}+${apart})'`,
     `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full`,
     'format=gray',
     'showinfo',

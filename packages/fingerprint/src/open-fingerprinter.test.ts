@@ -42,7 +42,7 @@ const MADE: Record<string, string[]> = {
     '-f',
     'lavfi',
     '-i',
-    `${FILM},trim=start_frame=40,setpts=PTS-STARTPTS,loop=loop=-1:size=1`,
+    'mandelbrot=s=320x180:r=10:start_scale=0.02:end_scale=0.02,hue=s=0',
     '-t',
     '12',
     '-c:v',

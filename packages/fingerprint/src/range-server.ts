@@ -20,7 +20,9 @@ export interface RangeServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const CHUNK_BYTES = 256 * 1024;
+/** Reads grow while a decoder reads on, because many a request is left after a few kilobytes to seek elsewhere. */
+const FIRST_BYTES = 64 * 1024;
+const MOST_BYTES = 1024 * 1024;
 const MAX_SOCKETS = 256;
 
 interface Shared {
@@ -100,12 +102,21 @@ async function serve(shared: Shared, request: IncomingMessage, response: ServerR
     const span = `bytes ${start}-${end - 1}/${source.size}`;
     response.writeHead(206, { ...headers, 'content-range': span, 'content-length': end - start });
   }
-  for (let at = start; at < end; ) {
+  let bytes = FIRST_BYTES;
+  const read = (from: number) => {
+    const chunk = source.read(from, Math.min(end, from + bytes), stop.signal);
+    bytes = Math.min(MOST_BYTES, 2 * bytes);
+    chunk.catch(() => undefined); // it may be waited for too late, or never
+    return chunk;
+  };
+  let next = start < end ? read(start) : null;
+  for (let at = start; next; ) {
+    const chunk = await next;
     if (response.destroyed) return;
-    const chunk = await source.read(at, Math.min(end, at + CHUNK_BYTES), stop.signal);
     if (chunk.length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
     at += chunk.length;
     shared.served += chunk.length;
+    next = at < end ? read(at) : null; // while this one is on its way
     if (!response.write(chunk) && !response.destroyed) await drained(response);
   }
   response.end();

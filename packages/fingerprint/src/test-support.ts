@@ -60,7 +60,10 @@ export async function scratchFolder(): Promise<{ path: string } & AsyncDisposabl
 
 /** Makes media with ffmpeg; `args` end with the path of the output. */
 export async function make(build: FfmpegLocation, args: readonly string[]): Promise<Uint8Array> {
-  await run(build.ffmpeg, ['-v', 'error', '-nostdin', '-y', ...args], { env: { GCONV_PATH: '/nonexistent' } });
+  await run(build.ffmpeg, ['-v', 'error', '-nostdin', '-y', ...args], {
+    env: { GCONV_PATH: '/nonexistent' },
+    timeout: 60_000,
+  });
   return readFile(args.at(-1)!);
 }
 
