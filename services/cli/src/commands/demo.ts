@@ -35,7 +35,6 @@ export async function demo(options: { references?: string; uploads?: string }): 
   await mkdir(home, { recursive: true });
   const config = readConfig({ ...process.env, VIGIL_DATA: dataFolder });
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: true });
-  if (ffmpeg.warning) note(ffmpeg.warning);
   const own = options.references && options.uploads ? await ownFiles(options.references, options.uploads) : null;
   const { references, uploads } = own ?? (await seedFiles(path.join(home, 'seeds'), ffmpeg.ffmpeg));
 
