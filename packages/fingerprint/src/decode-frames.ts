@@ -1,5 +1,5 @@
 import type { Probe, Rejection, Span } from '@vigil/contracts';
-import { SLICE_SECONDS } from '@vigil/contracts';
+import { SLICE_SECONDS } from '@vigil/contracts/engine';
 import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
 import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';

@@ -1,6 +1,6 @@
 /** Picture codes of one frame, what can be said against them, and their place in a Fingerprint. */
+import { CODE_BYTES, TURNS, type Turn } from '@vigil/contracts/codes';
 import {
-  CODE_BYTES,
   type CodeMode,
   emptyTable,
   type Fingerprint,
@@ -8,9 +8,7 @@ import {
   FRAME_KEY,
   FRAME_PAGE,
   type Sampling,
-  TURNS,
-  type Turn,
-} from '@vigil/contracts';
+} from '@vigil/contracts/fingerprint';
 import { type Luma, pdqTurns, pixelsOf, type Region, thumbnailOf } from './pdq.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
@@ -62,11 +60,14 @@ export function frameCodes(
     trim: Region | null;
     thumbnail?: boolean;
     fullSize?: { width: number; height: number };
+    /** What pdqTurns says of the whole picture and these turns, where that is known already. */
+    whole?: ReturnType<typeof pdqTurns>;
   },
 ): CodedFrame {
   const codes: FrameCode[] = [];
   const code = (region: Region | null, place: Place): number => {
-    const { block, codes: turned } = pdqTurns(luma, width, height, options.turns, { ...options, region });
+    const known = region ? undefined : options.whole;
+    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, options.turns, { ...options, region });
     if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
     return block.quality;
   };
@@ -97,7 +98,9 @@ function isPage(luma: Luma, width: number, height: number, trim: Region | null):
     // Rows start at different columns, so that no regular pattern of columns is all that is seen.
     let p = (part.y + y) * width + part.x;
     const end = p + part.width;
-    for (p += (y * 7) % step; p < end; p += step, samples++) levels[Math.min(255, Math.round(luma[p]!))]!++;
+    p += (y * 7) % step;
+    if (luma instanceof Uint8Array) for (; p < end; p += step, samples++) levels[luma[p]!]!++;
+    else for (; p < end; p += step, samples++) levels[Math.min(255, Math.round(luma[p]!))]!++;
   }
   let commonest = 0;
   for (let v = 1; v < 256; v++) if (levels[v]! > levels[commonest]!) commonest = v;

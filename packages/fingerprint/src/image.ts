@@ -9,7 +9,8 @@
  * - Damaged files: what decodes is judged when at least MIN_DECODED of the rows came out (cameras and messengers do
  *   leave files without their end); the missing rows come out as one flat bar, which trimming takes off.
  */
-import { ENGINE_VERSION, type Rejection } from '@vigil/contracts';
+import type { Rejection } from '@vigil/contracts';
+import { ENGINE_VERSION } from '@vigil/contracts/engine';
 import sharp, { type Metadata } from 'sharp';
 import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';

@@ -1,8 +1,10 @@
-import { ENGINE_VERSION, FRAME_FLAT, FRAME_PAGE, hamming, type Sampling } from '@vigil/contracts';
+import { hamming } from '@vigil/contracts/codes';
+import { ENGINE_VERSION } from '@vigil/contracts/engine';
+import { FRAME_FLAT, FRAME_PAGE, type Sampling } from '@vigil/contracts/fingerprint';
 import { type DecodedFrame, decodeFrames, type FrameChoice, type VideoJob, workingSize } from './decode-frames.ts';
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
-import { codeOf, pdqBlock, type Region } from './pdq.ts';
+import { pdqTurns, type Region } from './pdq.ts';
 import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
@@ -61,8 +63,12 @@ async function readSlice(
 ): Promise<FingerprintOutcome> {
   const { width, height } = workingSize(job.probe.width, job.probe.height);
   const slice = createSlice(width, height, purpose);
-  const keeps = purpose === 'reference' ? createPruning(width, height) : () => true;
-  const end = await decodeFrames(job, choice, seconds, (frame) => keeps(frame) && slice.add(frame), signal);
+  const pruning = purpose === 'reference' ? createPruning(width, height) : null;
+  const onFrame = (frame: DecodedFrame) => {
+    const kept = pruning ? pruning(frame) : {};
+    return kept !== null && slice.add({ ...frame, ...kept });
+  };
+  const end = await decodeFrames(job, choice, seconds, onFrame, signal);
   if (end.status === 'rejected') return end;
   const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: SAMPLING[choice] };
   const { probe, span } = job;
@@ -70,14 +76,19 @@ async function readSlice(
   return { status: 'codes', fingerprint: assemble({ ...about, ...shape }, slice.finish()) };
 }
 
+interface HeldFrame extends DecodedFrame {
+  /** Codes of the whole picture, where they are known already. */
+  whole?: ReturnType<typeof pdqTurns>;
+}
+
 /** Frames of a slice: held until enough of them show where the borders are, then coded. */
 function createSlice(width: number, height: number, purpose: Purpose) {
   const turns = purpose === 'reference' ? AS_IS : AS_IS_AND_MIRRORED;
-  const held: DecodedFrame[] = [];
+  const held: HeldFrame[] = [];
   const frames: TimedFrame[] = [];
   let trim: Region | null | undefined;
-  const code = ({ time, keyframe, luma }: DecodedFrame) => {
-    const coded = frameCodes(luma, width, height, { turns, trim: trim ?? null });
+  const code = ({ time, keyframe, luma, whole }: HeldFrame) => {
+    const coded = frameCodes(luma, width, height, { turns, trim: trim ?? null, ...(whole ? { whole } : {}) });
     frames.push({ time, keyframe, coded });
   };
   const settle = () => {
@@ -92,7 +103,7 @@ function createSlice(width: number, height: number, purpose: Purpose) {
   };
   return {
     /** True when the frame's luma is kept. */
-    add(frame: DecodedFrame): boolean {
+    add(frame: HeldFrame): boolean {
       if (trim !== undefined) {
         code(frame);
         return false;
@@ -108,17 +119,17 @@ function createSlice(width: number, height: number, purpose: Purpose) {
   };
 }
 
-/** Whether a frame of a reference says something new. The first of a slice always does. */
-function createPruning(width: number, height: number): (frame: DecodedFrame) => boolean {
+/** Null for a frame of a reference that says nothing new; the first of a slice always does. */
+function createPruning(width: number, height: number) {
   let last: Uint8Array | null = null;
   let lastTime = Number.NEGATIVE_INFINITY;
-  return ({ luma, time }) => {
-    const { dct } = pdqBlock(luma, width, height);
-    const bits = isFlat(dct) ? null : codeOf(dct);
+  return ({ luma, time }: DecodedFrame): Pick<HeldFrame, 'whole'> | null => {
+    const whole = pdqTurns(luma, width, height, AS_IS);
+    const bits = isFlat(whole.block.dct) ? null : whole.codes[0]!.bits;
     const same = bits && last ? hamming(bits, last) <= PRUNE_BITS : bits === last;
-    if (same && time - lastTime < KEEP_SECONDS) return false;
+    if (same && time - lastTime < KEEP_SECONDS) return null;
     last = bits;
     lastTime = time;
-    return true;
+    return { whole };
   };
 }

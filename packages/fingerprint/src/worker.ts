@@ -1,9 +1,10 @@
 /**
  * What runs in the worker threads: one job at a time a thread. Messages in, data out: bad media is a result, and what is
  * thrown is the environment's fault or a bug.
+ * What it loads is loaded by every thread: from other packages by the file, so that schemas and loggers stay out.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { type HandedOver, handOver, task } from '@vigil/runtime';
+import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
 import type { VideoJob } from './decode-frames.ts';
 import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import * as image from './image.ts';
