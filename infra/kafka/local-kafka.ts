@@ -1,0 +1,192 @@
+/** A Kafka broker for tests and for `npm run fleet`, on loopback: one that is there, or one that is started for it. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findProgram, type KafkaProgram } from './jars.ts';
+import { answers } from './probe.ts';
+
+export interface LocalKafka {
+  brokers: string[];
+  /** False when the broker is somebody else's: then it is neither stopped nor started nor killed. */
+  own: boolean;
+  /** In good order; the data stays. */
+  stop(): Promise<void>;
+  /** With SIGKILL; the data stays. */
+  kill(): Promise<void>;
+  /** Again, after `stop` or `kill`, at the same address. */
+  start(): Promise<void>;
+  /** Stops it, and removes its data unless `folder` was given. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface LocalKafkaOptions {
+  /** Where the broker keeps its data. Default: a temporary folder. */
+  folder?: string;
+  log?: (line: string) => void;
+}
+
+const START_LIMIT_MS = 90_000;
+const STOP_LIMIT_MS = 15_000;
+const GUARD = fileURLToPath(new URL('guard.sh', import.meta.url));
+
+/**
+ * In this order: the brokers that VIGIL_TEST_KAFKA names (`host:port`, separated by commas), or Apache Kafka's jars on the
+ * local Java. Null, with the reason told to `log`, where neither can be had. Ready when it answers a metadata request; it
+ * ends with this process, whatever ends that.
+ * @throws Error when a broker that could be had does not become ready
+ */
+export async function startKafka(options: LocalKafkaOptions = {}): Promise<LocalKafka | null> {
+  const log = options.log ?? (() => undefined);
+  const given = process.env.VIGIL_TEST_KAFKA?.split(',').filter(Boolean);
+  if (given?.length) return theirs(given);
+  const program = await findProgram(log);
+  if (!program) return null;
+  for (let attempt = 1; ; attempt++) {
+    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'vigil-kafka-')));
+    const broker = createBroker(program, { folder, temporary: !options.folder }, log, [
+      await freePort(),
+      await freePort(),
+    ]);
+    try {
+      await broker.start();
+      return {
+        ...broker,
+        async [Symbol.asyncDispose]() {
+          await broker.stop();
+          if (!options.folder) await rm(folder, { recursive: true, force: true });
+        },
+      };
+    } catch (error) {
+      await broker.kill();
+      if (!options.folder) await rm(folder, { recursive: true, force: true });
+      // Somebody may have taken a port between our asking and Kafka's.
+      if (attempt === 2) throw error;
+      log(String(error));
+    }
+  }
+}
+
+function theirs(brokers: string[]): LocalKafka {
+  const refuse = async () => {
+    throw new Error('this broker is not ours to stop or start');
+  };
+  return {
+    brokers,
+    own: false,
+    stop: refuse,
+    kill: refuse,
+    start: refuse,
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+function createBroker(
+  program: KafkaProgram,
+  { folder, temporary }: { folder: string; temporary: boolean },
+  log: (line: string) => void,
+  [port, control]: readonly [number, number],
+) {
+  let running: { pid: number; exited: Promise<unknown> } | undefined;
+
+  const end = async (signal: NodeJS.Signals) => {
+    if (!running) return;
+    const { pid, exited } = running;
+    const send = (what: NodeJS.Signals) => {
+      try {
+        process.kill(pid, what);
+      } catch {
+        // It has ended by itself.
+      }
+    };
+    send(signal);
+    const timer = setTimeout(send, STOP_LIMIT_MS, 'SIGKILL');
+    await exited;
+    clearTimeout(timer);
+    running = undefined;
+  };
+
+  const start = async () => {
+    if (running) throw new Error('the broker is running already');
+    if ((await readdir(folder).catch(() => [])).length === 0) await cp(program.template, folder, { recursive: true });
+    const settings = join(folder, 'server.properties');
+    await writeFile(settings, properties(folder, port, control));
+    const args = [GUARD, program.java, ...program.javaArguments, 'kafka.Kafka', settings];
+    const env = { ...process.env, VIGIL_GUARD_REMOVE: temporary ? folder : '' };
+    // A group of its own: an interrupt at the terminal is for us, who then stop it in order.
+    const child = spawn('/bin/sh', args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env });
+    const exited = once(child, 'exit').finally(() => child.stdin.destroy());
+    const last: string[] = [];
+    const hear = (chunk: Buffer) => {
+      for (const line of chunk.toString().split('\n').filter(Boolean)) {
+        log(line);
+        last.push(line);
+        if (last.length > 20) last.shift();
+      }
+    };
+    child.stderr.on('data', hear);
+    child.stdin.on('error', () => undefined);
+    const [first] = (await once(child.stdout, 'data')) as [Buffer];
+    child.stdout.on('data', hear);
+    running = { pid: Number(/^\d+/.exec(first.toString())?.[0]), exited };
+    for (const stream of [child, child.stdin, child.stdout, child.stderr] as { unref?(): void }[]) stream.unref?.();
+    const ended = exited.then(() => 'ended' as const);
+    const deadline = performance.now() + START_LIMIT_MS;
+    while (!(await answers('127.0.0.1', port))) {
+      const pause = new Promise<'wait'>((resolve) => setTimeout(resolve, 100, 'wait'));
+      const gone = (await Promise.race([ended, pause])) === 'ended';
+      if (gone) running = undefined;
+      if (gone || performance.now() > deadline) throw new Error(`Kafka did not start:\n${last.join('\n')}`);
+    }
+  };
+
+  return { brokers: [`127.0.0.1:${port}`], own: true, start, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+/** One broker that is its own controller; whatever makes groups and topics wait for others is turned down. */
+function properties(folder: string, port: number, control: number): string {
+  return [
+    'process.roles=broker,controller',
+    'node.id=1',
+    `controller.quorum.voters=1@127.0.0.1:${control}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${control}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    'inter.broker.listener.name=PLAINTEXT',
+    'controller.listener.names=CONTROLLER',
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    `log.dirs=${folder}`,
+    'offsets.topic.replication.factor=1',
+    'transaction.state.log.replication.factor=1',
+    'transaction.state.log.min.isr=1',
+    'share.coordinator.state.topic.replication.factor=1',
+    'share.coordinator.state.topic.min.isr=1',
+    'offsets.topic.num.partitions=1',
+    'transaction.state.log.num.partitions=1',
+    'default.replication.factor=1',
+    'auto.create.topics.enable=false',
+    'group.initial.rebalance.delay.ms=0',
+    // Tests do not wait 6 s for a death to be noticed.
+    'group.min.session.timeout.ms=200',
+    'log.retention.check.interval.ms=5000',
+    'log.cleaner.dedupe.buffer.size=4194304',
+    'log.cleaner.threads=1',
+    'num.network.threads=2',
+    'num.io.threads=4',
+    // A broker that was killed is let in again at once, not after 9 s.
+    'broker.session.timeout.ms=1000',
+    'broker.heartbeat.interval.ms=200',
+    '',
+  ].join('\n');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
