@@ -128,15 +128,15 @@ test('a static scene has a plausible best line, and few echoes', () => {
   expect(lineAt(found[0]!, 8)).toBeLessThanOrEqual(20.4);
 });
 
-test('frames on a held picture belong to the line of those that move', () => {
-  // The reference stands still from 10 to 16 s: one kept frame for six seconds.
+test('frames on a picture that stands belong to the line of those that move', () => {
+  // The reference stands still from 10 to 16 s: one kept frame every two seconds.
   const shows = (t: number) => (t < 10 ? A.show(t) : t < 16 ? A.show(10) : A.show(t));
   const found = alignAll(
     sliceOf((t) => shows(5 + t), [0, 20]),
     [{ reference: key('h'), media: 'video', slices: referenceOf({ duration: 60, show: shows }) }],
   );
   expect(found[0]!.offset).toBeCloseTo(5, 0);
-  // 28 frames move; the 12 others all hit one kept frame. Some that move lie between two kept ones and miss.
+  // 28 frames move; the 12 others hit kept frames up to two seconds before. Some that move lie between two kept ones and miss.
   expect(found[0]!.frames).toBeGreaterThan(33);
 });
 

@@ -7,7 +7,7 @@ import {
   referenceKey,
   TURNS,
 } from '@vigil/contracts';
-import { SPEED_ALTERED } from './limits.ts';
+import { LONGEST_HOLD, SPEED_ALTERED } from './limits.ts';
 import { at, type Line, median, SPEEDS } from './line.ts';
 import { isWhole, placeAt, regionOf } from './places.ts';
 import type { QueryCodes } from './query-codes.ts';
@@ -36,8 +36,6 @@ const MAX_ECHOES = 2;
 const BIN = 0.4;
 const NEAR = 0.3;
 const SAME_LINE = 1.5;
-/** Seconds that one kept frame of a reference may stand for. */
-const LONGEST_HOLD = 15;
 
 interface Vote {
   frame: number;
@@ -200,17 +198,19 @@ function agrees(v: Vote, line: Line): boolean {
   return late >= -NEAR && (late <= NEAR || v.ref + late < v.until);
 }
 
+/**
+ * Speed 1 unless another explains clearly more. At speed 1 held frames count as well: the regular frames that a
+ * reference keeps of a still would else agree best with whatever speed makes them meet the upload's.
+ */
 function bestLine(votes: readonly Vote[]): Line {
-  let best: { line: Line; count: number } | null = null;
-  let even = 0;
+  const top = bestBins(votes, 1);
+  const even = leastLate(votes, 1, top.bins);
+  let best = { speed: 1, bins: top.bins, count: Math.max(2, 1.1 * even.frames) };
   for (const speed of SPEEDS) {
-    const top = bestBins(votes, speed);
-    if (speed === 1) even = top.count;
-    const needed = speed === 1 ? 1 : Math.max(3, even + Math.max(1, Math.ceil(0.1 * even)));
-    if (top.count < needed || (best && top.count <= best.count)) continue;
-    best = { line: { offset: leastLate(votes, speed, top.bins), speed }, count: top.count };
+    const { count, bins } = bestBins(votes, speed);
+    if (speed !== 1 && count > best.count) best = { speed, bins, count };
   }
-  return best!.line;
+  return { speed: best.speed, offset: best.speed === 1 ? even.offset : leastLate(votes, best.speed, best.bins).offset };
 }
 
 /** The bins [k * BIN / 2, k * BIN / 2 + BIN) that the most distinct frames vote for; `votes` in order of frame. */
@@ -236,7 +236,7 @@ function bestBins(votes: readonly Vote[], speed: number): { count: number; bins:
 }
 
 /** Of equally good bins, the one that explains the most frames when reference frames are held; then the nearest ones. */
-function leastLate(votes: readonly Vote[], speed: number, bins: readonly number[]): number {
+function leastLate(votes: readonly Vote[], speed: number, bins: readonly number[]): { offset: number; frames: number } {
   let best = { offset: 0, frames: -1, distance: 0 };
   const step = Math.max(1, Math.floor(bins.length / 64));
   for (let b = 0; b < bins.length; b += step) {
@@ -250,7 +250,7 @@ function leastLate(votes: readonly Vote[], speed: number, bins: readonly number[
     if (nearest.size > best.frames || (nearest.size === best.frames && distance < best.distance))
       best = { offset, frames: nearest.size, distance };
   }
-  return best.offset;
+  return best;
 }
 
 /** Least squares over the line's nearest hit a frame where there are enough of them; else the median offset. */

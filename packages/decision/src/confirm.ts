@@ -1,8 +1,8 @@
 import type { Alignment, Altered, Evidence, Fingerprint, Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { confirmStill } from './confirm-still.ts';
-import { fitLine, refineLine } from './fit-line.ts';
-import { SPEED_ALTERED, SPEED_MAX } from './limits.ts';
+import { clearlyBetter, fitLines, refineLine } from './fit-line.ts';
+import { LONGEST_HOLD, SPEED_ALTERED, SPEED_MAX } from './limits.ts';
 import { at, covered, type Line } from './line.ts';
 import { type Pictures, picturesOf } from './pictures.ts';
 import { alike, regionOf } from './places.ts';
@@ -10,7 +10,9 @@ import { type Stretch, segmentOf, stretchesOf } from './stretches.ts';
 import { type Distances, distancesOf, timelineOf } from './timeline.ts';
 
 /** Seconds around an alignment's line that are searched too: an offset may be a held frame's. */
-const SLACK = 16;
+const SLACK = 4;
+/** Lines followed for one alignment. */
+const MAX_LINES = 3;
 
 /**
  * The seconds of a reference that `confirm` may look at for an alignment of a slice: give it the slices that reach into
@@ -40,19 +42,7 @@ export function confirm(upload: Fingerprint, alignment: Alignment, reference: re
   const distances = distancesOf(pictures, timelineOf(reference, ...reachOf(alignment, upload.span)));
   if (distances.reference.from.length === 0 || pictures.time.length === 0) return null;
 
-  const line = fitLine(distances, alignment);
-  const segments: Segment[] = [];
-  let longest: { stretch: Stretch; line: Line } | null = null;
-  for (const rough of stretchesOf(distances, line)) {
-    // A speed is estimated over a whole stretch, then its ends are looked for once more.
-    const own = refineLine(distances, line, rough);
-    const stretch = stretchesOf(distances, own, rough).at(0);
-    const segment = stretch && segmentOf(distances, own, stretch, upload.span);
-    if (!segment) continue;
-    segments.push(segment);
-    if (!longest || stretch.last - stretch.first > longest.stretch.last - longest.stretch.first)
-      longest = { stretch, line: own };
-  }
+  const { segments, longest } = followedAll(distances, alignment, upload.span);
   if (!longest) return null;
   const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
   const total = covered(segments.map((s) => s.upload));
@@ -74,6 +64,56 @@ export function confirm(upload: Fingerprint, alignment: Alignment, reference: re
     share: { upload: share(total, upload.span[1] - upload.span[0]), reference: share(shown, length) },
     confidence: confidenceOf(segments),
   };
+}
+
+interface Followed {
+  segments: Segment[];
+  longest: { stretch: Stretch; line: Line } | null;
+  /** How well the segments agree, all together. */
+  score: number;
+}
+
+/**
+ * Follows the line that agrees best, then, as long as hits are left that it does not explain, the best through those:
+ * shots from near each other in the reference may have voted together.
+ */
+function followedAll(distances: Distances, alignment: Alignment, span: readonly [number, number]): Followed {
+  const all: Followed = { segments: [], longest: null, score: 0 };
+  let hits = alignment.hits;
+  for (let round = 0; round < MAX_LINES && hits.length > 0; round++) {
+    const lines = fitLines(distances, round === 0 ? alignment : { ...alignment, hits, frames: 1 });
+    const [even, other] = lines.map((line) => followed(distances, line, span));
+    const found = other && clearlyBetter(other.score, even!.score) ? other : even!;
+    const left = hits.filter((hit) => !found.segments.some((s) => holds(s, hit)));
+    // Stretches grow from hits: a line that meets none of them has crossed another one.
+    if (left.length === hits.length) break;
+    hits = left;
+    all.segments.push(...found.segments);
+    all.score += found.score;
+    if (!all.longest || frames(found.longest!.stretch) > frames(all.longest.stretch)) all.longest = found.longest;
+  }
+  return all;
+}
+
+const frames = ({ first, last }: Stretch): number => last - first;
+
+const holds = (s: Segment, hit: Alignment['hits'][number]): boolean =>
+  hit.at >= s.upload[0] - 0.5 && hit.at <= s.upload[1] + 0.5 && Math.abs(at(s, hit.at) - hit.ref) <= LONGEST_HOLD;
+
+/** The stretches of a slice that follow one line, each with its own, finer line. */
+function followed(distances: Distances, line: Line, span: readonly [number, number]): Followed {
+  const out: Followed = { segments: [], longest: null, score: 0 };
+  for (const rough of stretchesOf(distances, line)) {
+    // A speed is estimated over a whole stretch, then its ends are looked for once more.
+    const fine = refineLine(distances, line, rough);
+    const stretch = stretchesOf(distances, fine.line, rough).at(0);
+    const segment = stretch && segmentOf(distances, fine.line, stretch, span);
+    if (!segment) continue;
+    out.segments.push(segment);
+    out.score += fine.score;
+    if (!out.longest || frames(stretch) > frames(out.longest.stretch)) out.longest = { stretch, line: fine.line };
+  }
+  return out;
 }
 
 const share = (part: number, all: number): number => (all > 0 ? Math.min(1, part / all) : 0);

@@ -1,5 +1,5 @@
-import { type Alignment, RADIUS } from '@vigil/contracts';
-import { AGREES } from './limits.ts';
+import type { Alignment } from '@vigil/contracts';
+import { AGREES, LONGEST_HOLD } from './limits.ts';
 import { at, type Line, SPEEDS } from './line.ts';
 import type { Stretch } from './stretches.ts';
 import { type Distances, UNKNOWN } from './timeline.ts';
@@ -8,9 +8,11 @@ import { type Distances, UNKNOWN } from './timeline.ts';
 const MAX_PIVOTS = 12;
 const NUDGES = [0, 0.1, -0.1, 0.2, -0.2];
 const HOLDS = [0.25, 0.5, 0.75, 1];
-const LONGEST_HOLD = 15;
-/** Frames from which on the votes have fixed the speed to within 3 %. */
+/** Frames from which on the votes say something about the speed. */
 const VOTED = 5;
+
+/** Seconds that a speed other than 1 must make over a stretch to be believed: frames are half a second apart. */
+const SEEN_SPEED = 0.25;
 
 /** How well upload and reference agree along a line: every frame adds what it lies below AGREES. */
 function agreement(distances: Distances, line: Line, first = 0, last = distances.upload.time.length - 1): number {
@@ -22,10 +24,11 @@ function agreement(distances: Distances, line: Line, first = 0, last = distances
   return sum;
 }
 
-/** The line along which the slice agrees best, among lines through the alignment's hits. Speed 1 wins unless clearly worse. */
-export function fitLine(distances: Distances, alignment: Alignment): Line {
+/** Lines along which the slice agrees best, among lines through the alignment's hits: at speed 1, and at any speed. */
+export function fitLines(distances: Distances, alignment: Alignment): Line[] {
+  // Where many frames voted, their speed and its neighbours are tried in small steps, others in large ones.
   const speeds =
-    alignment.frames >= VOTED ? SPEEDS.filter((s) => s === 1 || Math.abs(s - alignment.speed) <= 0.031) : SPEEDS;
+    alignment.frames >= VOTED ? SPEEDS.filter((s, k) => k % 3 === 0 || Math.abs(s - alignment.speed) <= 0.031) : SPEEDS;
   let even = { line: { offset: alignment.offset, speed: 1 }, score: -1 };
   let best = even;
   for (const speed of speeds) {
@@ -36,11 +39,11 @@ export function fitLine(distances: Distances, alignment: Alignment): Line {
       if (speed === 1 && score > even.score) even = { line, score };
     }
   }
-  return clearlyBetter(best.score, even.score) ? best.line : even.line;
+  return best.line.speed === 1 ? [even.line] : [even.line, best.line];
 }
 
 /** Ten bits of agreement a frame, and 3 %: a wrong speed always fits a little better somewhere. */
-const clearlyBetter = (score: number, than: number): boolean => score > 1.03 * than + 10;
+export const clearlyBetter = (score: number, than: number): boolean => score > 1.03 * than + 10;
 
 /** Points of (upload time, reference time) that a line may go through. */
 function pivotsOf(distances: Distances, alignment: Alignment): { at: number; ref: number }[] {
@@ -60,49 +63,43 @@ function pivotsOf(distances: Distances, alignment: Alignment): { at: number; ref
 }
 
 /**
- * The line once more, over one stretch, in finer steps. Kept frames make the agreement a step function of the offset;
- * the middle of its highest step is taken.
+ * The line once more, over one stretch, in finer steps, and how well it agrees. Kept frames make the agreement a step
+ * function of the offset; the middle of its highest step is taken.
  */
-export function refineLine(distances: Distances, line: Line, stretch: Stretch): Line {
+export function refineLine(distances: Distances, line: Line, stretch: Stretch): { line: Line; score: number } {
   const { time } = distances.upload;
   const centre = (time[stretch.first]! + time[stretch.last]!) / 2;
   const extent = time[stretch.last]! - time[stretch.first]!;
-  // A speed that is off by this much moves the ends of the stretch by 0.05 s.
-  const fine = extent >= 4 ? Math.max(0.0025, 0.1 / extent) : 0;
-  const steps = fine > 0 ? Math.min(6, Math.ceil(0.02 / fine)) : 0;
+  const here = at(line, centre);
   const score = (speed: number, ref: number) =>
     agreement(distances, { speed, offset: ref - speed * centre }, stretch.first, stretch.last);
-
-  const here = at(line, centre);
-  let best = { speed: line.speed, ref: here, score: score(line.speed, here) };
-  for (let k = -steps; k <= steps; k++) {
-    const speed = line.speed + k * fine;
+  const bestAt = (speed: number) => {
+    let best = { speed, ref: here, score: score(speed, here) };
     for (let nudge = -15; nudge <= 15; nudge++) {
       const ref = here + nudge * 0.04;
       const s = score(speed, ref);
-      if (s > best.score || (s === best.score && closer(speed, best.speed))) best = { speed, ref, score: s };
+      if (s > best.score) best = { speed, ref, score: s };
     }
+    return best;
+  };
+
+  // Steps that move the ends of the stretch by 0.05 s.
+  const fine = extent >= 4 ? Math.max(0.0025, 0.1 / extent) : 0;
+  const steps = fine > 0 ? Math.min(6, Math.ceil(0.02 / fine)) : 0;
+  let best = bestAt(line.speed);
+  for (let k = -steps; k <= steps; k++) {
+    const other = bestAt(line.speed + k * fine);
+    if (other.score > best.score) best = other;
   }
-  const speed = Math.abs(best.speed - 1) <= 0.012 ? preferOne(best, score) : best.speed;
-  const level = score(speed, best.ref);
+  if (Math.abs(best.speed - 1) < 0.04) {
+    const even = bestAt(1);
+    if (extent * Math.abs(best.speed - 1) < SEEN_SPEED || !clearlyBetter(best.score, even.score)) best = even;
+  }
   const flat = (direction: number): number => {
     let n = 0;
-    while (n < 60 && score(speed, best.ref + direction * (n + 1) * 0.02) >= level) n++;
+    while (n < 60 && score(best.speed, best.ref + direction * (n + 1) * 0.02) >= best.score) n++;
     return n * 0.02;
   };
   const ref = best.ref + (flat(1) - flat(-1)) / 2;
-  return { speed, offset: ref - speed * centre };
+  return { line: { speed: best.speed, offset: ref - best.speed * centre }, score: best.score };
 }
-
-const closer = (a: number, b: number): boolean => Math.abs(a - 1) < Math.abs(b - 1);
-
-/** A speed within 1.2 % of 1 is taken for 1 unless that is clearly worse: over 10 s the ends differ by 0.06 s at most. */
-function preferOne(
-  best: { speed: number; ref: number; score: number },
-  score: (speed: number, ref: number) => number,
-): number {
-  return clearlyBetter(best.score, score(1, best.ref)) ? best.speed : 1;
-}
-
-/** Within RADIUS, a frame can carry a stretch. */
-export const isSeed = (distance: number): boolean => distance !== UNKNOWN && distance <= RADIUS;

@@ -150,11 +150,15 @@ test('the same seconds seen under two alignments count once, and the longer one 
 describe('the same seconds on two lines', () => {
   const near = segment(0, 20, 50, { distance: { mean: 8, worst: 20 }, distinct: 9 });
   const far = (more: Partial<Segment> = {}) =>
-    segment(2, 18, 60, { distance: { mean: 40, worst: 70 }, distinct: 4, ...more });
+    segment(2, 18, 80, { distance: { mean: 40, worst: 70 }, distinct: 4, ...more });
 
   test('an echo is dropped', () => {
     const [e] = join([evidence([far()]), evidence([near])], lengths);
     expect(e!.segments.map((s) => s.offset)).toEqual([50]);
+  });
+  test('nor does a scene that hardly moves count again at another speed', () => {
+    const slow = segment(2, 10, 50.4, { speed: 0.95, distance: { mean: 12, worst: 20 }, distinct: 2 });
+    expect(join([evidence([near, slow])], lengths)[0]!.segments).toEqual([near]);
   });
   test.each([
     ['it is as close', { distance: { mean: 19, worst: 40 } }],

@@ -195,17 +195,29 @@ function union(set: readonly Part[]): Part {
 }
 
 /**
- * Without stretches that another, clearly closer one explains wholly: a cartoon's cycles, a dance, the next shot of the
- * same set agree half-way at other times and speeds. What is left proves no less than before.
+ * Without stretches that another one explains wholly: a cartoon's cycles or the next shot of the same set agree half-way
+ * elsewhere; a scene that hardly moves agrees at other speeds too. What is left proves no less than before.
  */
 function withoutEchoes(parts: readonly Part[]): Part[] {
   const explains = (a: Segment, b: Segment) =>
     a.upload[0] <= b.upload[0] &&
     a.upload[1] >= b.upload[1] &&
-    a.distance.mean + ECHO_BITS <= b.distance.mean &&
     a.distinct >= b.distinct &&
-    (a.timed || !b.timed);
+    (a.timed || !b.timed) &&
+    (a.distance.mean <= b.distance.mean - ECHO_BITS || (samePlace(a, b) && closer(a, b)));
   return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
+}
+
+/** At least half of what `b` shows of the reference, `a` shows too. */
+function samePlace(a: Segment, b: Segment): boolean {
+  const both = Math.min(a.reference[1], b.reference[1]) - Math.max(a.reference[0], b.reference[0]);
+  return both > 0 && 2 * both >= b.reference[1] - b.reference[0];
+}
+
+/** Longer and about as near, or nearer. */
+function closer(a: Segment, b: Segment): boolean {
+  const [x, y] = [a.distance.mean, b.distance.mean];
+  return x < y || (seconds(a) > seconds(b) && x <= y + ECHO_BITS / 2 && (x <= STRONG_MEAN || y > STRONG_MEAN));
 }
 
 const stronger = (a: Segment, b: Segment): boolean =>

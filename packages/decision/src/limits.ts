@@ -35,3 +35,6 @@ export const SPEED_ALTERED = 0.015;
 /** Correlation of 64 x 64 thumbnails: from the first on a picture is the same; below the second it is another. */
 export const SAME_PICTURE = 0.7;
 export const MAYBE_PICTURE = 0.5;
+
+/** Seconds that one kept frame of a reference may stand for: references keep one every 2 s, whatever changes. */
+export const LONGEST_HOLD = 2.5;

@@ -111,7 +111,7 @@ export function fingerprintOf(
   };
 }
 
-/** A reference's slices: every 0.08 s, kept where more than 20 bits differ from the last kept one. */
+/** A reference's slices: every 0.08 s, kept where more than 20 bits differ from the last kept one, and every 2 s. */
 export function referenceOf(source: Film): Fingerprint[] {
   const slices: Fingerprint[] = [];
   for (let start = 0; start < source.duration; start += SLICE_SECONDS) {
@@ -120,7 +120,8 @@ export function referenceOf(source: Film): Fingerprint[] {
     for (let k = 0; start + k * STEP < end - 1e-9; k++) {
       const code = source.show(start + k * STEP);
       const last = kept.at(-1);
-      if (!last || hamming(last.code, code) > 20) kept.push({ time: start + k * STEP, code });
+      const time = start + k * STEP;
+      if (!last || hamming(last.code, code) > 20 || time - last.time >= 2) kept.push({ time, code });
     }
     slices.push(fingerprintOf(kept, { span: [start, end], sampling: 'every-frame' }));
   }
