@@ -145,8 +145,12 @@ function fetch(scratch: usize, from: u32, to: u32, t: u32, ends: usize, sig: usi
   }
   let touched: u32 = 0;
   for (let p = scratch + BOUNDS_AT; p < bounds; p += 8) {
-    // A bucket is two lines as a rule.
-    touched ^= load<u32>(sig + ((<usize>load<u32>(p)) << 2)) ^ load<u32>(sig + ((<usize>(load<u32>(p, 4) - 1)) << 2));
+    // Two lines at 1e6 codes, ten at 1e7. Past 64 the hardware has seen where it goes.
+    const first = load<u32>(p);
+    const last = load<u32>(p, 4);
+    touched ^= load<u32>(sig + ((<usize>first) << 2)) ^ load<u32>(sig + ((<usize>(last - 1)) << 2));
+    const enough = min(last, first + 1024);
+    for (let i = (first & ~15) + 16; i + 16 < enough; i += 16) touched ^= load<u32>(sig + ((<usize>i) << 2));
   }
   // Stored, so that the touching is not optimised away.
   store<u32>(scratch, touched, STATE_AT + 16);

@@ -5,7 +5,6 @@ import {
   type CodeTable,
   type Fingerprint,
   type ReferenceKey,
-  referenceKey,
 } from '@vigil/contracts';
 import { checkFingerprint, isReferenceCode, secondsOf, ticksOf } from './gates.ts';
 import type { Contents, Known } from './home.ts';
@@ -72,31 +71,16 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       CODE_KINDS.map((kind) => [kind, createKindIndex({ kernel, headCodes, segmentCodes, mergeRatio, mergeWork })]),
     );
   let kinds = createKinds();
-  const known = new Map<string, Known>();
-  /** Versions that are known of an id. */
-  const versions = new Map<string, number[]>();
+  /** By id: the versions that are known of it. Libraries of single pictures have millions; keep this lean. */
+  const known = new Map<string, Known[]>();
   const truncated = new Map<CodeKind, number>();
 
   const forget = (batches: readonly Batch[]) => {
     for (const [kind, index] of kinds) index.remove(batches.filter((b) => b.kind === kind));
   };
 
-  const removeOne = (reference: ReferenceKey) => {
-    const entry = known.get(referenceKey(reference));
-    if (!entry) return;
-    forget(entry.slices.flatMap((s) => s.batches));
-    known.delete(referenceKey(reference));
-    const left = versions.get(reference.id)!.filter((v) => v !== reference.version);
-    if (left.length > 0) versions.set(reference.id, left);
-    else versions.delete(reference.id);
-  };
-
-  const take = (entry: Known) => {
-    const { id, version } = entry.key;
-    known.set(referenceKey(entry.key), entry);
-    versions.set(id, [...(versions.get(id) ?? []), version]);
-    return entry;
-  };
+  const find = ({ id, version }: ReferenceKey) => known.get(id)?.find((entry) => entry.key.version === version);
+  const take = (entry: Known) => known.set(entry.key.id, [...(known.get(entry.key.id) ?? []), entry]);
 
   for (const entry of contents.known) take(entry);
   for (const { kind, home } of contents.homes) kinds.get(kind)!.adopt(home);
@@ -112,25 +96,27 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         if (count > segmentCodes) throw new RangeError(`a slice of ${count} codes fits no segment`);
       }
       const { id, version } = reference;
-      const entry = known.get(referenceKey(reference)) ?? take({ key: { id, version }, slices: [] });
-      let place = entry.slices.find((s) => s.slice === slice);
-      if (!place) {
-        place = { slice, batches: [] };
-        entry.slices.push(place);
-      }
-      forget(place.batches);
-      place.batches = [];
-      for (const { kind, rows } of incoming) {
+      const entry = find(reference) ?? { key: { id, version }, slices: [] };
+      forget(entry.slices.find((s) => s.slice === slice)?.batches ?? []);
+      const batches = incoming.map(({ kind, rows }): Batch => {
         const count = rows.positions.length;
         const batch = { reference: entry.key, slice, media, kind, count, home: null, start: 0, removed: false };
         kinds.get(kind)!.add(batch, rows);
-        place.batches.push(batch);
-      }
+        return batch;
+      });
+      const place = entry.slices.find((s) => s.slice === slice);
+      if (place) place.batches = batches;
+      else if (entry.slices.length > 0) entry.slices.push({ slice, batches });
+      else take({ key: entry.key, slices: [{ slice, batches }] });
     },
 
     remove(id, version) {
-      const gone = version === undefined ? [...(versions.get(id) ?? [])] : [version];
-      for (const v of gone) removeOne({ id, version: v });
+      const all = known.get(id) ?? [];
+      const gone = all.filter((entry) => version === undefined || entry.key.version === version);
+      forget(gone.flatMap((entry) => entry.slices.flatMap((s) => s.batches)));
+      const left = all.filter((entry) => !gone.includes(entry));
+      if (left.length > 0) known.set(id, left);
+      else known.delete(id);
     },
 
     search(kind, bits, limit = DEFAULT_LIMIT) {
@@ -154,12 +140,12 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       return hits;
     },
 
-    has: (reference) => known.has(referenceKey(reference)),
-    references: () => [...known.values()].map((entry) => ({ ...entry.key })),
+    has: (reference) => find(reference) !== undefined,
+    references: () => [...known.values()].flat().map((entry) => ({ ...entry.key })),
 
     stats() {
       const references = new Map<CodeKind, number>();
-      for (const { slices } of known.values()) {
+      for (const { slices } of [...known.values()].flat()) {
         const present = new Set(slices.flatMap((s) => s.batches.map((b) => b.kind)));
         for (const kind of present) references.set(kind, (references.get(kind) ?? 0) + 1);
       }
@@ -196,12 +182,11 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         index.sealHead();
         return index.homes().map((home) => ({ kind, home }));
       });
-      return writeSnapshot({ known: [...known.values()], homes }, note);
+      return writeSnapshot({ known: [...known.values()].flat(), homes }, note);
     },
     [Symbol.dispose]() {
       kinds = createKinds();
       known.clear();
-      versions.clear();
     },
   };
 }

@@ -38,7 +38,11 @@ function expectSame(index: Index, oracle: ReturnType<typeof createBruteForceInde
   for (const kind of ['picture', 'patch', 'sound'] as const) {
     expect(index.search(kind, queries)).toEqual(oracle.search(kind, queries));
   }
-  const names = (i: typeof oracle) => i.references().map((r) => `${r.id}@${r.version}`);
+  const names = (i: typeof oracle) =>
+    i
+      .references()
+      .map((r) => `${r.id}@${r.version}`)
+      .sort();
   expect(names(index)).toEqual(names(oracle));
   const held = (i: typeof oracle) => i.stats().map((k) => [k.kind, k.codes, k.references]);
   expect(held(index)).toEqual(held(oracle));

@@ -1,0 +1,22 @@
+// npm run bench -- <name> [options]: prints one line of JSON, so that runs can be kept and compared.
+import { parseArgs } from 'node:util';
+
+interface Bench {
+  bench(args: string[]): Promise<Record<string, unknown>>;
+}
+
+const BENCHES: Record<string, () => Promise<Bench>> = {
+  index: () => import('./index.ts'),
+  latency: () => import('./latency.ts'),
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const load = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+if (load) {
+  const result = await (await load()).bench(args);
+  const help = parseArgs({ args, strict: false, options: { help: { type: 'boolean' } } }).values.help;
+  process.stdout.write(help && typeof result.help === 'string' ? `${result.help}\n` : `${JSON.stringify(result)}\n`);
+} else {
+  process.stderr.write(`usage: npm run bench -- <${Object.keys(BENCHES).join('|')}> [options, or --help]\n`);
+  process.exitCode = 2;
+}
