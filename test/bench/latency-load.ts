@@ -44,6 +44,12 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
   const takedowns = new Map<string, { time: number; event: TakedownEvent }>();
   const verdicts = new Map<string, Verdict>();
   const waiting = new Map<string, () => void>();
+  /** Two topics keep no order between them: the verdict may be read before the takedown that it speaks of. */
+  const answered = (upload: string) =>
+    verdicts.has(upload) && (verdicts.get(upload)!.verdict !== 'taken-down' || takedowns.has(upload));
+  const tell = (upload: string) => {
+    if (answered(upload)) waiting.get(upload)?.();
+  };
   const stop = new AbortController();
   const consumer = log.consume({
     group: 'bench',
@@ -54,10 +60,11 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
       if (record.topic === TOPICS.takedowns.name) {
         const event = openEnvelope(TakedownEvent, record).event.data;
         if (!takedowns.has(event.upload)) takedowns.set(event.upload, { time: record.time, event });
+        tell(event.upload);
       } else {
         const verdict = openEnvelope(Verdict, record).event.data;
         verdicts.set(verdict.upload, verdict);
-        waiting.get(verdict.upload)?.();
+        tell(verdict.upload);
       }
     },
     bury: () => Promise.reject(new Error('an event of Vigil cannot be read')),
@@ -124,7 +131,7 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
       waiting.set(upload, resolve);
       const late = new AbortController();
       const patience = sleep(patienceMs, undefined, { signal: late.signal }).catch(() => undefined);
-      if (!verdicts.has(upload)) await Promise.race([promise, patience, gone, consumer.done]);
+      if (!answered(upload)) await Promise.race([promise, patience, gone, consumer.done]);
       late.abort();
       waiting.delete(upload);
       return answerOf(upload, sample);

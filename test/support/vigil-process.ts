@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+export const VIGIL = fileURLToPath(new URL('../../services/cli/bin/vigil.mjs', import.meta.url));
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line to its end, as a user would. `node`: which Node; the one that runs this unless told otherwise. */
+export async function vigil(
+  args: readonly string[],
+  options: { node?: string; env?: NodeJS.ProcessEnv; cwd?: string; seconds?: number } = {},
+): Promise<Ended> {
+  const { node = process.execPath, env = process.env, cwd, seconds = 120 } = options;
+  const child = spawn(node, [VIGIL, ...args], {
+    env: withoutVitest(env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: seconds * 1000,
+    ...(cwd ? { cwd } : {}),
+  });
+  return ended(child);
+}
+
+/** What a test runner leaves in the environment would change colours and say that this is a test. */
+const withoutVitest = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(
+    Object.entries({ ...env, NO_COLOR: '1' }).filter(
+      ([name]) => !/^(VITEST|NODE_ENV|NODE_OPTIONS|FORCE_COLOR)/.test(name),
+    ),
+  );
+
+async function ended(child: ChildProcess): Promise<Ended> {
+  const [stdout, stderr] = [textOf(child.stdout!), textOf(child.stderr!)];
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout: stdout(), stderr: stderr() };
+}
+
+function textOf(stream: Readable): () => string {
+  const chunks: string[] = [];
+  stream.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk));
+  return () => chunks.join('');
+}
+
+/** `vigil start` as a process of its own. */
+export interface VigilProcess {
+  pid: number;
+  url: string;
+  /** Of its embedded database, for whoever wants to read the log. */
+  databaseUrl(): Promise<string>;
+  readonly ended: Promise<Ended>;
+  kill(signal: NodeJS.Signals): void;
+  /** Kills it if it still runs. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts Vigil on any free port and waits until it listens. @throws with what it said when it ends before */
+export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<VigilProcess> {
+  const child = spawn(process.execPath, [VIGIL, 'start', '--data', dataFolder], {
+    env: withoutVitest({ ...env, VIGIL_PORT: '0' }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const end = ended(child);
+  const listens = new Promise<string>((resolve) => {
+    let said = '';
+    child.stdout.on('data', (chunk: string) => {
+      said = (said + chunk).slice(-100_000);
+      const url = /Vigil listens on (http:\S+);/.exec(said)?.[1];
+      if (url) resolve(url);
+    });
+  });
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await end;
+  };
+  const url = await Promise.race([listens, end.then((e) => e)]);
+  if (typeof url !== 'string') {
+    throw new Error(`vigil start ended with ${url.code ?? url.signal}: ${url.stdout}${url.stderr}`.slice(0, 4000));
+  }
+  return {
+    pid: child.pid!,
+    url,
+    databaseUrl: () => embeddedUrl(dataFolder),
+    ended: end,
+    kill: (signal) => void child.kill(signal),
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** PostgreSQL writes where its socket is, and its port, into postmaster.pid. */
+async function embeddedUrl(dataFolder: string): Promise<string> {
+  const lines = (await readFile(path.join(dataFolder, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n');
+  return `postgresql://vigil@${encodeURIComponent(lines[4]!)}:${lines[3]}/vigil`;
+}
