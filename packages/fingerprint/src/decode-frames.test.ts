@@ -179,3 +179,18 @@ test('frames are compared at about 400 x 225, and never enlarged', () => {
   expect(workingSize(160, 120)).toEqual({ width: 160, height: 120 });
   expect(workingSize(20_000, 40)).toEqual({ width: 2048, height: 32 });
 });
+
+test('of several tracks the one that players show is read', async () => {
+  const build = builds[0]!;
+  const film = ['-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=10:d=12'];
+  const decoy = ['-f', 'lavfi', '-i', 'color=black:s=160x90:r=10:d=3'];
+  const args = [...decoy, ...film, '-map', '0', '-map', '1', '-c:v', 'mpeg4', '-disposition:v:0', '0'];
+  media.set('decoy.mp4', await make(build, [...args, '-disposition:v:1', 'default', `${folder.path}/decoy.mp4`]));
+  await withMedia('decoy.mp4', build, async (url, probe) => {
+    expect(probe).toMatchObject({ width: 320, height: 180, notes: ['2 video tracks, of which one is judged'] });
+    expect(probe.duration).toBeCloseTo(12, 1);
+    const frames = (await readAll(url, probe, build, 'every')).flat();
+    expect(frames).toHaveLength(120);
+    expect(frames.some((frame) => frame.level > 60)).toBe(true);
+  });
+});

@@ -129,8 +129,9 @@ async function decodeOnce(
       ...(choice === 'keyframes' ? keyframesOnly(probe.codec) : []),
       ...inputOptions(demuxer),
     ],
+    // Without -map ffmpeg takes the stream that probe.ts takes: see `shownScore` there.
     output: [
-      ...['-map', '0:V:0', '-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from, to)],
+      ...['-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from, to)],
       ...['-f', 'rawvideo'],
     ],
     limits: decoderLimits(limits, {
@@ -186,7 +187,7 @@ function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): 
     `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*lt(t,${far})*(lt(prev_selected_t,${start})${choice === 'keyframes' ? '*key' : ''}+${apart})'`,
     `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full`,
     'format=gray',
-    'showinfo',
+    'showinfo=checksum=0',
   ].join(',');
 }
 

@@ -8,7 +8,7 @@ import type { MediaLimits, MediaSource } from './media-source.ts';
 const SHOWN =
   'format=nb_streams,duration,start_time:' +
   'stream=index,codec_type,codec_name,codec_tag_string,width,height,start_time,duration,avg_frame_rate:' +
-  'stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation';
+  'stream_disposition=attached_pic,default:stream_tags=rotate:stream_side_data=rotation';
 const JSON_BYTES = 4 * 2 ** 20;
 const PACKET_BYTES = 512 * 2 ** 20;
 /** Read from here on: later than any media, so that a seek ends at the last keyframe. */
@@ -18,6 +18,7 @@ const BEFORE_END_SECONDS = 10;
 const LEAST_SIDE = 32;
 
 interface ProbedStream {
+  index?: number;
   codec_type?: string;
   codec_name?: string;
   codec_tag_string?: string;
@@ -26,7 +27,7 @@ interface ProbedStream {
   start_time?: string;
   duration?: string;
   avg_frame_rate?: string;
-  disposition?: { attached_pic?: number };
+  disposition?: { attached_pic?: number; default?: number };
   tags?: { rotate?: string };
   side_data_list?: { rotation?: number }[];
 }
@@ -48,7 +49,7 @@ export interface VideoProbeJob {
 const rejected = (reason: Rejection, detail: string): ProbeOutcome => ({ status: 'rejected', reason, detail });
 
 /**
- * What a container says of its first real video stream (cover art is none), and where its frames really end: durations
+ * What a container says of the video stream that players show (cover art is none), and where its frames really end: durations
  * in headers are claims, so the time stamps of the last packets are read.
  */
 export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Promise<ProbeOutcome> {
@@ -58,12 +59,13 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
   let json = '';
   const [end, lastPacket] = await Promise.all([
     ask(job, left(), [], ['-show_entries', SHOWN, '-of', 'json=c=1'], JSON_BYTES, (text) => (json += text), signal),
-    lastStamp(job, left(), `${FAR_SECONDS}%`, signal),
+    lastStamp(job, left(), `${FAR_SECONDS}%`, 'V:0', signal),
   ]);
   if (end.how !== 'done') return explain(job, end, signal);
   const probed = JSON.parse(json) as Probed;
   const streams = probed.streams ?? [];
-  const stream = streams.find((s) => s.codec_type === 'video' && s.disposition?.attached_pic !== 1);
+  const films = streams.filter((s) => s.codec_type === 'video' && s.disposition?.attached_pic !== 1);
+  const stream = films.toSorted((a, b) => shownScore(b) - shownScore(a))[0];
   if (!stream) {
     if (streams.every((s) => s.codec_type === 'data')) return explain(job, end, signal);
     const kinds = [...new Set(streams.map((s) => (s.codec_type === 'video' ? 'cover art' : s.codec_type)))].join(', ');
@@ -89,13 +91,15 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
 
   const startTime = number(stream.start_time) ?? number(probed.format?.start_time) ?? 0;
   const claimed = number(stream.duration) ?? number(probed.format?.duration);
+  const track = String(stream.index ?? 'V:0');
   const stamp =
-    lastPacket ??
+    (stream === films[0] ? lastPacket : await lastStamp(job, left(), `${FAR_SECONDS}%`, track, signal)) ??
     (claimed !== null && claimed > 0
-      ? await lastStamp(job, left(), `${Math.max(0, claimed - BEFORE_END_SECONDS)}%`, signal)
+      ? await lastStamp(job, left(), `${Math.max(0, claimed - BEFORE_END_SECONDS)}%`, track, signal)
       : null) ??
-    (await lastStamp(job, left(), null, signal));
+    (await lastStamp(job, left(), null, track, signal));
   const notes: string[] = [];
+  if (films.length > 1) notes.push(`${films.length} video tracks, of which one is judged`);
   if (rotation !== 0) notes.push(`rotated by ${rotation} degrees`);
   if (stamp === null) {
     if (claimed === null) return rejected('truncated', 'no video packet is in it');
@@ -153,6 +157,7 @@ async function lastStamp(
   job: VideoProbeJob,
   seconds: number,
   interval: string | null,
+  track: string,
   signal: AbortSignal | undefined,
 ): Promise<number | null> {
   let rest = '';
@@ -165,7 +170,7 @@ async function lastStamp(
   const end = await ask(
     job,
     seconds,
-    [...(interval ? ['-read_intervals', interval] : []), '-select_streams', 'V:0'],
+    [...(interval ? ['-read_intervals', interval] : []), '-select_streams', track],
     ['-show_entries', 'packet=pts_time,dts_time,duration_time', '-of', 'csv=p=0'],
     PACKET_BYTES,
     (text) => {
@@ -195,6 +200,11 @@ async function explain({ source, format }: VideoProbeJob, end: DecoderEnd, signa
   }
   if (/end of file|eof\b|ended prematurely|truncat/i.test(end.said)) return rejected('truncated', end.said);
   return rejected('corrupt', end.said || 'no stream was found in it');
+}
+
+/** As ffmpeg chooses when nobody tells it: a default track before others, then the largest picture. */
+function shownScore(stream: ProbedStream): number {
+  return (stream.width ?? 0) * (stream.height ?? 0) + (stream.disposition?.default ? 5_000_000 : 0);
 }
 
 /** As shown: quarter turns swap the sides. */
