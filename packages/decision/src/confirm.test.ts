@@ -187,6 +187,32 @@ describe('what hardly changes', () => {
     expect(found!.segments).toMatchObject([{ distinct: 1, timed: false, upload: [0, 30] }]);
   });
 
+  /** One background; what moves before it changes `bits` bits of the picture from any second to the next. */
+  const calm = (seed: number, bits: number): Film => {
+    const background = randomCode(seeded(5));
+    const r = seeded(seed);
+    const codes = Array.from({ length: 60 }, () => flipped(background, bits, r));
+    return { duration: 60, show: (t) => codes[Math.min(59, Math.max(0, Math.floor(t)))]! };
+  };
+
+  test('a calm film agrees best at its own time, which is no guess', () => {
+    const studio = calm(1, 19);
+    const [found] = run(
+      sliceOf((t) => studio.show(20 + t), [0, 20], { noise: 6 }),
+      studio,
+    );
+    expect(found!.segments[0]).toMatchObject({ timed: true });
+    expect(found!.segments[0]!.offset).toBeCloseTo(20, 0);
+  });
+
+  test('another recording before the same background agrees at any time', () => {
+    const [found] = run(
+      sliceOf((t) => calm(2, 12).show(t), [0, 30], { noise: 4 }),
+      calm(1, 12),
+    );
+    expect(found!.segments[0]).toMatchObject({ timed: false });
+  });
+
   test('four pictures are four, and carried along', () => {
     const slow = film(7, 60, { shot: 5, drift: 0 });
     const [found] = run(

@@ -19,6 +19,8 @@ const SLACK = 0.06;
 const HALF_GAP = 0.3;
 /** Other offsets at which a stretch is looked at to see whether its time means anything. */
 const SHIFTS = [-8, -4, -2, 2, 4, 8];
+/** Bits by which the mean may be worse there and still say the same. */
+const AS_WELL = 15;
 /**
  * Grows stretches from frames within RADIUS to both sides, over at most GAP_FRAMES in a row that do not agree. Frames
  * with nothing in them do not count either way. With `within`, only the one that shares the most frames with it.
@@ -74,6 +76,7 @@ export function segmentOf(
   if (!accepted(all / stretch.eligible, stretch)) return null;
 
   const agreeing = stretch.matched.map((u) => near(u));
+  const mean = agreeing.reduce((s, d) => s + d, 0) / agreeing.length;
   const pictures = picturesThatDiffer(distances, line, stretch, near);
   const begin = edge(upload.time, stretch.first, -1, span[0]);
   const end = edge(upload.time, stretch.last, 1, span[1]);
@@ -86,9 +89,9 @@ export function segmentOf(
     offset: line.offset,
     speed: line.speed,
     frames: { matched: stretch.matched.length, eligible: stretch.eligible },
-    distance: { mean: agreeing.reduce((s, d) => s + d, 0) / agreeing.length, worst: Math.max(...agreeing) },
+    distance: { mean, worst: Math.max(...agreeing) },
     distinct: pictures.length,
-    timed: pictures.length >= 2 && !timeless(stretch, near),
+    timed: pictures.length >= 2 && !timeless(stretch, mean, near),
     pictures: spread(pictures),
   };
 }
@@ -130,8 +133,11 @@ function picturesThatDiffer(
   return differing(seen);
 }
 
-/** Would the stretch agree as well seconds earlier or later? Then nothing in it moves, and its time is a guess. */
-function timeless(stretch: Stretch, near: (u: number, shift: number) => number): boolean {
+/**
+ * Would the stretch agree about as well seconds earlier or later? Then what moves in it has no part in the agreement:
+ * a still, or another recording before the same background.
+ */
+function timeless(stretch: Stretch, mean: number, near: (u: number, shift: number) => number): boolean {
   let looked = 0;
   let agree = 0;
   for (const shift of SHIFTS) {
@@ -145,7 +151,7 @@ function timeless(stretch: Stretch, near: (u: number, shift: number) => number):
     }
     if (2 * n < stretch.matched.length) continue;
     looked++;
-    if (sum / n <= STRONG_MEAN) agree++;
+    if (sum / n <= Math.min(STRONG_MEAN, mean + AS_WELL)) agree++;
   }
   return looked > 0 && 2 * agree >= looked;
 }
