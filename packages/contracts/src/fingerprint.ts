@@ -56,6 +56,14 @@ export interface Fingerprint {
 const MAGIC = 0x31504656; // "VFP1"
 const THUMBNAIL_BYTES = 4096;
 
+/**
+ * May this frame take part at all? Frames with nothing in them never do, nor do a film's pages (credits, slates: every film
+ * has them). A still that is a page does: it is the work itself.
+ */
+export function isFit({ frames, sampling }: Pick<Fingerprint, 'frames' | 'sampling'>, frame: number): boolean {
+  return (frames.flags[frame]! & (sampling === 'still' ? FRAME_FLAT : FRAME_FLAT | FRAME_PAGE)) === 0;
+}
+
 export function emptyTable(kind: CodeKind): CodeTable {
   return {
     kind,

@@ -1,4 +1,4 @@
-import { CODE_BYTES, type Fingerprint, FRAME_FLAT, FRAME_PAGE, tableOf } from '@vigil/contracts';
+import { CODE_BYTES, type Fingerprint, isFit, tableOf } from '@vigil/contracts';
 import { PROPOSE_QUALITY } from './limits.ts';
 
 /** The codes that a slice's hits refer to: `query` of a hit is an index into these columns. */
@@ -15,17 +15,14 @@ export interface QueryCodes {
 }
 
 /**
- * The codes of a slice that are fit to propose a copy, each as it is and as its complement. Frames with nothing in them
- * never propose; nor do a film's pages (credits, slates: every film has them). An image that is a page does: on 532
- * pictures with 96 receipts, charts, screenshots and flags among them, that cost no false match.
+ * The codes of a slice that are fit to propose a copy, each as it is and as its complement. An image that is a
+ * page may propose: on 532 pictures with 96 receipts, charts, screenshots and flags among them, that cost no false match.
  */
 export function queryCodes(fingerprint: Fingerprint): QueryCodes {
   const table = tableOf(fingerprint, 'picture');
-  const unfit = fingerprint.sampling === 'still' ? FRAME_FLAT : FRAME_FLAT | FRAME_PAGE;
   const fit: number[] = [];
   for (let i = 0; i < table.count; i++) {
-    const flags = fingerprint.frames.flags[table.frame[i]!]!;
-    if (table.quality[i]! >= PROPOSE_QUALITY && !(flags & unfit)) fit.push(i);
+    if (table.quality[i]! >= PROPOSE_QUALITY && isFit(fingerprint, table.frame[i]!)) fit.push(i);
   }
   const n = 2 * fit.length;
   const out: QueryCodes = {

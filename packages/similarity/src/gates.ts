@@ -1,26 +1,15 @@
-import { type CodeTable, type Fingerprint, FRAME_FLAT, FRAME_PAGE } from '@vigil/contracts';
+import { type CodeTable, type Fingerprint, isFit } from '@vigil/contracts';
 
 /**
- * PDQ quality from which a reference's picture code may be matched at all, and from which an upload's may propose a
- * match. The lower one keeps dark film findable (a dark street camera lost 65 % of its frames at 50 and matched at 0 to
- * 10 bits); the higher one keeps murky uploads from asking.
+ * PDQ quality from which a reference's picture code may be matched at all. Low, so that dark film stays findable: a dark
+ * street camera lost 65 % of its frames at 50 and matched at 0 to 10 bits. What may propose is the query's own affair.
  */
 export const REFERENCE_QUALITY = 20;
-export const QUERY_QUALITY = 50;
 
-/** May code `i` of the table be put into an index? Flat frames and pages of text are everybody's. */
+/** May code `i` of the table be put into an index? Flat frames, and a film's pages of text, are everybody's. */
 export function isReferenceCode(fingerprint: Fingerprint, table: CodeTable, i: number): boolean {
-  return isJudgeable(fingerprint, table, i, REFERENCE_QUALITY);
-}
-
-/** May code `i` of an upload be looked up, to propose something? */
-export function isQueryCode(fingerprint: Fingerprint, table: CodeTable, i: number): boolean {
-  return isJudgeable(fingerprint, table, i, QUERY_QUALITY);
-}
-
-function isJudgeable(fingerprint: Fingerprint, table: CodeTable, i: number, quality: number): boolean {
-  if (fingerprint.frames.flags[table.frame[i]!]! & (FRAME_FLAT | FRAME_PAGE)) return false;
-  return table.kind !== 'picture' || table.quality[i]! >= quality;
+  if (!isFit(fingerprint, table.frame[i]!)) return false;
+  return table.kind !== 'picture' || table.quality[i]! >= REFERENCE_QUALITY;
 }
 
 /** @throws RangeError when the columns or frame numbers do not fit each other, or a kind has two tables */

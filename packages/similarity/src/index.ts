@@ -1,6 +1,6 @@
 export { createBruteForceIndex } from './brute-force.ts';
 export { createIndex, type Index, type IndexOptions } from './create-index.ts';
-export { isQueryCode, isReferenceCode, QUERY_QUALITY, REFERENCE_QUALITY } from './gates.ts';
+export { isReferenceCode, REFERENCE_QUALITY } from './gates.ts';
 export { restoreIndex, SnapshotRefused } from './restore-index.ts';
 export {
   type CodeOrigin,

@@ -1,7 +1,7 @@
 import type { Fingerprint } from '@vigil/contracts';
 import {
   FRAME_FLAT,
-  FRAME_PAGE,
+  isFit,
   type Opened,
   type Proposal,
   type SliceAlignments,
@@ -92,9 +92,9 @@ export function countFrames(codes: Fingerprint | null): { seen: number; usable: 
   return { seen: codes.frames.flags.length, usable };
 }
 
-/** Frames that protect: neither flat nor a page of text, which too many innocents share. */
+/** Frames that protect: neither flat nor, in a film, a page of text, which too many innocents share. */
 export function countProtecting(codes: Fingerprint): number {
-  return codes.frames.flags.reduce((n, f) => n + (f & (FRAME_FLAT | FRAME_PAGE) ? 0 : 1), 0);
+  return codes.frames.flags.reduce((n, _, frame) => n + (isFit(codes, frame) ? 1 : 0), 0);
 }
 
 const stepOf = (startedAt: number, endedAt: number, outcome: string, note: string): Step => ({

@@ -1,0 +1,294 @@
+import {
+  codeToHex,
+  type Evidence,
+  type Manifest,
+  type Opened,
+  openEnvelope,
+  type SliceAlignments,
+  type SliceEvidence,
+  TakedownEvent,
+  Verdict,
+} from '@vigil/contracts';
+import {
+  type Database,
+  disableReference,
+  markSliceLoaded,
+  planReference,
+  registerReference,
+  relayBatch,
+} from '@vigil/database';
+import { createFakeClock } from '@vigil/runtime';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../../test/support/postgres.ts';
+import { decideUpload } from './decide-upload.ts';
+
+/** Real: the database. Faked: time, and the results that other stages would have sent. */
+describe('decide', () => {
+  let database: Database;
+  let reference: { id: string; version: number };
+  let upload: string;
+  let n = 0;
+  const clock = createFakeClock();
+  let decide: ReturnType<typeof decideUpload>;
+  const never = new AbortController().signal;
+
+  beforeAll(async () => {
+    database = await openTestDatabase();
+    decide = decideUpload({ database, clock, concurrency: 1, published: () => undefined });
+  });
+  afterAll(() => database[Symbol.asyncDispose]());
+  beforeEach(async () => {
+    n++;
+    upload = `up_${n}`;
+    reference = { id: `ref_${n}`, version: 1 };
+    await makeLive(reference);
+    await sent();
+  });
+
+  async function makeLive(key: { id: string; version: number }): Promise<void> {
+    const media = { source: 't', bucket: 'references', key: key.id, version: '' };
+    await registerReference(database.postgres, {
+      reference: key,
+      work: `work_${key.id}`,
+      title: 't',
+      holder: 'h',
+      media,
+      now: 1,
+    });
+    await planReference(database.postgres, key, { kind: 'video', duration: 600, slices: 1 });
+    await markSliceLoaded(database.postgres, {
+      reference: key,
+      slice: 0,
+      slices: 1,
+      shard: 0,
+      replica: 'r',
+      usable: 9,
+      failed: null,
+    });
+  }
+
+  const opened = <T>(data: T): Opened<T> => ({
+    event: { id: `ev_${Math.random()}`, type: 't', source: 's', subject: 'x', time: 0, data },
+    codes: null,
+  });
+  const planned = (slices: number, more: Partial<Manifest> = {}) =>
+    decide.stages.recordManifest.run(
+      opened<Manifest>({
+        upload,
+        event: {
+          action: 'created',
+          media: { source: 's', bucket: 'b', key: upload, version: 'v1' },
+          visibility: 'public',
+          receivedAt: 5,
+        },
+        outcome: {
+          status: 'planned',
+          probe: {
+            kind: 'video',
+            format: 'mp4',
+            codec: 'h264',
+            width: 640,
+            height: 360,
+            duration: slices * 30,
+            startTime: 0,
+            frameRate: 25,
+            size: 1,
+            notes: [],
+          },
+          slices,
+          shards: 1,
+          epoch: 0,
+        },
+        deadline: clock.now() + 1000,
+        steps: [],
+        ...more,
+      }),
+      never,
+    );
+  const aligned = (slice: number, outcome: SliceAlignments['outcome'], checkpoint = 1) =>
+    decide.stages.recordSlice.run(
+      opened<SliceAlignments>({
+        upload,
+        slice,
+        shard: 0,
+        span: [slice * 30, slice * 30 + 30],
+        checkpoint,
+        outcome,
+        frames: { seen: 10, usable: 10 },
+        steps: [],
+      }),
+      never,
+    );
+  const nothing = { status: 'nothing', why: 'nothing alike' } as const;
+  const proposes = (id: string): SliceAlignments['outcome'] => ({ status: 'alignments', alignments: [], proposal: id });
+  const confirmed = (slice: number, proposal: string, evidence: Evidence[], checkpoint = 1) =>
+    decide.stages.recordProposal.run(
+      opened<SliceEvidence>({
+        proposal,
+        upload,
+        slice,
+        shard: 0,
+        checkpoint,
+        outcome: evidence.length > 0 ? { status: 'confirmed', evidence } : { status: 'nothing', why: 'does not hold' },
+        steps: [],
+      }),
+      never,
+    );
+
+  /** Evidence of a film that was followed for `seconds` from the start of a slice. */
+  function copied(slice: number, seconds: number, of = reference): Evidence {
+    const start = slice * 30;
+    const code = (i: number) => codeToHex(new Uint8Array(32).map((_, k) => (k * 37 + i * 101 + k * i * 13) & 255));
+    const pictures = Array.from({ length: 8 }, (_, i) => ({ at: start + i, code: code(i) }));
+    return {
+      reference: of,
+      referenceMedia: 'video',
+      kind: 'picture',
+      altered: {},
+      segments: [
+        {
+          upload: [start, start + seconds],
+          reference: [start + 100, start + 100 + seconds],
+          offset: 100,
+          speed: 1,
+          frames: { matched: 2 * seconds, eligible: 2 * seconds },
+          distance: { mean: 10, worst: 20 },
+          distinct: 8,
+          pictures,
+          timed: true,
+        },
+      ],
+      longest: seconds,
+      total: seconds,
+      share: { upload: seconds / 30, reference: seconds / 600 },
+      confidence: 0.99,
+    };
+  }
+
+  async function sent() {
+    const found = { takedowns: [] as TakedownEvent[], verdicts: [] as Verdict[], alarms: 0 };
+    const take = (topic: string, record: Parameters<typeof openEnvelope>[1]) => {
+      if (topic === 'vigil.takedowns') found.takedowns.push(openEnvelope(TakedownEvent, record).event.data);
+      else if (topic === 'vigil.verdicts') found.verdicts.push(openEnvelope(Verdict, record).event.data);
+      else found.alarms++;
+    };
+    const takeAll = async (events: Parameters<Parameters<typeof relayBatch>[2]>[0]) => {
+      for (const e of events) take(e.topic, e);
+    };
+    while ((await relayBatch(database, 100, takeAll)) > 0);
+    return found;
+  }
+
+  test('waits for every slice and proposal, then clears once', async () => {
+    await aligned(1, nothing);
+    await planned(2);
+    await aligned(0, proposes('pr'));
+    expect(await sent()).toEqual({ takedowns: [], verdicts: [], alarms: 0 });
+    await confirmed(0, 'pr', []);
+    expect((await sent()).verdicts).toMatchObject([
+      { upload, revision: 1, cause: 'first', verdict: 'cleared', coverage: 1 },
+    ]);
+    expect(await confirmed(0, 'pr', [])).toEqual({ kind: 'skipped', reason: 'known already' });
+    expect((await sent()).verdicts).toEqual([]);
+  });
+
+  test('takes down before the rest is seen, once; the verdict waits for the rest', async () => {
+    await planned(3);
+    await aligned(2, proposes('pr2'));
+    await confirmed(2, 'pr2', [copied(2, 20)]);
+    const early = await sent();
+    expect(early.verdicts).toEqual([]);
+    expect(early.takedowns).toMatchObject([
+      { upload, action: 'takedown', reference, epoch: 0, attempt: 1, manifest: true, longest: 20 },
+    ]);
+    await aligned(0, proposes('pr0'));
+    await confirmed(0, 'pr0', [copied(0, 30)]);
+    await aligned(1, nothing);
+    const late = await sent();
+    expect(late.takedowns).toEqual([]);
+    expect(late.verdicts).toMatchObject([{ verdict: 'taken-down', revision: 1 }]);
+  });
+
+  test('from the instant that a reference is disabled nothing is taken down by it', async () => {
+    await planned(1);
+    await aligned(0, proposes('pr'));
+    await disableReference(database.postgres, reference, 'a mistake', 9);
+    await confirmed(0, 'pr', [copied(0, 30)]);
+    const { takedowns, verdicts } = await sent();
+    expect(takedowns).toEqual([]);
+    expect(verdicts).toMatchObject([{ verdict: 'cleared' }]);
+  });
+
+  test('a later checkpoint gives a second revision, and what is down is not taken down twice', async () => {
+    await planned(1);
+    await aligned(0, nothing, 1);
+    await aligned(0, proposes('newer'), 2);
+    await confirmed(0, 'newer', [copied(0, 30)], 2);
+    const first = await sent();
+    expect(first.verdicts.map((v) => [v.revision, v.verdict, v.supersedes])).toEqual([
+      [1, 'cleared', null],
+      [2, 'taken-down', 1],
+    ]);
+    expect(first.takedowns.length).toBe(1);
+    const other = { id: `${reference.id}_other`, version: 1 };
+    await makeLive(other);
+    await aligned(0, proposes('newest'), 3);
+    await confirmed(0, 'newest', [copied(0, 30), copied(0, 30, other)], 3);
+    const second = await sent();
+    expect(second.takedowns).toEqual([]);
+    expect(second.verdicts).toMatchObject([{ revision: 3, verdict: 'taken-down' }]);
+    expect(second.verdicts[0]!.decisions.map((d) => d.evidence.reference.id).sort()).toEqual([reference.id, other.id]);
+  });
+
+  test('an earlier result that comes late changes nothing', async () => {
+    await planned(1);
+    await aligned(0, proposes('newer'), 2);
+    await confirmed(0, 'newer', [copied(0, 30)], 2);
+    await sent();
+    expect(await aligned(0, nothing, 1)).toEqual({ kind: 'skipped', reason: 'known already' });
+    expect((await sent()).verdicts).toEqual([]);
+  });
+
+  test('at the deadline what was not judged goes to a person, with an alarm; later results revise that', async () => {
+    await planned(2);
+    await aligned(0, nothing);
+    await database.transaction((tx) => decide.deadline(tx, upload));
+    const late = await sent();
+    expect(late.alarms).toBe(1);
+    expect(late.verdicts).toMatchObject([{ verdict: 'in-review', revision: 1, coverage: 0.5 }]);
+    expect(late.verdicts[0]!.reason).toMatch(/^incomplete/);
+    await aligned(1, nothing);
+    expect((await sent()).verdicts).toMatchObject([{ verdict: 'cleared', revision: 2, cause: 'late', supersedes: 1 }]);
+    await database.transaction((tx) => decide.deadline(tx, upload));
+    expect((await sent()).verdicts).toEqual([]);
+  });
+
+  test('what failed is said: all of it is a rejection, a part leaves too little coverage to clear', async () => {
+    await planned(1);
+    await aligned(0, { status: 'failed', reason: 'corrupt', detail: 'x' });
+    expect((await sent()).verdicts).toMatchObject([{ verdict: 'rejected', reason: 'corrupt' }]);
+    upload = `${upload}_second`;
+    await planned(2);
+    await aligned(0, nothing);
+    await aligned(1, { status: 'failed', reason: 'too-slow', detail: 'x' });
+    const { verdicts } = await sent();
+    expect(verdicts).toMatchObject([
+      { verdict: 'in-review', coverage: 0.5, failures: [{ slice: 1, shard: 0, reason: 'too-slow' }] },
+    ]);
+  });
+
+  test('a deleted upload is taken down no more', async () => {
+    await planned(1);
+    await planned(1, { outcome: { status: 'rejected', reason: 'deleted', detail: 'x' } });
+    await aligned(0, proposes('pr'));
+    await confirmed(0, 'pr', [copied(0, 30)]);
+    expect((await sent()).takedowns).toEqual([]);
+  });
+
+  test('a rejected upload gets its verdict at once', async () => {
+    await planned(1, { outcome: { status: 'rejected', reason: 'no-picture', detail: 'only sound' } });
+    expect((await sent()).verdicts).toMatchObject([
+      { verdict: 'rejected', reason: 'no-picture', kind: null, revision: 1 },
+    ]);
+  });
+});
