@@ -1,4 +1,4 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type Evidence,
@@ -7,6 +7,7 @@ import {
   type Policy,
   type Probe,
   type ReferenceKey,
+  type Rejection,
   SLICE_SECONDS,
   type SliceAlignments,
   type SliceEvidence,
@@ -27,22 +28,39 @@ export interface NamedFile {
   file: string;
 }
 
-/** Files below the paths, in order of name; a path that is a file goes by its own name. @throws when a path is missing */
+/**
+ * Files below the paths, in order of name; a path that is a file goes by its own name. Links to files count as files, also
+ * where they lead nowhere: whoever opens them says so. Files of one name in several folders go by their whole paths.
+ * @throws when a path is missing
+ */
 export async function listFiles(paths: readonly string[]): Promise<NamedFile[]> {
-  const found: NamedFile[] = [];
+  const found = new Map<string, NamedFile>();
+  const add = (name: string, file: string) => found.set(path.resolve(file), { name, file });
   for (const given of paths) {
     if (!(await stat(given)).isDirectory()) {
-      found.push({ name: path.basename(given), file: given });
+      add(path.basename(given), given);
       continue;
     }
     for (const entry of await readdir(given, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile() || entry.name.startsWith('.')) continue;
+      if (entry.name.startsWith('.')) continue;
       const file = path.join(entry.parentPath, entry.name);
-      found.push({ name: path.relative(given, file), file });
+      if (entry.isFile() || (entry.isSymbolicLink() && !(await leadsToFolder(file))))
+        add(path.relative(given, file), file);
     }
   }
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files = [...found.values()];
+  const times = new Map<string, number>();
+  for (const { name } of files) times.set(name, (times.get(name) ?? 0) + 1);
+  return files
+    .map(({ name, file }) => ({ name: times.get(name) === 1 ? name : file, file }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+const leadsToFolder = (link: string): Promise<boolean> =>
+  stat(link).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
 
 export interface LearnedFile {
   name: string;
@@ -88,6 +106,7 @@ export function createFileMatcher(deps: {
   async function learn({ name, file }: NamedFile, signal?: AbortSignal): Promise<LearnedFile> {
     await using source = await openFile(file);
     const refused = (reason: string) => ({ name, reason, seconds: 0, codes: 0 });
+    if ('detail' in source) return refused(`${source.reason}: ${source.detail}`);
     const looked = await fingerprinter.probe(source, signal);
     if (looked.status === 'rejected') return refused(`${looked.reason}: ${looked.detail}`);
     const { probe } = looked;
@@ -118,7 +137,8 @@ export function createFileMatcher(deps: {
   async function judgeFile({ name, file }: NamedFile, signal?: AbortSignal): Promise<JudgedFile> {
     const startedAt = performance.now();
     await using source = await openFile(file);
-    const looked = await fingerprinter.probe(source, signal);
+    const media = 'detail' in source ? null : source;
+    const looked = 'detail' in source ? source : await fingerprinter.probe(source, signal);
     const alignments: SliceAlignments[] = [];
     const evidence: SliceEvidence[] = [];
     const event = {
@@ -130,13 +150,13 @@ export function createFileMatcher(deps: {
     let outcome: Manifest['outcome'];
     let probe: Probe | null = null;
     if (looked.status === 'rejected') {
-      outcome = looked;
+      outcome = { status: 'rejected', reason: looked.reason, detail: looked.detail };
     } else {
       probe = looked.probe;
       const spans = spansOf(probe);
       outcome = { status: 'planned', probe, slices: spans.length, shards: 1, epoch: 0 };
       for (const { n, span } of spans) {
-        const result = await judgeSlice(source, looked.probe, name, n, span, signal);
+        const result = await judgeSlice(media!, looked.probe, name, n, span, signal);
         alignments.push(result.alignments);
         if (result.evidence) evidence.push(result.evidence);
       }
@@ -203,8 +223,17 @@ function spansOf(probe: Probe): { n: number; span: [number, number] }[] {
   return visitOrder(sliceCount(probe.duration)).map((n) => ({ n, span: sliceSpan(n, probe.duration) }));
 }
 
-async function openFile(file: string): Promise<MediaSource & AsyncDisposable> {
-  const handle = await open(file, 'r');
+type Unopened = AsyncDisposable & { status: 'rejected'; reason: Rejection; detail: string };
+
+/** A file that cannot be opened is that file's outcome; the others are judged all the same. */
+async function openFile(file: string): Promise<(MediaSource & AsyncDisposable) | Unopened> {
+  let handle: FileHandle;
+  try {
+    handle = await open(file, 'r');
+  } catch (error) {
+    const { message } = error as Error;
+    return { status: 'rejected', reason: 'missing', detail: message, [Symbol.asyncDispose]: async () => undefined };
+  }
   const { size } = await handle.stat();
   return {
     size,
