@@ -5,6 +5,13 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
+// Whoever read our words may leave early (`vigil ... | head`): that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+/** Nobody reads what is said any more. */
+export const unheard = (): boolean => process.stdout.destroyed;
+
 export const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 export const note = (line: string): void => void process.stderr.write(`${line}\n`);
 

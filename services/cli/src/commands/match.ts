@@ -3,7 +3,20 @@ import { availableParallelism } from 'node:os';
 import { type Action, type Decision, Policy, REJECTIONS, strictest } from '@vigil/contracts';
 import { createFileMatcher, type JudgedFile, listFiles, type NamedFile, openMatcherParts } from '@vigil/pipeline';
 import { z } from 'zod';
-import { bold, clockTime, dim, green, note, red, say, spanText, table, UsageError, yellow } from '../output.ts';
+import {
+  bold,
+  clockTime,
+  dim,
+  green,
+  note,
+  red,
+  say,
+  spanText,
+  table,
+  UsageError,
+  unheard,
+  yellow,
+} from '../output.ts';
 import { alteredText } from '../words.ts';
 
 export interface MatchOptions {
@@ -71,11 +84,11 @@ async function filesOf(option: string, paths: string[]): Promise<NamedFile[]> {
   return files;
 }
 
-/** At most `n` at once, in order of the list. */
+/** At most `n` at once, in order of the list; ends early when nobody listens any more. */
 async function eachOf<T>(items: readonly T[], n: number, work: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async () => {
-    while (next < items.length) await work(items[next++]!);
+    while (next < items.length && !unheard()) await work(items[next++]!);
   };
   await Promise.all(Array.from({ length: Math.min(n, items.length) }, lane));
 }

@@ -23,6 +23,8 @@ class Problem extends Error {
 
 /** Asks the instance; a problem it answers with becomes the error's message. */
 async function ask<T>(instance: string, route: string, init?: RequestInit & { duplex?: 'half' }): Promise<T> {
+  if (!/^https?:/.test(instance) || !URL.canParse(instance))
+    throw new UsageError(`--instance ${instance} is not an address like http://127.0.0.1:8080`);
   let response: Response;
   try {
     response = await fetch(new URL(route, instance), init);
@@ -31,7 +33,9 @@ async function ask<T>(instance: string, route: string, init?: RequestInit & { du
       `nothing answers at ${instance}; start it with \`npm start\`, or name another with --instance`,
     );
   }
-  const body = (await response.json()) as T & { title?: string; detail?: string };
+  const body = (await response.json().catch(() => {
+    throw new UsageError(`what answers at ${instance} is not Vigil`);
+  })) as T & { title?: string; detail?: string };
   if (!response.ok) throw new Problem(response.status, `${body.title ?? response.statusText}: ${body.detail ?? ''}`);
   return body;
 }

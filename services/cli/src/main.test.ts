@@ -1,0 +1,99 @@
+/** The command line as a user meets it first: help, mistakes, and whatever Node there is. */
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { describeWith } from '../../../test/support/require.ts';
+import { VIGIL, vigil } from '../../../test/support/vigil-process.ts';
+
+/** A Node on the path that is too old to run the sources itself. */
+const olderNode = (process.env.PATH ?? '')
+  .split(path.delimiter)
+  .map((folder) => path.join(folder, 'node'))
+  .find((file) => existsSync(file) && majorOf(file) < 24);
+
+function majorOf(node: string): number {
+  try {
+    return Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1] ?? Number.NaN);
+  } catch {
+    return Number.NaN;
+  }
+}
+
+describe('vigil', () => {
+  test('--help says what it is for and names every command', async () => {
+    const { code, stdout, stderr } = await vigil(['--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^Usage: vigil /);
+    for (const command of ['match', 'start', 'demo', 'upload', 'reference', 'trace'])
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+    const listed = stdout.split('\n').filter((line) => line.length > 100);
+    expect(listed).toEqual([]);
+  });
+
+  test('each command has a help of its own', async () => {
+    for (const command of [['match'], ['reference', 'add'], ['trace']]) {
+      const { code, stdout } = await vigil([...command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: vigil ${command.join(' ')}`);
+    }
+  });
+
+  test('--version is a version', async () => {
+    const { code, stdout } = await vigil(['--version']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  test.each([
+    ['nothing', [], /Usage: vigil/],
+    ['an unknown command', ['destroy'], /unknown command 'destroy'/],
+    ['a port that is none', ['start', '--port', 'http'], /give a whole number/],
+    ['half of the demo', ['demo', '--uploads', '/tmp'], /give both --references and --uploads, or neither/],
+    ['no file to upload', ['upload'], /missing required argument 'file'/],
+    ['an instance that is not there', ['trace', 'up_1', '-i', 'http://127.0.0.1:9'], /nothing answers at .*npm start/],
+    ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],
+    [
+      'a file that is not there',
+      ['upload', 'no-such.mp4', '-i', 'http://127.0.0.1:9'],
+      /there is no file no-such\.mp4/,
+    ],
+  ])('given %s it ends with 2 and says what to do', async (_, args, message) => {
+    const { code, stdout, stderr } = await vigil(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('settings that cannot be used are named, without a stack', async () => {
+    const { code, stderr } = await vigil(['start'], { env: { ...process.env, VIGIL_CONCURRENCY: 'many' } });
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('VIGIL_CONCURRENCY is "many": give a whole number');
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('ends quietly when nobody reads on', async () => {
+    const child = spawn(process.execPath, [VIGIL, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    await new Promise((resolve) => child.on('close', resolve));
+    expect(stderr).toBe('');
+  });
+});
+
+describeWith('older-node', olderNode !== undefined, 'vigil on the Node that the system has', () => {
+  test('runs on the Node that the project brings along', async () => {
+    const { code, stdout } = await vigil(['--help'], { node: olderNode! });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Usage: vigil /);
+  });
+
+  test('hands over arguments and exit codes', async () => {
+    const { code, stderr } = await vigil(['match', '-r', 'no such folder', '-u', 'x'], { node: olderNode! });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--references: there is no no such folder');
+  });
+});
