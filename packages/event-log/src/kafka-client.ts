@@ -1,0 +1,175 @@
+/** The only file that knows kafkajs. What it hands out is kafkajs's own, as far as others need it. */
+import type { Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { Logger } from '@vigil/runtime';
+import {
+  type Admin,
+  AssignerProtocol,
+  type Cluster,
+  type EachBatchPayload,
+  Kafka,
+  type Consumer as KafkaConsumer,
+  type KafkaMessage,
+  logLevel,
+  type PartitionAssigner,
+  type Producer,
+  type SASLOptions,
+} from 'kafkajs';
+
+export type { Admin, Cluster, EachBatchPayload, KafkaConsumer, KafkaMessage, Producer };
+
+export interface KafkaConnection {
+  /** `host:port`, any of the cluster's. */
+  brokers: readonly string[];
+  ssl?: boolean | ConnectionOptions;
+  /** PLAIN, SCRAM, OAUTHBEARER, AWS: as kafkajs takes them. */
+  sasl?: SASLOptions;
+  connectionTimeoutMs?: number;
+  requestTimeoutMs?: number;
+  /** Opens the sockets, in place of node:net and node:tls. */
+  socketFactory?: (args: { host: string; port: number; onConnect: () => void }) => Socket;
+}
+
+export interface Client {
+  admin(): Admin;
+  producer(): Producer;
+  consumer(options: GroupOptions): KafkaConsumer;
+  /** For requests that kafkajs offers to its own consumer only. Not connected yet. */
+  cluster(): Cluster;
+}
+
+export interface GroupOptions {
+  group: string;
+  sessionMs: number;
+  rebalanceMs: number;
+  heartbeatMs: number;
+  maxWaitMs: number;
+  maxBytes: number;
+  maxBytesPerPartition: number;
+  assigner: GroupAssigner;
+  restart(): boolean;
+}
+
+/** Who gets which partitions: each member sends a text when it joins, the leader reads them all. */
+export interface GroupAssigner {
+  name: string;
+  /** What this member has to say: its claims. */
+  say(): string;
+  assign(
+    topics: readonly { topic: string; partitions: readonly number[] }[],
+    members: readonly { id: string; topics: readonly string[]; said: string }[],
+  ): Map<string, Record<string, number[]>>;
+}
+
+const RETRY = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
+
+/** @param tell hears what kafkajs writes to its log, before `logger` does */
+export function createClient(
+  connection: KafkaConnection,
+  clientId: string,
+  logger: Logger,
+  tell: (message: string) => void = () => undefined,
+): Client {
+  silenceNegativeTimers();
+  const kafka = new Kafka({
+    clientId,
+    brokers: [...connection.brokers],
+    ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
+    ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
+    ...(connection.socketFactory === undefined ? {} : { socketFactory: connection.socketFactory }),
+    connectionTimeout: connection.connectionTimeoutMs ?? 5000,
+    requestTimeout: connection.requestTimeoutMs ?? 15_000,
+    retry: RETRY,
+    logLevel: logLevel.WARN,
+    logCreator:
+      () =>
+      ({ namespace, log: { message, timestamp: _, logger: __, stack: ___, ...fields } }) => {
+        tell(message);
+        // What it calls an error it mostly mends by itself; what it does not comes to us as a rejection.
+        logger.warn({ ...fields, clientId, part: namespace, said: message }, 'kafka client');
+      },
+  });
+  return {
+    admin: () => kafka.admin(),
+    producer: () =>
+      kafka.producer({
+        allowAutoTopicCreation: false,
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition!,
+      }),
+    consumer: (options) =>
+      kafka.consumer({
+        groupId: options.group,
+        sessionTimeout: options.sessionMs,
+        rebalanceTimeout: options.rebalanceMs,
+        heartbeatInterval: options.heartbeatMs,
+        maxWaitTimeInMs: options.maxWaitMs,
+        maxBytes: options.maxBytes,
+        maxBytesPerPartition: options.maxBytesPerPartition,
+        allowAutoTopicCreation: false,
+        metadataMaxAge: 60_000,
+        partitionAssigners: [toKafka(options.assigner)],
+        retry: { ...RETRY, restartOnFailure: async () => options.restart() },
+      }),
+    cluster() {
+      // Assigners are handed the cluster when a consumer is made; this one joins no group, and never will.
+      const got: { cluster?: Cluster } = {};
+      const none: GroupAssigner = { name: 'none', say: () => '', assign: () => new Map() };
+      const partitionAssigners: PartitionAssigner[] = [
+        (config) => {
+          got.cluster = config.cluster;
+          return toKafka(none)(config);
+        },
+      ];
+      kafka.consumer({ groupId: 'joins-no-group', allowAutoTopicCreation: false, partitionAssigners });
+      return got.cluster!;
+    },
+  };
+}
+
+function toKafka(assigner: GroupAssigner): PartitionAssigner {
+  const version = 1;
+  return ({ cluster }) => ({
+    name: assigner.name,
+    version,
+    protocol: ({ topics }) => ({
+      name: assigner.name,
+      metadata: AssignerProtocol.MemberMetadata.encode({ version, topics, userData: Buffer.from(assigner.say()) }),
+    }),
+    async assign({ members, topics }) {
+      const places = topics.map((topic) => ({
+        topic,
+        partitions: cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId),
+      }));
+      const assigned = assigner.assign(
+        places,
+        members.map(({ memberId, memberMetadata }) => {
+          const decoded = AssignerProtocol.MemberMetadata.decode(memberMetadata);
+          return { id: memberId, topics: decoded?.topics ?? [], said: decoded?.userData?.toString() ?? '' };
+        }),
+      );
+      return [...assigned].map(([memberId, assignment]) => ({
+        memberId,
+        memberAssignment: AssignerProtocol.MemberAssignment.encode({ version, assignment, userData: Buffer.alloc(0) }),
+      }));
+    },
+  });
+}
+
+/**
+ * kafkajs asks for a timer in the past when nothing throttles it; since Node 24 that is a warning, and nothing more: it
+ * fires at once (kafkajs#1751). Left out by name, and only where kafkajs asked.
+ */
+function silenceNegativeTimers(): void {
+  if (silenced) return;
+  silenced = true;
+  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = (...args: unknown[]) => {
+    const named = args.includes('TimeoutNegativeWarning');
+    if (named && new Error().stack?.includes('kafkajs')) return;
+    emitWarning(...args);
+  };
+}
+let silenced = false;

@@ -1,0 +1,443 @@
+/**
+ * One member of a group, from its first join to its farewell. kafkajs joins, fetches and heartbeats; which record runs when,
+ * what is committed, and when all of it has to end is decided here and in partition-work.ts.
+ */
+import { randomUUID } from 'node:crypto';
+import { isRetriable, type Logger } from '@vigil/runtime';
+import { type ConsumeOptions, type Consumer, EventLogError } from './event-log.ts';
+import type { Gate } from './gate.ts';
+import type { Admin, Client, EachBatchPayload } from './kafka-client.ts';
+import { isEvicted, translated, within } from './kafka-errors.ts';
+import { createAssigner, decodeHolder, encodeHolder, inherited } from './kafka-membership.ts';
+import { fromOffset, toOffset, toRecord } from './kafka-records.ts';
+import type { Topics } from './kafka-topics.ts';
+import { createPartitionWork, type Owned, type Progress, planFor, type WorkLimits } from './partition-work.ts';
+
+export interface ConsumerSettings extends WorkLimits {
+  /** A member that has not been heard of for so long loses its partitions. The broker bounds it (6 s to 30 min). */
+  sessionMs: number;
+  heartbeatMs: number;
+  /** How long a group waits for a member to join again before it goes on without it. */
+  rebalanceMs: number;
+  /** How long the broker holds a fetch that finds nothing; also how late a resumed partition may be. */
+  maxWaitMs: number;
+  /** How long records that run are awaited when draining, and then the farewell. */
+  drainMs: number;
+  /** How long the cluster may stay away before the consumer stops. */
+  patienceMs: number;
+  /** A partition with records that nobody fetches is noticed after one to two of these. */
+  auditMs: number;
+}
+
+export interface ConsumerParts {
+  clientId: string;
+  /** @param tell hears what kafkajs writes to its log */
+  connect(clientId: string, tell: (message: string) => void): Client;
+  admin(): Promise<Admin>;
+  topics: Topics;
+  gate: Gate;
+  settings: ConsumerSettings;
+  logger: Logger;
+}
+
+interface Place {
+  topic: string;
+  partition: number;
+}
+const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
+const TICK_MS = 250;
+const FETCH_BYTES = 8 * 1024 * 1024;
+const PARTITION_FETCH_BYTES = 1024 * 1024;
+
+export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Consumer {
+  const { settings } = parts;
+  const { group, signal } = options;
+  /** The name by which other members see that this one lives. */
+  const self = `${parts.clientId}.${randomUUID().slice(0, 8)}`;
+  const logger = parts.logger.child({ group, member: self });
+  /** What the group has given us, and of it what we work at. */
+  let assigned = new Map<string, Place>();
+  const adopted = new Map<string, Owned>();
+  const paused = new Set<string>();
+  let joins = 0;
+  let leaseEnd = Number.NEGATIVE_INFINITY;
+  let lastContact = performance.now();
+  /** Of the first bad news since then. */
+  let troubleSince: number | undefined;
+  let failure: { error: unknown } | undefined;
+  let stopping = false;
+  let over = false;
+
+  const stopped = Promise.withResolvers<void>();
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    pause([...assigned.values()]);
+    for (const owned of work.owned) void work.settle(owned);
+    stopped.resolve();
+  };
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    stop();
+  };
+  const failFor = (error: unknown) => fail(translated(error));
+  const give = (text: string) => fail(new EventLogError(text, { retriable: true }));
+
+  const work = createPartitionWork({
+    consume: options,
+    limits: settings,
+    gate: parts.gate,
+    mayBegin: () => performance.now() < leaseEnd,
+    async write(entries) {
+      try {
+        await commit(entries);
+        return [];
+      } catch (error) {
+        if (isEvicted(error)) return entries.map(({ owned }) => owned);
+        throw error;
+      }
+    },
+    fail,
+    onRoom: () => {
+      for (const owned of work.owned) if (owned.room().records > 0) resume(owned);
+    },
+    onLost(owned) {
+      adopted.delete(nameOf(owned));
+      logger.warn({ topic: owned.topic, partition: owned.partition }, 'lost a partition to another consumer');
+    },
+  });
+
+  const client = parts.connect(self, (said) => {
+    // kafkajs goes on at the oldest record and tells nobody but its log. Offsets that begin anew would be taken for old ones.
+    if (/connect|broker/i.test(said)) troubleSince ??= performance.now();
+    if (said.startsWith('Offset out of range')) give('an offset was out of range: the log was cut, or made anew');
+  });
+  const kafka = client.consumer({
+    group,
+    sessionMs: settings.sessionMs,
+    rebalanceMs: settings.rebalanceMs,
+    heartbeatMs: settings.heartbeatMs,
+    maxWaitMs: settings.maxWaitMs,
+    maxBytes: Math.min(FETCH_BYTES, settings.prefetchBytes),
+    maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, settings.prefetchBytes),
+    assigner: createAssigner(() => {
+      const mine = performance.now() < leaseEnd && !stopping ? [...adopted.values()] : [];
+      const byTopic = Map.groupBy(mine, ({ topic }) => topic);
+      return Object.fromEntries([...byTopic].map(([topic, list]) => [topic, list.map(({ partition }) => partition)]));
+    }),
+    restart: () => !over,
+  });
+
+  const pause = (places: readonly Place[]) => {
+    for (const place of places) paused.add(nameOf(place));
+    quietly(() => kafka.pause(places.map(({ topic, partition }) => ({ topic, partitions: [partition] }))));
+  };
+  const resume = (place: Place) => {
+    if (stopping || !paused.delete(nameOf(place))) return;
+    quietly(() => kafka.resume([{ topic: place.topic, partitions: [place.partition] }]));
+  };
+
+  /** One at a time; resolves only when the broker has said that it was written. */
+  let line: Promise<unknown> = Promise.resolve();
+  let written = 0;
+  const commit = (entries: readonly { owned: Place; progress: Progress }[]) => {
+    const mine = line.then(async () => {
+      const before = written;
+      await kafka.commitOffsets(
+        entries.map(({ owned: { topic, partition }, progress }) => ({
+          topic,
+          partition,
+          offset: fromOffset(progress.committed),
+          metadata: encodeHolder(progress.deaths, self),
+        })),
+      );
+      // While it is stopped or being restarted, kafkajs resolves without having done anything.
+      if (written === before) throw new EventLogError('not a member of the group at the moment', { retriable: true });
+    });
+    line = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const onJoin = (assignment: Record<string, number[]>) => {
+    joins++;
+    assigned = new Map(
+      Object.entries(assignment).flatMap(([topic, partitions]) =>
+        partitions.map((partition) => [nameOf({ topic, partition }), { topic, partition }]),
+      ),
+    );
+    for (const owned of work.owned) {
+      if (!assigned.has(nameOf(owned))) work.lose(owned);
+      // Else kafkajs would begin at the committed offset again.
+      else seek(owned, owned.fetchFrom);
+    }
+    for (const name of paused) if (!assigned.has(name)) paused.delete(name);
+    pause(
+      [...assigned.values()].filter((place) => stopping || paused.has(nameOf(place)) || !adopted.has(nameOf(place))),
+    );
+    logger.info({ partitions: [...assigned.keys()] }, 'joined the group');
+    adopt();
+  };
+  const seek = ({ topic, partition }: Place, offset: number) =>
+    quietly(() => kafka.seek({ topic, partition, offset: fromOffset(offset) }));
+
+  let adopting = false;
+  const adopt = () => {
+    if (adopting) return;
+    adopting = true;
+    void adoptOn()
+      .catch(failFor)
+      .finally(() => {
+        adopting = false;
+      });
+  };
+  const missing = () => [...assigned.values()].filter((place) => !adopted.has(nameOf(place)));
+  const adoptOn = async () => {
+    for (let wait = 20; !stopping && performance.now() < leaseEnd; wait = Math.min(1000, 2 * wait)) {
+      const places = missing();
+      if (places.length === 0) return;
+      const join = joins;
+      try {
+        await take(places, () => join === joins && !stopping);
+      } catch (error) {
+        if (!isRetriable(translated(error))) throw error;
+        logger.warn({ error }, 'could not take over partitions');
+        await new Promise((resolve) => setTimeout(resolve, wait));
+      }
+    }
+  };
+  /** Reads where to begin and who died there, writes that they are held, and only then lets them be fetched. */
+  const take = async (places: readonly Place[], stillOurs: () => boolean) => {
+    const admin = await parts.admin();
+    const names = [...new Set(places.map(({ topic }) => topic))];
+    const [offsets, ...ends] = await Promise.all([
+      admin.fetchOffsets({ groupId: group, topics: names }),
+      ...names.map((name) => admin.fetchTopicOffsets(name)),
+    ]);
+    const found = places.map((place) => {
+      const at = offsets
+        .find(({ topic }) => topic === place.topic)
+        ?.partitions.find((p) => p.partition === place.partition);
+      const end = ends[names.indexOf(place.topic)]?.find((one) => one.partition === place.partition);
+      if (!at || !end) throw new EventLogError(`nothing is known of ${nameOf(place)}`, { retriable: true });
+      return { place, at, start: toOffset(end.low), end: toOffset(end.high) };
+    });
+    const living = new Set([self]);
+    if (found.some(({ at }) => decodeHolder(at.metadata)?.deaths.held)) {
+      const { groups } = await admin.describeGroups([group]);
+      for (const member of groups[0]?.members ?? []) living.add(member.clientId);
+    }
+    const entries = found.map(({ place, at, start, end }) => {
+      const offset = Number(at.offset);
+      const committed = offset < start || offset > end ? start : offset;
+      if (offset >= 0 && committed !== offset) {
+        const what = { ...place, committed: offset, start, end };
+        if (offset > end) logger.error(what, 'the log ends before what this group has read: it was cut, or made anew');
+        else logger.error(what, 'records were removed by retention before this group had read them');
+      }
+      const { state, plan } = planFor(inherited(at.metadata, living), committed, settings);
+      return { owned: place, progress: { committed, deaths: state }, plan };
+    });
+    if (!stillOurs()) return;
+    await commit(entries);
+    if (!stillOurs()) return;
+    for (const { owned: place, progress, plan } of entries) {
+      if (adopted.has(nameOf(place))) continue;
+      if (plan.kind !== 'together') logger.warn({ ...place, ...progress.deaths, plan: plan.kind }, 'records run alone');
+      const owned = work.assign({ ...place, generation: joins }, progress, plan);
+      adopted.set(nameOf(place), owned);
+      seek(place, progress.committed);
+      resume(place);
+    }
+  };
+
+  const eachBatch = async ({ batch, resolveOffset, isRunning, isStale }: EachBatchPayload) => {
+    const { topic, partition } = batch;
+    // A consumer that was stopped may be handed records all the same (kafkajs#1593).
+    if (over || stopping || !isRunning() || isStale()) return;
+    const owned = adopted.get(nameOf(batch));
+    if (!owned || owned.lost) return pause([batch]);
+    const room = owned.room();
+    const taken = [];
+    let bytes = 0;
+    let last: string | undefined;
+    for (const message of batch.messages) {
+      if (toOffset(message.offset) >= owned.fetchFrom) {
+        if (taken.length >= room.records || bytes >= room.bytes) break;
+        taken.push(toRecord(topic, partition, message));
+        bytes += message.value?.length ?? 0;
+      }
+      last = message.offset;
+    }
+    if (last !== undefined) resolveOffset(last);
+    passed.set(nameOf(batch), last === batch.messages.at(-1)?.offset);
+    owned.accept(taken);
+    if (!owned.lost && owned.room().records === 0) pause([batch]);
+  };
+
+  /** Offsets up to which kafkajs has come where nothing was left over: control records are no records of ours. */
+  const reached = new Map<string, number>();
+  const passed = new Map<string, boolean>();
+  const suspects = new Map<string, number>();
+  /** kafkajs may stop fetching without a word (kafkajs#659, #660, #1616). */
+  const audit = async () => {
+    const waiting = [...work.owned].filter((owned) => !paused.has(nameOf(owned)));
+    const admin = await parts.admin();
+    for (const topic of new Set(waiting.map((owned) => owned.topic))) {
+      const ends = await admin.fetchTopicOffsets(topic);
+      for (const owned of waiting.filter((one) => one.topic === topic && !one.lost)) {
+        const name = nameOf(owned);
+        const at = Math.max(owned.fetchFrom, reached.get(name) ?? 0);
+        const end = ends.find((one) => one.partition === owned.partition);
+        const behind = end !== undefined && toOffset(end.high) > at && !paused.has(name);
+        if (behind && suspects.get(name) === at) return give(`${name} has records from ${at} on that are not fetched`);
+        if (behind) suspects.set(name, at);
+        else suspects.delete(name);
+      }
+    }
+  };
+
+  const listen = () => {
+    const { events } = kafka;
+    /** When the requests that prove us a member were sent, by our own clock: what comes late proves nothing. */
+    const sent = new Map<string, number>();
+    const heard = (request: string) => {
+      leaseEnd = (sent.get(request) ?? Number.NEGATIVE_INFINITY) + settings.sessionMs;
+      lastContact = performance.now();
+      troubleSince = undefined;
+    };
+    kafka.on(events.REQUEST, ({ payload: { apiName, sentAt } }) => {
+      if (apiName === 'Heartbeat' || apiName === 'SyncGroup')
+        sent.set(apiName, performance.now() - (Date.now() - sentAt));
+    });
+    kafka.on(events.HEARTBEAT, () => {
+      heard('Heartbeat');
+      // Lost for a moment, by a lease that ended, and never given to anybody else.
+      if (!stopping && missing().length > 0) adopt();
+    });
+    kafka.on(events.GROUP_JOIN, ({ payload }) => {
+      heard('SyncGroup');
+      onJoin(payload.memberAssignment);
+    });
+    kafka.on(events.COMMIT_OFFSETS, () => {
+      written++;
+    });
+    kafka.on(events.END_BATCH_PROCESS, ({ payload }) => {
+      const name = nameOf(payload);
+      const whole = payload.batchSize === 0 || passed.get(name);
+      if (whole) reached.set(name, Number(payload.lastOffset) + 1);
+      else reached.delete(name);
+    });
+    kafka.on(events.CRASH, ({ payload: { error, restart } }) => {
+      if (!restart && !over) failFor(error);
+    });
+  };
+
+  const watch = () => {
+    // kafkajs may fall silent without any error, and everything of it with it.
+    const silenceMs = Math.max(settings.patienceMs, 6 * settings.sessionMs);
+    let nextAudit = performance.now() + settings.auditMs;
+    return setInterval(
+      () => {
+        const now = performance.now();
+        if (now > leaseEnd) for (const owned of work.owned) work.lose(owned);
+        work.watch();
+        if (stopping) return;
+        if (now - (troubleSince ?? now) > settings.patienceMs)
+          give(`no way to the group for ${settings.patienceMs} ms`);
+        if (now - lastContact > silenceMs) give(`no word from the group for ${silenceMs} ms`);
+        if (now < nextAudit) return;
+        nextAudit = now + settings.auditMs;
+        void audit().catch((error) => logger.warn({ error }, 'could not ask where the log ends'));
+      },
+      Math.min(TICK_MS, settings.stallMs / 2, settings.sessionMs / 4),
+    );
+  };
+
+  const join = async () => {
+    for (const topic of options.topics) await parts.topics.get(topic);
+    listen();
+    while (!stopping) {
+      try {
+        await kafka.connect();
+        await kafka.subscribe({ topics: [...new Set(options.topics)], fromBeginning: true });
+        break;
+      } catch (error) {
+        const known = translated(error);
+        if (!isRetriable(known) || performance.now() - lastContact > settings.patienceMs) throw known;
+        logger.warn({ error }, 'could not reach the cluster');
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+    if (!stopping) await kafka.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch });
+  };
+
+  const drain = async () => {
+    const settled = Promise.all([...work.owned].map((owned) => work.settle(owned)));
+    if (await within(settled, settings.drainMs)) return;
+    const late = new EventLogError(`what ran did not end within ${settings.drainMs} ms`, { retriable: true });
+    failure ??= { error: late };
+    for (const owned of work.owned) work.abort(owned, late);
+  };
+  /** Others come and go while we do: what cannot be written between two assignments can be after the second. */
+  const sayFarewell = async () => {
+    for (const until = performance.now() + settings.drainMs; ; ) {
+      try {
+        await work.flush();
+        const entries = [...work.owned].map((owned) => ({ owned, progress: work.farewell(owned) }));
+        if (entries.length > 0) await commit(entries);
+        return;
+      } catch (error) {
+        // Whatever we had belongs to others already.
+        if (isEvicted(error)) return;
+        if (performance.now() > until || !isRetriable(translated(error))) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  };
+  const late = () => {
+    throw new EventLogError(`the cluster did not answer within ${settings.drainMs} ms`, { retriable: true });
+  };
+
+  const live = async () => {
+    if (signal.aborted) return;
+    signal.addEventListener('abort', stop, { once: true });
+    const ticking = watch();
+    const joining = join().catch(failFor);
+    await stopped.promise;
+    await drain();
+    over = true;
+    clearInterval(ticking);
+    try {
+      if (work.owned.size > 0 && !(await within(sayFarewell(), settings.drainMs))) late();
+    } catch (error) {
+      // Nobody hears of what was done since the last commit: it is read again when the session has ended.
+      failure ??= { error: translated(error) };
+      logger.warn({ error }, 'could not say farewell');
+    }
+    for (const owned of work.owned) work.forget(owned);
+    signal.removeEventListener('abort', stop);
+    const left = within(
+      joining.then(() => kafka.disconnect()),
+      settings.drainMs,
+    );
+    if (!(await left.catch(() => false))) logger.warn({}, 'could not leave the group: its session must end');
+    if (failure) throw failure.error;
+  };
+
+  const done = live();
+  // The caller may look at it late; it is no less rejected then.
+  done.catch(() => undefined);
+  return {
+    done,
+    assignment: () => [...work.owned].map(({ topic, partition }) => ({ topic, partition })),
+  };
+}
+
+/** Between two lives of kafkajs's consumer there is nothing to pause or seek; the next join sees to it. */
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!/consumer group was not initialized/i.test(String(error))) throw error;
+  }
+}
