@@ -15,8 +15,15 @@ export interface Config {
   buckets: string[];
   logLevel: LogLevel;
   roles: Role[];
-  /** Parts of the similarity index. */
+  /** Parts of the similarity index, and which of them this process holds, if it matches. */
   shards: number;
+  shard: number;
+  /** What this copy of its shard is called, among the copies. */
+  replica: string;
+  /** null: the log lies in PostgreSQL. */
+  kafka: KafkaSettings | null;
+  /** null: blobs lie in the data folder. */
+  s3: S3Settings | null;
   /** Decoders and worker threads at once. */
   concurrency: number;
   limits: Limits;
@@ -24,6 +31,23 @@ export interface Config {
   ffmpeg: { ffmpegPath: string | undefined; ffprobePath: string | undefined; path: string };
   /** Names that look like settings of Vigil and are none: misspelt, or of another release. To be warned about. */
   unknown: string[];
+}
+
+export interface KafkaSettings {
+  brokers: string[];
+  ssl: boolean;
+  sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null;
+  /** Copies of each partition of the topics that Vigil creates; null: the cluster's default. */
+  replicas: number | null;
+}
+
+export interface S3Settings {
+  /** null: AWS's own. */
+  endpoint: string | null;
+  region: string;
+  /** null: found as the AWS client does, in environment, files or roles. */
+  credentials: { accessKeyId: string; secretAccessKey: string } | null;
+  bucketPrefix: string;
 }
 
 export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api'] as const;
@@ -115,6 +139,7 @@ export function assertConfig(settings: Settings): Config {
     );
   }
 
+  const shards = whole('VIGIL_SHARDS', 1, 1, 256);
   const config: Config = {
     dataFolder: resolve(text('VIGIL_DATA') ?? '.vigil/data'),
     databaseUrl,
@@ -123,7 +148,11 @@ export function assertConfig(settings: Settings): Config {
     buckets,
     logLevel: oneOf('VIGIL_LOG_LEVEL', LOG_LEVELS, 'info'),
     roles: roles.length > 0 ? ROLES.filter((r) => roles.includes(r)) : [...ROLES],
-    shards: whole('VIGIL_SHARDS', 1, 1, 256),
+    shards,
+    shard: whole('VIGIL_SHARD', 0, 0, shards - 1),
+    replica: text('VIGIL_REPLICA') ?? 'local',
+    kafka: kafkaOf(text, list, whole, oneOf, problems),
+    s3: s3Of(text, problems),
     concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
     limits: {
       maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),
@@ -142,6 +171,46 @@ export function assertConfig(settings: Settings): Config {
   return config;
 }
 
+type Text = (name: string) => string | undefined;
+
+function kafkaOf(
+  text: Text,
+  list: (name: string) => string[],
+  whole: (name: string, fallback: number, min: number, max: number) => number,
+  oneOf: <T extends string>(name: string, allowed: readonly T[], fallback: T) => T,
+  problems: string[],
+): KafkaSettings | null {
+  const brokers = list('VIGIL_KAFKA_BROKERS');
+  const ssl = oneOf('VIGIL_KAFKA_SSL', ['true', 'false'], 'false') === 'true';
+  const mechanism = oneOf('VIGIL_KAFKA_SASL', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'none');
+  const [username, password] = [text('VIGIL_KAFKA_USERNAME'), text('VIGIL_KAFKA_PASSWORD')];
+  const replicas = whole('VIGIL_KAFKA_REPLICAS', 0, 0, 9) || null;
+  for (const broker of brokers) {
+    if (!/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/.test(broker))
+      problems.push(`VIGIL_KAFKA_BROKERS names "${broker}": give host:port`);
+  }
+  if (mechanism !== 'none' && !(username && password)) {
+    problems.push('VIGIL_KAFKA_SASL is set: give VIGIL_KAFKA_USERNAME and VIGIL_KAFKA_PASSWORD too');
+  }
+  if (brokers.length === 0) return null;
+  const sasl = mechanism === 'none' ? null : { mechanism, username: username ?? '', password: password ?? '' };
+  return { brokers, ssl, sasl, replicas };
+}
+
+function s3Of(text: Text, problems: string[]): S3Settings | null {
+  const endpoint = text('VIGIL_S3_ENDPOINT') ?? null;
+  const region = text('VIGIL_S3_REGION');
+  const [accessKeyId, secretAccessKey] = [text('VIGIL_S3_ACCESS_KEY'), text('VIGIL_S3_SECRET_KEY')];
+  const bucketPrefix = text('VIGIL_S3_BUCKET_PREFIX') ?? '';
+  if (endpoint !== null && !URL.canParse(endpoint))
+    problems.push(`VIGIL_S3_ENDPOINT is "${endpoint}": give an http(s) address`);
+  if (!accessKeyId !== !secretAccessKey)
+    problems.push('give both VIGIL_S3_ACCESS_KEY and VIGIL_S3_SECRET_KEY, or neither');
+  if (endpoint === null && region === undefined) return null;
+  const credentials = accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
+  return { endpoint, region: region ?? 'us-east-1', credentials, bucketPrefix };
+}
+
 /** Read by tests and set-up scripts, before there is a configuration. */
 const IN_USE_ELSEWHERE = [
   'VIGIL_CORPUS',
@@ -149,4 +218,8 @@ const IN_USE_ELSEWHERE = [
   'VIGIL_FULL',
   'VIGIL_TEST_DATABASE_URL',
   'VIGIL_TEST_RECORD',
+  'VIGIL_TEST_KAFKA',
+  'VIGIL_TEST_S3_ENDPOINT',
+  'VIGIL_TEST_S3_ACCESS_KEY',
+  'VIGIL_TEST_S3_SECRET_KEY',
 ];
