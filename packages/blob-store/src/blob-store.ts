@@ -15,12 +15,19 @@ export interface PutOptions {
   signal?: AbortSignal;
 }
 
+/** Bytes [start, end). With a version, those of this version or none: another one in its place is `missing`. */
+export interface BlobRange {
+  start: number;
+  end: number;
+  version?: string;
+}
+
 /** Objects by bucket and key. A key is a relative path of /-separated names; no name is empty, "." or "..". */
 export interface BlobStore {
   /** Appears whole or not at all. */
   put(bucket: string, key: string, body: Uint8Array | Readable, options?: PutOptions): Promise<BlobStat>;
   /** Bytes [start, end) as a stream; the whole object without a range. A range past the end is cut short. */
-  get(bucket: string, key: string, range?: { start: number; end: number }, signal?: AbortSignal): Promise<Readable>;
+  get(bucket: string, key: string, range?: BlobRange, signal?: AbortSignal): Promise<Readable>;
   /** Null when there is no such object. */
   stat(bucket: string, key: string): Promise<BlobStat | null>;
   /** Quiet when there is no such object. */

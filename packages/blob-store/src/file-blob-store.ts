@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { addAbortSignal, Readable } from 'node:stream';
 import { checkBlobName } from './blob-name.ts';
-import { type BlobStat, type BlobStore, BlobStoreError, type PutOptions } from './blob-store.ts';
+import { type BlobRange, type BlobStat, type BlobStore, BlobStoreError, type PutOptions } from './blob-store.ts';
 import { fileAreas, type OpenObject } from './file-areas.ts';
 import { attempt } from './file-errors.ts';
 import { serveSigned } from './serve-signed.ts';
@@ -71,16 +71,15 @@ export async function openFileBlobStore(options: FileBlobStoreOptions): Promise<
     }
   }
 
-  async function get(
-    bucket: string,
-    key: string,
-    range?: { start: number; end: number },
-    signal?: AbortSignal,
-  ): Promise<Readable> {
+  async function get(bucket: string, key: string, range?: BlobRange, signal?: AbortSignal): Promise<Readable> {
     checkBlobName(bucket, key);
     signal?.throwIfAborted();
     const object = await areas.openObject(bucket, key);
     if (!object) throw new BlobStoreError('missing', `${bucket}/${key} does not exist`);
+    if (range?.version !== undefined && range.version !== object.stat.version) {
+      await object.file.close();
+      throw new BlobStoreError('missing', `${bucket}/${key} is no longer the version ${range.version}`);
+    }
     return streamOf(object, range, signal);
   }
 

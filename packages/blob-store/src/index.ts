@@ -1,4 +1,13 @@
 export { checkBlobName } from './blob-name.ts';
-export { type BlobStat, type BlobStore, BlobStoreError, type PutOptions, readBlob } from './blob-store.ts';
+export {
+  type BlobRange,
+  type BlobStat,
+  type BlobStore,
+  BlobStoreError,
+  type PutOptions,
+  readBlob,
+} from './blob-store.ts';
 export { type FileBlobStore, type FileBlobStoreOptions, openFileBlobStore } from './file-blob-store.ts';
+export { openS3BlobStore } from './open-s3-blob-store.ts';
 export { type BlobSource, type BlobSourceOptions, blobSource } from './read-ranges.ts';
+export type { S3BlobStoreOptions, S3Logger, S3Timeouts } from './s3-blob-store.ts';
