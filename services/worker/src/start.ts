@@ -2,20 +2,37 @@ import { findFfmpeg, openInstance } from '@vigil/pipeline';
 import { type Config, createLogger, runService } from '@vigil/runtime';
 import { openDoor } from './door.ts';
 
-/** Runs the pipeline and its door until a signal comes, then drains. Resolves with the exit code. */
-export async function startWorker(config: Config, say: (line: string) => void): Promise<void> {
+export interface Voice {
+  /** Where it listens, for whoever started it. */
+  say(line: string): void;
+  /** Why it does not start, in one line; the log has the rest. */
+  complain(line: string): void;
+}
+
+/** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
+export async function startWorker(config: Config, { say, complain }: Voice): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   for (const name of config.unknown) logger.warn({ name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
   await runService({
     name: 'vigil',
     logger,
-    async open(stack) {
-      const instance = stack.use(await openInstance({ config, logger, ffmpeg }));
+    async open(stack, stopping) {
       const { host, port, limits } = config;
-      const door = stack.use(await openDoor(instance, { host, port, maxBytes: limits.maxVideoBytes, logger }));
-      say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
-      return instance.failed;
+      const opening = async () => {
+        const instance = await openInstance({ config, logger, ffmpeg });
+        // Asked to stop meanwhile: the stack is gone, and nobody else would close what was just opened.
+        if (stopping.aborted) return instance[Symbol.asyncDispose]();
+        stack.use(instance);
+        const door = stack.use(await openDoor(instance, { host, port, maxBytes: limits.maxVideoBytes, logger }));
+        say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
+        return instance;
+      };
+      const instance = await opening().catch((error: Error) => {
+        complain(error.message);
+        throw error;
+      });
+      return instance?.failed;
     },
   });
 }
