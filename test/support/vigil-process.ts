@@ -61,13 +61,18 @@ export interface VigilProcess {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts Vigil on any free port and waits until it listens. @throws with what it said when it ends before */
-export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<VigilProcess> {
+/** `vigil start` on any free port, not waited for. */
+export function spawnVigil(dataFolder: string, env: NodeJS.ProcessEnv) {
   const child = spawn(process.execPath, [VIGIL, 'start', '--data', dataFolder], {
     env: withoutVitest({ ...env, VIGIL_PORT: '0' }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const end = ended(child);
+  return { child, end: ended(child) };
+}
+
+/** Starts Vigil on any free port and waits until it listens. @throws with what it said when it ends before */
+export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<VigilProcess> {
+  const { child, end } = spawnVigil(dataFolder, env);
   const listens = new Promise<string>((resolve) => {
     let said = '';
     child.stdout.on('data', (chunk: string) => {
