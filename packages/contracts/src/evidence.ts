@@ -54,6 +54,9 @@ export const Alignment = z.object({
   speed: z.number(),
   /** Distinct upload frames that hit. */
   frames: z.number().int(),
+  /** Of patches: places that agree on the geometry, each counted once; cells of a tenth of the picture that they lie in. */
+  inliers: z.number().int().optional(),
+  cells: z.number().int().optional(),
   hits: z.array(Hit).max(96),
 });
 export type Alignment = z.infer<typeof Alignment>;
@@ -82,6 +85,9 @@ export const Segment = z.object({
   timed: z.boolean(),
   /** Correlation -1..1 of thumbnails under the geometry, where it was looked at. */
   correlation: z.number().optional(),
+  /** Of patches: as in the alignment that was confirmed. Without them a segment rests on whole pictures. */
+  inliers: z.number().int().optional(),
+  cells: z.number().int().optional(),
 });
 export type Segment = z.infer<typeof Segment>;
 

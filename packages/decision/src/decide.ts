@@ -1,7 +1,8 @@
 import { ACTIONS, type Action, type Decision, type Evidence, type Policy, type Segment } from '@vigil/contracts';
 import { withoutExcluded } from './exclude.ts';
-import { MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, STRONG_MEAN } from './limits.ts';
+import { LONG_SECONDS, MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, STRONG_MEAN } from './limits.ts';
 import { covered } from './line.ts';
+import { isSolid } from './solid.ts';
 
 export interface Upload {
   account: string | null;
@@ -106,7 +107,13 @@ const notFilm: Found = { action: 'none', fired: false, why: 'upload and referenc
 
 /** Stretches that prove a copy: close, at a known time, of several pictures that differ. A still background is none. */
 const proofs = (c: Case): Segment[] =>
-  c.evidence.segments.filter((s) => s.timed && s.distinct >= MIN_DISTINCT && s.distance.mean <= STRONG_MEAN);
+  c.evidence.segments.filter(
+    (s) =>
+      s.timed &&
+      s.distinct >= MIN_DISTINCT &&
+      s.distance.mean <= STRONG_MEAN &&
+      (isSolid(s) || seconds(s) >= LONG_SECONDS),
+  );
 
 const least = (policy: Policy): number => Math.max(MIN_SECONDS, policy.minContiguousSeconds);
 
@@ -154,7 +161,7 @@ function filmScattered(c: Case): Found {
 function sameImage(c: Case): Found {
   if (c.upload.kind !== 'image' || c.evidence.referenceMedia !== 'image')
     return { action: 'none', fired: false, why: 'upload and reference are not both images' };
-  const best = Math.max(...c.evidence.segments.map((s) => s.correlation ?? -1));
+  const best = Math.max(...c.evidence.segments.filter(isSolid).map((s) => s.correlation ?? -1), -1);
   const fired = best >= SAME_PICTURE;
   return {
     action: c.policy.onManifest,

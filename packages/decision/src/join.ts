@@ -1,8 +1,16 @@
-import { type Altered, type Evidence, type ReferenceKey, referenceKey, type Segment } from '@vigil/contracts';
+import {
+  type Altered,
+  type CodeKind,
+  type Evidence,
+  type ReferenceKey,
+  referenceKey,
+  type Segment,
+} from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { countDistinct, differing, spread } from './distinct.ts';
 import { JOIN_GAP, SPEED_ALTERED, STRONG_MEAN } from './limits.ts';
 import { at, covered } from './line.ts';
+import { isSolid } from './solid.ts';
 
 /** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
 const LINE_TOLERANCE = 0.6;
@@ -13,6 +21,7 @@ const ECHO_BITS = 12;
 const MAX_SEGMENTS = 64;
 
 interface Part {
+  kind: CodeKind;
   segment: Segment;
   altered: Altered;
 }
@@ -27,14 +36,17 @@ export interface Lengths {
  * Joins the evidence of all slices of one upload, reference by reference and turn by turn: stretches on one line in time
  * that touch or nearly do become one over slice borders. The order of the input does not matter, nor do repetitions.
  *
- * More input never takes anything away from what a stretch proves: strong stretches (mean <= STRONG_MEAN) are joined
- * with strong ones only, so that a later, weaker neighbour cannot pull one over the line. `manifestAlready` rests on it.
+ * What whole pictures and patches found is one: the same seconds count once, for the nearer one.
+ *
+ * More input never takes anything away from what a stretch proves: strong stretches (mean <= STRONG_MEAN, and no patches
+ * or enough of them) are joined with strong ones only, so that a later, weaker neighbour cannot pull one over the line.
+ * `manifestAlready` rests on it.
  */
 export function join(slices: readonly Evidence[], lengths: Lengths): Evidence[] {
   const groups = new Map<string, Evidence[]>();
   for (const e of slices) {
     const { turn = 'none', inverted = false } = e.altered;
-    const key = `${referenceKey(e.reference)} ${e.kind} ${turn} ${inverted}`;
+    const key = `${referenceKey(e.reference)} ${turn} ${inverted}`;
     const group = groups.get(key);
     if (group) group.push(e);
     else groups.set(key, [e]);
@@ -48,9 +60,9 @@ export function join(slices: readonly Evidence[], lengths: Lengths): Evidence[] 
 function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
   const first = group[0]!;
   const parts = partsOf(group);
-  const strong = parts.filter((p) => p.segment.distance.mean <= STRONG_MEAN);
-  const weak = parts.filter((p) => p.segment.distance.mean > STRONG_MEAN);
-  const joined = withoutEchoes([...merge(strong), ...merge(weak)]).sort(byTime);
+  const joined = withoutEchoes(RANKS.flatMap((rank) => merge(parts.filter((p) => rankOf(p.segment) === rank)))).sort(
+    byTime,
+  );
   const spans = joined.map((p) => p.segment.upload);
   const total = covered(spans);
   const length = lengths.reference(first.reference);
@@ -66,7 +78,7 @@ function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
   return {
     reference: first.reference,
     referenceMedia: first.referenceMedia,
-    kind: first.kind,
+    kind: longest.kind,
     altered: {
       ...altered,
       ...(Math.abs(longest.segment.speed - 1) > SPEED_ALTERED && { speed: longest.segment.speed }),
@@ -90,6 +102,10 @@ function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
     confidence: confidenceOf(segments),
   };
 }
+
+/** Strong, strong but of few patches, weak: stretches are joined inside their rank. */
+const RANKS = [0, 1, 2] as const;
+const rankOf = (s: Segment): number => (s.distance.mean > STRONG_MEAN ? 2 : isSolid(s) ? 0 : 1);
 
 const clamp = (share: number): number => Math.min(1, share);
 const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
@@ -118,7 +134,7 @@ function partsOf(group: readonly Evidence[]): Part[] {
   const unique = new Map<string, Part>();
   for (const e of group) {
     for (const segment of e.segments) {
-      const part = { segment, altered: sorted(e.altered) };
+      const part = { kind: e.kind, segment, altered: sorted(e.altered) };
       unique.set(JSON.stringify([order(segment), segment.timed, part.altered]), part);
     }
   }
@@ -173,6 +189,7 @@ function union(set: readonly Part[]): Part {
   const correlations = segments.flatMap((s) => (s.correlation === undefined ? [] : [s.correlation]));
   const carried = spread(differing(pictures));
   return {
+    kind: longest.kind,
     altered: longest.altered,
     segment: {
       upload: [Math.min(...segments.map((s) => s.upload[0])), Math.max(...segments.map((s) => s.upload[1]))],
@@ -190,8 +207,17 @@ function union(set: readonly Part[]): Part {
       ...(carried.length > 0 && { pictures: carried }),
       timed: segments.some((s) => s.timed),
       ...(correlations.length > 0 && { correlation: Math.max(...correlations) }),
+      ...mostPlaces(segments),
     },
   };
+}
+
+/** Of patches: what the best of them rest on. Slices see the same places again, so they are not added up. */
+function mostPlaces(segments: readonly Segment[]): Pick<Segment, 'inliers' | 'cells'> {
+  const most = (values: readonly (number | undefined)[]) => Math.max(...values.map((v) => v ?? -1));
+  const inliers = most(segments.map((s) => s.inliers));
+  const cells = most(segments.map((s) => s.cells));
+  return { ...(inliers >= 0 && { inliers }), ...(cells >= 0 && { cells }) };
 }
 
 /**
@@ -204,6 +230,7 @@ function withoutEchoes(parts: readonly Part[]): Part[] {
     a.upload[1] >= b.upload[1] &&
     a.distinct >= b.distinct &&
     (a.timed || !b.timed) &&
+    (isSolid(a) || !isSolid(b)) &&
     (a.distance.mean <= b.distance.mean - ECHO_BITS || (samePlace(a, b) && closer(a, b)));
   return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
 }

@@ -26,6 +26,12 @@ export const MIN_SECONDS = 2;
 /** Seconds between two stretches on one line that are still one stretch. */
 export const JOIN_GAP = 2;
 
+/** Patches: places that agree, and cells of the picture they lie in, from which on a geometry is no accident. */
+export const SOLID_INLIERS = 14;
+export const SOLID_CELLS = 8;
+/** Seconds in one piece from which on fewer places will do: a film that agrees for so long agrees. */
+export const LONG_SECONDS = 8;
+
 /** Speeds that are told apart, and from where on a copy is said to run at another speed than its reference. */
 export const SPEED_MIN = 0.74;
 export const SPEED_MAX = 1.35;

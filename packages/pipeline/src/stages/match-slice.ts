@@ -1,4 +1,4 @@
-import type { Fingerprint } from '@vigil/contracts';
+import type { Alignment, Fingerprint } from '@vigil/contracts';
 import {
   FRAME_FLAT,
   isFit,
@@ -8,7 +8,7 @@ import {
   SliceCodes,
   type Step,
 } from '@vigil/contracts';
-import { align, queryCodes } from '@vigil/decision';
+import { alignAll, searches } from '@vigil/decision';
 import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { ownerKey, proposalId, proposed, sliceMatched } from '../events.ts';
@@ -19,17 +19,21 @@ export interface MatchDeps {
   index: SimilarityIndex;
   /** How far the index has read the library. */
   checkpoint(): number;
-  shard: number;
+  shard: { number: number; of: number };
   clock: Clock;
   concurrency: number;
 }
 
 /** Searches the codes of one slice and says what aligns, unthresholded; what aligns is proposed for a closer look. */
-export function matchSlice({ index, checkpoint, shard, clock, concurrency }: MatchDeps): Stage<SliceCodes> {
+export function matchSlice({ index, checkpoint, shard: layout, clock, concurrency }: MatchDeps): Stage<SliceCodes> {
+  const shard = layout.number;
+
   async function run({ event, codes }: Opened<SliceCodes>): Promise<Outcome> {
     const startedAt = clock.now();
     const slice = event.data;
     if (slice.owner.type !== 'upload') return skipped('not an upload');
+    if (slice.shards !== layout.of)
+      return skipped(`for a library in ${slice.shards} shards; this one has ${layout.of}`);
     const at = checkpoint();
     const upload = ownerKey(slice.owner);
     const result = (outcome: SliceAlignments['outcome'], note: string): SliceAlignments => ({
@@ -67,22 +71,35 @@ export function matchSlice({ index, checkpoint, shard, clock, concurrency }: Mat
       steps: [],
     };
     const outcome = { status: 'alignments', alignments, proposal: proposal.id } as const;
-    const note = alignments.map((a) => `${a.reference.id}: ${a.frames} frames`).join(', ');
+    const note = alignments.map(noteOf).join(', ');
     const matched = result(outcome, note);
     // Keyframes only propose; where the slice was read densely already, its codes go along and nothing is decoded twice.
     const dense = codes.sampling === 'keyframes' ? null : codes;
     return done([sliceMatched(matched), proposed({ ...proposal, steps: matched.steps }, dense)]);
   }
 
-  return { name: 'match', group: `match-${shard}`, consumes: ['fingerprints'], concurrency, schema: SliceCodes, run };
+  return {
+    name: 'match',
+    group: `match-${shard}-of-${layout.of}`,
+    consumes: ['fingerprints'],
+    concurrency,
+    schema: SliceCodes,
+    run,
+  };
 }
 
+const noteOf = (a: Alignment): string =>
+  `${a.reference.id}: ${a.frames} frames${a.inliers === undefined ? '' : `, ${a.inliers} places`}`;
+
 /** Hits per query code that are looked at; a code with more relatives than this says little about any of them. */
-const HITS_PER_CODE = 64;
+const HITS_PER_CODE = { picture: 64, patch: 32, sound: 64 };
 
 export function searchSlice(index: SimilarityIndex, codes: Fingerprint) {
-  const queries = queryCodes(codes);
-  return align(codes, queries, index.search('picture', queries.bits, HITS_PER_CODE));
+  const found = searches(codes).map((s) => ({
+    ...s,
+    hits: index.search(s.kind, s.queries.bits, HITS_PER_CODE[s.kind]),
+  }));
+  return alignAll(codes, found);
 }
 
 /** Frames looked at, and those with something in them to be judged by. */

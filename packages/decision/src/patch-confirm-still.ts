@@ -1,0 +1,109 @@
+import type { Alignment, Evidence, Fingerprint, Region, Segment } from '@vigil/contracts';
+import { confidenceOf } from './confidence.ts';
+import { GAP_FRAMES, MAYBE_PICTURE } from './limits.ts';
+import { covered } from './line.ts';
+import type { Affine } from './patch-geometry.ts';
+import { agreementOf, bitsOf, thumbnailsOf, viewsOf } from './patch-views.ts';
+import { areaOf } from './places.ts';
+
+/** Seconds around a still's place in a film that are looked at. */
+const AROUND = 2;
+/** Inliers and cells below which a single picture is an accident, or one line of text. */
+const MIN_INLIERS = 8;
+const MIN_CELLS = 5;
+
+interface Seen {
+  index: number;
+  at: number;
+  ref: number;
+  correlation: number;
+}
+
+/** An image on either side (or both): enough places agree, spread enough, and the thumbnails do not contradict. */
+export function confirmPatchesStill(
+  upload: Fingerprint,
+  alignment: Alignment,
+  reference: readonly Fingerprint[],
+): Evidence | null {
+  const { inliers = 0, cells = 0 } = alignment;
+  const views = viewsOf(alignment.altered.affine as unknown as Affine);
+  if (!views || inliers < MIN_INLIERS || cells < MIN_CELLS) return null;
+  const still = upload.sampling === 'still';
+  const theirs = thumbnailsOf(reference)
+    .filter((t) => alignment.referenceMedia === 'image' || Math.abs(t.time - alignment.offset) <= AROUND)
+    .map((t) => ({ time: t.time, view: views.reference(t.luma) }));
+  const mine = thumbnailsOf([upload]);
+  const seen: Seen[] = [];
+  for (const [index, { time, luma }] of mine.entries()) {
+    const view = views.upload(luma);
+    let best: Seen | null = null;
+    for (const t of theirs) {
+      if (!view || !t.view) continue;
+      const correlation = agreementOf(view, t.view);
+      if (!best || correlation > best.correlation)
+        best = { index, at: time, ref: alignment.referenceMedia === 'image' ? 0 : t.time, correlation };
+    }
+    if (best && best.correlation >= MAYBE_PICTURE) seen.push(best);
+  }
+  if (seen.length === 0) return null;
+  const segments = (still ? [seen] : runsOf(seen)).map((run) => segmentOf(run, still ? [0, 0] : spanOf(run, upload)));
+  for (const s of segments) Object.assign(s, { inliers, cells });
+  const total = covered(segments.map((s) => s.upload));
+  const length = upload.span[1] - upload.span[0];
+  const { altered } = alignment;
+  return {
+    reference: alignment.reference,
+    referenceMedia: alignment.referenceMedia,
+    kind: 'patch',
+    altered,
+    segments,
+    longest: Math.max(...segments.map((s) => s.upload[1] - s.upload[0])),
+    total,
+    share: {
+      upload: still ? shareOf(altered.inset) : length > 0 ? Math.min(1, total / length) : 0,
+      reference: alignment.referenceMedia === 'image' ? shareOf(altered.cropped) : 0,
+    },
+    confidence: confidenceOf(segments),
+  };
+}
+
+const shareOf = (part: Region | undefined): number => (part ? areaOf(part) : 1);
+
+function runsOf(seen: readonly Seen[]): Seen[][] {
+  const runs: Seen[][] = [];
+  for (const one of seen) {
+    const run = runs.at(-1);
+    if (run && one.index - run.at(-1)!.index <= GAP_FRAMES + 1) run.push(one);
+    else runs.push([one]);
+  }
+  return runs;
+}
+
+function spanOf(run: readonly Seen[], upload: Fingerprint): [number, number] {
+  const { time } = upload.thumbnails;
+  const [first, last] = [run[0]!, run.at(-1)!];
+  const half = (index: number, step: number): number => {
+    const next = time[index + step];
+    return next === undefined ? 0 : Math.min(0.3, Math.abs(next - time[index]!) / 2);
+  };
+  return [
+    first.index === 0 ? upload.span[0] : first.at - half(first.index, -1),
+    last.index === time.length - 1 ? upload.span[1] : last.at + half(last.index, 1),
+  ];
+}
+
+function segmentOf(run: readonly Seen[], span: [number, number]): Segment {
+  const best = run.reduce((a, b) => (b.correlation > a.correlation ? b : a));
+  const mean = run.reduce((s, r) => s + r.correlation, 0) / run.length;
+  return {
+    upload: span,
+    reference: [best.ref, best.ref],
+    offset: best.ref,
+    speed: 1,
+    frames: { matched: run.length, eligible: run.length },
+    distance: { mean: bitsOf(mean), worst: bitsOf(Math.min(...run.map((r) => r.correlation))) },
+    distinct: 1,
+    timed: false,
+    correlation: mean,
+  };
+}

@@ -1,0 +1,206 @@
+import type { Alignment, Evidence, Fingerprint, Segment } from '@vigil/contracts';
+import { confidenceOf } from './confidence.ts';
+import { reachOf } from './confirm.ts';
+import { clearlyBetter, refineLine } from './fit-line.ts';
+import { AGREES, SPEED_ALTERED } from './limits.ts';
+import { at, covered, type Line, median, SPEEDS } from './line.ts';
+import { confirmPatchesStill } from './patch-confirm-still.ts';
+import { type Affine, isSane, sizeOf } from './patch-geometry.ts';
+import { agreementOf, BITS_PER_CORRELATION, bitsOf, thumbnailsOf, type View, viewsOf } from './patch-views.ts';
+import { picturesOf } from './pictures.ts';
+import { segmentOf, stretchesOf } from './stretches.ts';
+import { type Distances, timelineOf, UNKNOWN } from './timeline.ts';
+
+/** Seconds: how near a thumbnail must lie to stand for an instant; around the alignment's line, and steps tried there. */
+const THUMBNAIL_NEAR = 0.3;
+const SAME_FRAME = 0.05;
+const OFFSET_REACH = 2;
+const OFFSET_STEP = 0.1;
+const SPEED_REACH = 0.081;
+
+/**
+ * Compares a slice with a reference under the geometry of a patch alignment, thumbnail by thumbnail: null when they do
+ * not agree after all. `upload` is dense or still and has thumbnails; so has the reference (every half second). Pages
+ * and flat frames are neither for nor against. Otherwise as `confirm` of whole pictures.
+ */
+export function confirmPatches(
+  upload: Fingerprint,
+  alignment: Alignment,
+  reference: readonly Fingerprint[],
+): Evidence | null {
+  const affine = alignment.altered.affine as Affine | undefined;
+  if (!affine || !isPossible(affine, upload, reference)) return null;
+  if (upload.sampling === 'still' || alignment.referenceMedia === 'image')
+    return confirmPatchesStill(upload, alignment, reference);
+  const distances = underGeometry(upload, alignment, affine, reference);
+  if (!distances) return null;
+
+  const [even, other] = linesNear(distances, alignment).map((line) => followed(distances, line, upload.span));
+  const found = other && clearlyBetter(other.score, even!.score) ? other : even!;
+  if (found.segments.length === 0) return null;
+  const segments = found.segments.map((s) => ({
+    ...s,
+    correlation: 1 - s.distance.mean / BITS_PER_CORRELATION,
+    inliers: alignment.inliers ?? 0,
+    cells: alignment.cells ?? 0,
+  }));
+  const total = covered(segments.map((s) => s.upload));
+  const shown = covered(segments.map((s) => s.reference));
+  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
+  const longest = segments.reduce((a, b) => (seconds(b) > seconds(a) ? b : a));
+  const { speed: _, ...altered } = alignment.altered;
+  return {
+    reference: alignment.reference,
+    referenceMedia: alignment.referenceMedia,
+    kind: 'patch',
+    altered: { ...altered, ...(Math.abs(longest.speed - 1) > SPEED_ALTERED && { speed: longest.speed }) },
+    segments,
+    longest: seconds(longest),
+    total,
+    share: { upload: share(total, upload.span[1] - upload.span[0]), reference: share(shown, length) },
+    confidence: confidenceOf(segments),
+  };
+}
+
+const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
+const share = (part: number, all: number): number => (all > 0 ? Math.min(1, part / all) : 0);
+
+/** Alignments are made without knowing the reference's shape; with it, the map must still be one that people make. */
+function isPossible(affine: Affine, upload: Fingerprint, reference: readonly Fingerprint[]): boolean {
+  const shape = reference[0];
+  if (!shape) return false;
+  const u = sizeOf(upload.width / upload.height);
+  const r = sizeOf(shape.width / shape.height);
+  const [a, b, , d, e] = affine;
+  const reflected = a * e - b * d < 0 ? -1 : 1;
+  return isSane([
+    (reflected * a * r.width) / u.width,
+    (b * r.width) / u.height,
+    0,
+    (reflected * d * r.height) / u.width,
+    (e * r.height) / u.height,
+    0,
+  ]);
+}
+
+/** Distances as whole pictures have them, but of thumbnails laid over each other; null without thumbnails. */
+function underGeometry(
+  upload: Fingerprint,
+  alignment: Alignment,
+  affine: Affine,
+  reference: readonly Fingerprint[],
+): Distances | null {
+  const views = viewsOf(affine);
+  const [from, to] = reachOf(alignment, upload.span);
+  const timeline = timelineOf(reference, from, to);
+  const theirs = thumbnailsOf(timeline.fingerprints);
+  const mine = thumbnailsOf([upload]);
+  const pictures = picturesOf(upload);
+  if (!views || mine.length === 0 || theirs.length === 0 || timeline.from.length === 0) return null;
+
+  const own: View[] = Array.from(pictures.time, (time, f) => {
+    const k = nearest(mine, time, SAME_FRAME);
+    return k < 0 || !pictures.eligible[f] || pictures.page[f] ? null : views.upload(mine[k]!.luma);
+  });
+  const shown = shownIn(timeline.from, timeline.until);
+  const other: (View | undefined)[] = [];
+  const viewed = (k: number): View => {
+    const known = other[k];
+    if (known !== undefined) return known;
+    const at = shown(theirs[k]!.time);
+    const page = at >= 0 && timeline.slices[timeline.slice[at]!]!.page[timeline.frame[at]!];
+    const view = page ? null : views.reference(theirs[k]!.luma);
+    other[k] = view;
+    return view;
+  };
+  const known = new Float32Array(own.length * theirs.length).fill(-2);
+  const one = (u: number, k: number): number => {
+    const cell = u * theirs.length + k;
+    if (known[cell] !== -2) return known[cell]!;
+    const [a, b] = [own[u]!, viewed(k)];
+    const d = a && b ? bitsOf(agreementOf(a, b)) : UNKNOWN;
+    known[cell] = d;
+    return known[cell]!;
+  };
+  return {
+    upload: pictures,
+    reference: timeline,
+    shown,
+    fit: () => 0,
+    near(u, time, slack) {
+      if (!own[u]) return UNKNOWN;
+      let best = UNKNOWN;
+      for (let k = first(theirs, time - THUMBNAIL_NEAR - slack); k < theirs.length; k++) {
+        if (theirs[k]!.time > time + THUMBNAIL_NEAR + slack) break;
+        const d = one(u, k);
+        if (d !== UNKNOWN && (best === UNKNOWN || d < best)) best = d;
+      }
+      return best;
+    },
+  };
+}
+
+/** Lines near the alignment's along which the slice agrees best: at speed 1, and at any speed. */
+function linesNear(distances: Distances, alignment: Alignment): Line[] {
+  const { time } = distances.upload;
+  const centre = alignment.hits.length > 0 ? median(alignment.hits.map((h) => h.at)) : time[time.length >> 1]!;
+  let even: { line: Line; score: number } | null = null;
+  let best: { line: Line; score: number } | null = null;
+  for (const speed of SPEEDS.filter((s) => s === 1 || Math.abs(s - alignment.speed) <= SPEED_REACH)) {
+    for (let k = -OFFSET_REACH; k <= OFFSET_REACH + 1e-9; k += OFFSET_STEP) {
+      const line = { speed, offset: at(alignment, centre) + k - speed * centre };
+      let score = 0;
+      for (let u = 0; u < time.length; u++) {
+        const d = distances.near(u, at(line, time[u]!), 0);
+        if (d !== UNKNOWN && d < AGREES) score += AGREES - d;
+      }
+      if (!best || score > best.score) best = { line, score };
+      if (speed === 1 && (!even || score > even.score)) even = { line, score };
+    }
+  }
+  return best!.line.speed === 1 ? [even!.line] : [even!.line, best!.line];
+}
+
+function followed(distances: Distances, line: Line, span: readonly [number, number]) {
+  const out: { segments: Segment[]; score: number } = { segments: [], score: 0 };
+  for (const rough of stretchesOf(distances, line)) {
+    const fine = refineLine(distances, line, rough);
+    const stretch = stretchesOf(distances, fine.line, rough).at(0);
+    const segment = stretch && segmentOf(distances, fine.line, stretch, span);
+    if (!segment) continue;
+    out.segments.push(segment);
+    out.score += fine.score;
+  }
+  return out;
+}
+
+function shownIn(from: Float64Array, until: Float64Array): (time: number) => number {
+  return (time) => {
+    let lo = 0;
+    let hi = from.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (from[mid]! <= time) lo = mid + 1;
+      else hi = mid;
+    }
+    return lo > 0 && time < until[lo - 1]! ? lo - 1 : -1;
+  };
+}
+
+function first(list: readonly { time: number }[], time: number): number {
+  let lo = 0;
+  let hi = list.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if (list[mid]!.time < time) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+function nearest(list: readonly { time: number }[], time: number, within: number): number {
+  const k = first(list, time);
+  const off = (i: number) => (list[i] ? Math.abs(list[i]!.time - time) : Number.POSITIVE_INFINITY);
+  const best = off(k - 1) < off(k) ? k - 1 : k;
+  return off(best) <= within ? best : -1;
+}

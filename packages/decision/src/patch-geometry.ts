@@ -1,0 +1,181 @@
+/**
+ * One affine map between two pictures from pairs of keypoints. Every pair proposes a similarity by its own scale and
+ * angle; the one with most consent is refined by least squares. No sampling at random, so the same pairs always give the
+ * same map. All in pixels of pictures scaled to one AREA, so that nothing depends on the size or shape of the media.
+ */
+
+/** Pixels of a picture; a picture of 16:9 is 640 wide. */
+export const AREA = 640 * 360;
+/** Pixels by which a pair may miss the map, in the reference; as much as half more where a small inset is enlarged. */
+export const TOLERANCE = 9;
+const MOST_ENLARGED = 1.5;
+/** What a proposal may miss by: pixels, and share of the distance to the pair that proposes (its angle and scale are rough). */
+const ROUGH = 12;
+const ROUGH_SHARE = 0.15;
+/** How far a pair's own scale (natural log) and angle (radians) may lie from the map's. */
+const SCALE_SLACK = 0.6;
+const ANGLE_SLACK = 0.6;
+const ROUNDS = 3;
+const MAX_PROPOSALS = 100;
+/** The map must not squeeze one way more than twice as much as the other, nor change sizes beyond these. */
+const MAX_ANISOTROPY = 2;
+const LEAST_SCALE = 0.12;
+const MOST_SCALE = 8;
+/** Four pairs spread by 30 px weigh as much as the proposal: few or collinear pairs do not bend the map. */
+const PRIOR = 4 * 30 ** 2;
+
+export const MIN_INLIERS = 4;
+
+/** Keypoints of the upload (q) and the reference (r): place and diameter in pixels, angle in radians, y downwards. */
+export interface Pair {
+  qx: number;
+  qy: number;
+  qd: number;
+  qa: number;
+  rx: number;
+  ry: number;
+  rd: number;
+  ra: number;
+}
+
+/** x' = a x + b y + c, y' = d x + e y + f. */
+export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+
+export const sizeOf = (aspect: number): { width: number; height: number } => ({
+  width: Math.sqrt(AREA * aspect),
+  height: Math.sqrt(AREA / aspect),
+});
+
+/** The map that most pairs consent to, or null when there is none that MIN_INLIERS of them do. */
+export function fitAffine(pairs: readonly Pair[]): Affine | null {
+  if (pairs.length < MIN_INLIERS) return null;
+  let best: { map: Affine; pivot: Pair; count: number } | null = null;
+  const step = Math.max(1, pairs.length / MAX_PROPOSALS);
+  for (let k = 0; k < pairs.length; k += step) {
+    const pivot = pairs[Math.floor(k)]!;
+    const map = similarityOf(pivot);
+    let count = 0;
+    for (const p of pairs) if (consents(p, map, pivot)) count++;
+    if (!best || count > best.count) best = { map, pivot, count };
+  }
+  if (!best || best.count < MIN_INLIERS) return null;
+  const { map: proposed, pivot } = best;
+  let map = proposed;
+  let own = pairs.filter((p) => consents(p, proposed, pivot));
+  for (let round = 0; round < ROUNDS; round++) {
+    map = leastSquares(own, proposed);
+    own = inliersOf(pairs, map);
+    if (own.length < MIN_INLIERS) return null;
+  }
+  return isSane(map) ? map : null;
+}
+
+/** Those that lie where the map says, about as large and as turned as it says. */
+export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine): P[] {
+  const { scale, angle } = polar(map);
+  const tolerance = TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
+  return pairs.filter((p) => {
+    const [x, y] = apply(map, p.qx, p.qy);
+    return (
+      Math.hypot(x - p.rx, y - p.ry) <= tolerance &&
+      Math.abs(Math.log(p.rd / p.qd / scale)) <= SCALE_SLACK &&
+      Math.abs(wrap(p.ra - p.qa - angle)) <= ANGLE_SLACK
+    );
+  });
+}
+
+export const apply = (m: Affine, x: number, y: number): [number, number] => [
+  m[0] * x + m[1] * y + m[2],
+  m[3] * x + m[4] * y + m[5],
+];
+
+/** The angle brought to -pi..pi. */
+export const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
+
+/** Mean scale and rotation of a map that does not reflect. */
+export function polar([a, b, , d, e]: Affine): { scale: number; angle: number } {
+  return { scale: Math.sqrt(Math.abs(a * e - b * d)), angle: Math.atan2(d - b, a + e) };
+}
+
+/** Null when the map takes all to one line. */
+export function inverse([a, b, c, d, e, f]: Affine): Affine | null {
+  const det = a * e - b * d;
+  if (Math.abs(det) < 1e-9) return null;
+  return [e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det];
+}
+
+function similarityOf(p: Pair): Affine {
+  const scale = p.rd / p.qd;
+  const c = scale * Math.cos(p.ra - p.qa);
+  const s = scale * Math.sin(p.ra - p.qa);
+  return [c, -s, p.rx - c * p.qx + s * p.qy, s, c, p.ry - s * p.qx - c * p.qy];
+}
+
+function consents(p: Pair, map: Affine, pivot: Pair): boolean {
+  const scale = pivot.rd / pivot.qd;
+  const x = map[0] * p.qx + map[1] * p.qy + map[2] - p.rx;
+  const y = map[3] * p.qx + map[4] * p.qy + map[5] - p.ry;
+  const slack = ROUGH + ROUGH_SHARE * scale * Math.hypot(p.qx - pivot.qx, p.qy - pivot.qy);
+  if (x * x + y * y > slack * slack) return false;
+  if (Math.abs(Math.log(p.rd / p.qd / scale)) > SCALE_SLACK) return false;
+  return Math.abs(wrap(p.ra - p.qa - pivot.ra + pivot.qa)) <= ANGLE_SLACK;
+}
+
+/** The affine nearest to the pairs, held near the proposal's linear part where they leave it open. */
+function leastSquares(pairs: readonly Pair[], prior: Affine): Affine {
+  const n = pairs.length;
+  const mean = (f: (p: Pair) => number) => pairs.reduce((s, p) => s + f(p), 0) / n;
+  const [mx, my, ux, uy] = [mean((p) => p.qx), mean((p) => p.qy), mean((p) => p.rx), mean((p) => p.ry)];
+  let [xx, xy, yy] = [PRIOR, 0, PRIOR];
+  let [xu, yu, xv, yv] = [PRIOR * prior[0], PRIOR * prior[1], PRIOR * prior[3], PRIOR * prior[4]];
+  for (const p of pairs) {
+    const [x, y, u, v] = [p.qx - mx, p.qy - my, p.rx - ux, p.ry - uy];
+    xx += x * x;
+    xy += x * y;
+    yy += y * y;
+    xu += x * u;
+    yu += y * u;
+    xv += x * v;
+    yv += y * v;
+  }
+  const det = xx * yy - xy * xy;
+  const a = (xu * yy - yu * xy) / det;
+  const b = (yu * xx - xu * xy) / det;
+  const d = (xv * yy - yv * xy) / det;
+  const e = (yv * xx - xv * xy) / det;
+  return [a, b, ux - a * mx - b * my, d, e, uy - d * mx - e * my];
+}
+
+/** No reflection, no squeezing beyond MAX_ANISOTROPY, no absurd scale. */
+export function isSane([a, b, , d, e]: Affine): boolean {
+  const det = a * e - b * d;
+  if (det <= 0) return false;
+  const sum = a * a + b * b + d * d + e * e;
+  const root = Math.sqrt(Math.max(0, sum * sum - 4 * det * det));
+  const most = Math.sqrt((sum + root) / 2);
+  const least = det / most;
+  return least >= LEAST_SCALE && most <= MOST_SCALE && most <= MAX_ANISOTROPY * least;
+}
+
+/**
+ * How many places are there that lie further than `apart` from each other? The same corner jitters from frame to frame and
+ * is found at several scales: it counts once. Greedy from the left, so that the order given does not matter.
+ */
+export function distinctPlaces(points: readonly (readonly [number, number])[], apart: number): number {
+  const kept = new Map<number, [number, number][]>();
+  const key = (i: number, j: number) => i * 65536 + j;
+  let count = 0;
+  for (const [x, y] of [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
+    const [i, j] = [Math.floor(x / apart) + 4096, Math.floor(y / apart) + 4096];
+    let free = true;
+    for (let di = -1; di <= 0 && free; di++)
+      for (let dj = -1; dj <= 1 && free; dj++)
+        for (const [u, v] of kept.get(key(i + di, j + dj)) ?? []) if (Math.hypot(u - x, v - y) < apart) free = false;
+    if (!free) continue;
+    const here = kept.get(key(i, j));
+    if (here) here.push([x, y]);
+    else kept.set(key(i, j), [[x, y]]);
+    count++;
+  }
+  return count;
+}
