@@ -26,6 +26,14 @@ export function actionId(upload: string, mediaVersion: string, action: string, e
   return derivedId('act', upload, mediaVersion, action, epoch);
 }
 
+/**
+ * The id of the event (ce_id) that carries the nth sending of an action. The first has the action's own id; a re-sent one
+ * needs its own, because whoever drops events that they have seen goes by it.
+ */
+export function attemptId(action: string, attempt: number): string {
+  return attempt === 1 ? action : derivedId('ev', action, attempt);
+}
+
 /** FNV-1a over UTF-16 units: places a key on one of `n` partitions or shards, the same in every process and release. */
 export function placeOf(key: string, n: number): number {
   let h = 0x811c9dc5;

@@ -1,3 +1,4 @@
+export * from './acknowledgement.ts';
 export * from './codes.ts';
 export * from './engine.ts';
 export * from './envelope.ts';

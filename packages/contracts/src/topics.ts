@@ -36,6 +36,7 @@ export const TOPICS = {
   takedowns: topic('vigil.takedowns', 'upload', { retentionMs: 30 * DAY }),
   verdicts: topic('vigil.verdicts', 'upload', { retentionMs: 30 * DAY }),
   alarms: topic('vigil.alarms', 'upload', { retentionMs: 30 * DAY, partitions: 1 }),
+  acknowledgements: topic('vigil.acknowledgements', 'upload', { retentionMs: 30 * DAY }),
 } as const satisfies Record<string, TopicSpec>;
 export type TopicName = keyof typeof TOPICS;
 

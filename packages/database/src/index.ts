@@ -1,3 +1,4 @@
+export * from './actions.ts';
 export * from './claims.ts';
 export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';

@@ -1,5 +1,6 @@
 import type { Postgres } from '@vigil/runtime';
 import { migration0001 } from './migration-0001.ts';
+import { migration0002 } from './migration-0002.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -8,7 +9,10 @@ export interface Migration {
   sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [{ number: 1, name: 'first', sql: migration0001 }];
+export const MIGRATIONS: readonly Migration[] = [
+  { number: 1, name: 'first', sql: migration0001 },
+  { number: 2, name: 'actions', sql: migration0002 },
+];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */
 const LOCK = 0x766967696c;

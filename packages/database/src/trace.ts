@@ -1,5 +1,6 @@
 import type { SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
+import { type AcknowledgementRow, type ActionRow, acknowledgementsOf, actionsOf } from './actions.ts';
 import { type Claim, claimsOf } from './claims.ts';
 import { type OutboxEntry, publishedEvents } from './outbox.ts';
 import { findUpload, type UploadRow, verdictsOf } from './uploads.ts';
@@ -12,6 +13,7 @@ export interface Trace {
   evidence: { recordedAt: number; result: SliceEvidence }[];
   claims: Claim[];
   verdicts: Verdict[];
+  actions: (ActionRow & { acknowledgements: AcknowledgementRow[] })[];
   /** What was sent, and when it reached the log. */
   sent: OutboxEntry[];
 }
@@ -25,12 +27,17 @@ export async function traceOf(db: Queryable, id: string): Promise<Trace | null> 
       `SELECT recorded_at AS "recordedAt", result FROM ${table} WHERE upload = $1 ORDER BY recorded_at, slice, shard`,
       [id],
     );
+  const actions: Trace['actions'] = [];
+  for (const action of await actionsOf(db, id)) {
+    actions.push({ ...action, acknowledgements: await acknowledgementsOf(db, action.id) });
+  }
   return {
     upload,
     alignments: await results<SliceAlignments>('slice_alignments'),
     evidence: await results<SliceEvidence>('slice_evidence'),
     claims: await claimsOf(db, id),
     verdicts: await verdictsOf(db, id),
+    actions,
     sent: await publishedEvents(db, id),
   };
 }
