@@ -1,6 +1,6 @@
 /** The only file that knows kafkajs. What it hands out is kafkajs's own, as far as others need it. */
-import type { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import { isIP, connect as openPlain, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as openTls } from 'node:tls';
 import type { Logger } from '@vigil/runtime';
 import {
   type Admin,
@@ -26,8 +26,8 @@ export interface KafkaConnection {
   sasl?: SASLOptions;
   connectionTimeoutMs?: number;
   requestTimeoutMs?: number;
-  /** Opens the sockets, in place of node:net and node:tls. */
-  socketFactory?: (args: { host: string; port: number; onConnect: () => void }) => Socket;
+  /** Opens the sockets, in place of node:net and node:tls; `onConnect` is to be called once. */
+  openSocket?: (args: { host: string; port: number; onConnect: () => void }) => Socket;
 }
 
 export interface Client {
@@ -63,20 +63,31 @@ export interface GroupAssigner {
 
 const RETRY = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
 
-/** @param tell hears what kafkajs writes to its log, before `logger` does */
-export function createClient(
-  connection: KafkaConnection,
-  clientId: string,
-  logger: Logger,
-  tell: (message: string) => void = () => undefined,
-): Client {
+/** Half-open connections are found by the system after some 30 s, where it is idle; by kafkajs's time-outs where it is not. */
+const KEEP_ALIVE_MS = 15_000;
+
+/** What a client has no other way to say. */
+export interface ClientNews {
+  /** A connection to a broker has ended, for whatever reason. kafkajs tries again for a while before it says anything. */
+  onClosed(): void;
+  /** It has begun a partition at its oldest record, because the log had no record at the offset that was due. */
+  onOutOfRange(): void;
+}
+
+export function createClient(connection: KafkaConnection, clientId: string, logger: Logger, news?: ClientNews): Client {
+  const open = connection.openSocket ?? plainOrTls(connection.ssl);
   silenceNegativeTimers();
   const kafka = new Kafka({
     clientId,
     brokers: [...connection.brokers],
     ...(connection.ssl === undefined ? {} : { ssl: connection.ssl }),
     ...(connection.sasl === undefined ? {} : { sasl: connection.sasl }),
-    ...(connection.socketFactory === undefined ? {} : { socketFactory: connection.socketFactory }),
+    socketFactory: ({ host, port, onConnect }) => {
+      const socket = open({ host, port, onConnect });
+      socket.setKeepAlive(true, KEEP_ALIVE_MS);
+      if (news) socket.once('close', news.onClosed);
+      return socket;
+    },
     connectionTimeout: connection.connectionTimeoutMs ?? 5000,
     requestTimeout: connection.requestTimeoutMs ?? 15_000,
     retry: RETRY,
@@ -84,7 +95,7 @@ export function createClient(
     logCreator:
       () =>
       ({ namespace, log: { message, timestamp: _, logger: __, stack: ___, ...fields } }) => {
-        tell(message);
+        if (message.startsWith('Offset out of range')) news?.onOutOfRange();
         // What it calls an error it mostly mends by itself; what it does not comes to us as a rejection.
         logger.warn({ ...fields, clientId, part: namespace, said: message }, 'kafka client');
       },
@@ -128,6 +139,14 @@ export function createClient(
     },
   };
 }
+
+const plainOrTls =
+  (ssl: KafkaConnection['ssl']): NonNullable<KafkaConnection['openSocket']> =>
+  ({ host, port, onConnect }) => {
+    if (!ssl) return openPlain({ host, port }, onConnect);
+    const named = isIP(host) ? {} : { servername: host };
+    return openTls({ host, port, ...named, ...(ssl === true ? {} : ssl) }, onConnect);
+  };
 
 function toKafka(assigner: GroupAssigner): PartitionAssigner {
   const version = 1;

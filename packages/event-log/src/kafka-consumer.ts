@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { isRetriable, type Logger } from '@vigil/runtime';
 import { type ConsumeOptions, type Consumer, EventLogError } from './event-log.ts';
 import type { Gate } from './gate.ts';
-import type { Admin, Client, EachBatchPayload } from './kafka-client.ts';
+import type { Admin, Client, ClientNews, EachBatchPayload } from './kafka-client.ts';
 import { isEvicted, translated, within } from './kafka-errors.ts';
 import { createAssigner, decodeHolder, encodeHolder, inherited } from './kafka-membership.ts';
 import { fromOffset, toOffset, toRecord } from './kafka-records.ts';
@@ -31,8 +31,7 @@ export interface ConsumerSettings extends WorkLimits {
 
 export interface ConsumerParts {
   clientId: string;
-  /** @param tell hears what kafkajs writes to its log */
-  connect(clientId: string, tell: (message: string) => void): Client;
+  connect(clientId: string, news: ClientNews): Client;
   admin(): Promise<Admin>;
   topics: Topics;
   gate: Gate;
@@ -46,6 +45,7 @@ interface Place {
 }
 const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 const TICK_MS = 250;
+const RESTART_MS = 500;
 const FETCH_BYTES = 8 * 1024 * 1024;
 const PARTITION_FETCH_BYTES = 1024 * 1024;
 
@@ -62,7 +62,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   let joins = 0;
   let leaseEnd = Number.NEGATIVE_INFINITY;
   let lastContact = performance.now();
-  /** Of the first bad news since then. */
+  /** Since then: when the first connection was lost. */
   let troubleSince: number | undefined;
   let failure: { error: unknown } | undefined;
   let stopping = false;
@@ -107,10 +107,12 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     },
   });
 
-  const client = parts.connect(self, (said) => {
-    // kafkajs goes on at the oldest record and tells nobody but its log. Offsets that begin anew would be taken for old ones.
-    if (/connect|broker/i.test(said)) troubleSince ??= performance.now();
-    if (said.startsWith('Offset out of range')) give('an offset was out of range: the log was cut, or made anew');
+  const client = parts.connect(self, {
+    onClosed: () => {
+      troubleSince ??= performance.now();
+    },
+    // Offsets that begin anew would be taken for old ones, and passed over. Whoever comes next begins where the log does.
+    onOutOfRange: () => give('an offset was out of range: retention has overtaken us, or the log was made anew'),
   });
   const kafka = client.consumer({
     group,
@@ -328,7 +330,11 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
       else reached.delete(name);
     });
     kafka.on(events.CRASH, ({ payload: { error, restart } }) => {
-      if (!restart && !over) failFor(error);
+      if (restart || stopping) return;
+      if (!isRetriable(translated(error))) return failFor(error);
+      // It takes some errors for final that are not: the coordinator of a cluster that is just starting.
+      logger.warn({ error }, 'starting again');
+      setTimeout(() => void run().catch(failFor), RESTART_MS);
     });
   };
 
@@ -368,6 +374,9 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
     }
+    await run();
+  };
+  const run = async () => {
     if (!stopping) await kafka.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch });
   };
 

@@ -1,9 +1,9 @@
+import { isRetriable, retry } from '@vigil/runtime';
 import { EventLogError } from './event-log.ts';
 
 interface KafkaError {
   name?: unknown;
   type?: unknown;
-  retriable?: unknown;
   cause?: unknown;
 }
 
@@ -17,33 +17,28 @@ export function typeOf(error: unknown): string | undefined {
 /** The group does not know us any more: what we owned belongs to others now. */
 export const isEvicted = (error: unknown): boolean => typeOf(error) === 'UNKNOWN_MEMBER_ID';
 
-/** Of these, kafkajs says that trying again is of no use; within a moment it is. */
-const PASSING = [
-  'REBALANCE_IN_PROGRESS',
-  'UNKNOWN_MEMBER_ID',
-  'ILLEGAL_GENERATION',
-  'BROKER_NOT_AVAILABLE',
-  'STALE_CONTROLLER_EPOCH',
-];
 /** The record, the settings or the permissions are to blame, however often kafkajs has tried. */
 const CONDEMNED =
   /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_|TOPIC_AUTHORIZATION|GROUP_AUTHORIZATION|CLUSTER_AUTHORIZATION|UNSUPPORTED_|SASL_|POLICY_VIOLATION|SECURITY_DISABLED|OFFSET_METADATA_TOO_LARGE)/;
 
-/** kafkajs's errors as the port's. */
+const UNFIT = ['KafkaJSSASLAuthenticationError', 'KafkaJSNotImplemented', 'KafkaJSServerDoesNotSupportApiKey'];
+
+/**
+ * kafkajs's errors as the port's. What kafkajs calls retriable is no guide: a coordinator that cannot be found and a group
+ * that changes hands are not, for it, and are over in a moment. So everything is, but what is known to be for good.
+ */
 export function translated(error: unknown): unknown {
   if (error instanceof EventLogError || !(error instanceof Error)) return error;
-  if (!/^KafkaJS/.test(error.name)) return error;
+  if (!error.name.startsWith('KafkaJS')) return error;
   const type = typeOf(error);
   const text = `kafka: ${error.message}${type && !error.message.includes(type) ? ` (${type})` : ''}`;
-  return new EventLogError(text, { retriable: isPassing(error, type), cause: error });
+  const condemned = (type !== undefined && CONDEMNED.test(type)) || UNFIT.some((name) => isNamed(error, name));
+  return new EventLogError(text, { retriable: !condemned, cause: error });
 }
 
-function isPassing(error: Error, type: string | undefined): boolean {
-  if (type && CONDEMNED.test(type)) return false;
-  if (type && PASSING.includes(type)) return true;
-  if (error.name === 'KafkaJSNumberOfRetriesExceeded') return true;
-  for (let at: KafkaError | undefined = error as KafkaError; at; at = at.cause as KafkaError | undefined)
-    if (at.retriable === true) return true;
+function isNamed(error: unknown, name: string): boolean {
+  for (let at = error as KafkaError | undefined, depth = 0; at && depth < 8; at = at.cause as KafkaError, depth++)
+    if (at.name === name) return true;
   return false;
 }
 
@@ -54,6 +49,16 @@ export async function guarded<T>(work: () => Promise<T>): Promise<T> {
     throw translated(error);
   }
 }
+
+/** For questions: kafkajs tries again after some errors, of others (a coordinator that is loading) it hears once and gives up. */
+export const asked = <T>(work: () => Promise<T>): Promise<T> =>
+  retry(() => guarded(work), {
+    attempts: 8,
+    maxMs: 1000,
+    when: (error) => isRetriable(error) && !(error instanceof EventLogError && triedBefore(error.cause)),
+  });
+
+const triedBefore = (cause: unknown) => (cause as KafkaError | undefined)?.name === 'KafkaJSNumberOfRetriesExceeded';
 
 /** False when it took longer; it goes on, and its rejection is nobody's any more. */
 export async function within(work: Promise<unknown>, ms: number): Promise<boolean> {

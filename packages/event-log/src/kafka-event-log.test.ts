@@ -16,7 +16,7 @@ async function openHarness(): Promise<ContractHarness> {
       const log = openKafkaEventLog({
         brokers: kafka!.brokers,
         clientId: 'contract',
-        socketFactory: line.socketFactory,
+        openSocket: line.openSocket,
         sessionMs: lease === 'short' ? 1000 : 120_000,
         heartbeatMs: 100,
         rebalanceMs: 2000,

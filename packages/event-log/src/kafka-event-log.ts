@@ -2,9 +2,16 @@ import { type Logger, silentLogger } from '@vigil/runtime';
 import { type Consumer, type EventLog, EventLogError } from './event-log.ts';
 import { createGate } from './gate.ts';
 import { append } from './kafka-append.ts';
-import { type Admin, type Cluster, createClient, type KafkaConnection, type Producer } from './kafka-client.ts';
+import {
+  type Admin,
+  type ClientNews,
+  type Cluster,
+  createClient,
+  type KafkaConnection,
+  type Producer,
+} from './kafka-client.ts';
 import { type ConsumerSettings, startConsumer } from './kafka-consumer.ts';
-import { guarded, within } from './kafka-errors.ts';
+import { asked, guarded, within } from './kafka-errors.ts';
 import { type Bounds, readRange } from './kafka-read.ts';
 import { toOffset } from './kafka-records.ts';
 import { createTopics } from './kafka-topics.ts';
@@ -42,7 +49,7 @@ const DEFAULTS: ConsumerSettings = {
 export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
   const { clientId, logger = silentLogger } = options;
   const settings = { ...DEFAULTS, ...options };
-  const connect = (name: string, tell?: (message: string) => void) => createClient(options, name, logger, tell);
+  const connect = (name: string, news?: ClientNews) => createClient(options, name, logger, news);
   const client = connect(clientId);
   const closing = new AbortController();
   const consumers = new Set<Consumer>();
@@ -61,7 +68,7 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
   };
 
   return {
-    ensureTopics: (specs) => guarded(() => topics.ensure(specs)),
+    ensureTopics: (specs) => asked(() => topics.ensure(specs)),
 
     append: (records, transaction) =>
       guarded(async () => {
@@ -87,10 +94,10 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
         return found ?? { start: 0, end: 0 };
       };
       // The end is the one of this moment, not of the first record that is asked for.
-      const first = bounds();
+      const first = asked(bounds);
       first.catch(() => undefined);
-      let asked = 0;
-      const ask = () => (asked++ === 0 ? first : bounds());
+      let times = 0;
+      const ask = () => (times++ === 0 ? first : asked(bounds));
       return (async function* () {
         try {
           yield* readRange(await cluster.get(), { topic, partition }, from, to, ask);
@@ -101,19 +108,17 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
     },
 
     ends: (topic) =>
-      guarded(async () =>
-        (await boundsOf(topic)).map(({ partition, start, end }) => ({ topic, partition, start, end })),
-      ),
+      asked(async () => (await boundsOf(topic)).map(({ partition, start, end }) => ({ topic, partition, start, end }))),
 
     offsetAt: (topic, partition, time) =>
-      guarded(async () => {
+      asked(async () => {
         await topics.get(topic);
         const found = await (await admin.get()).fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.floor(time)));
         return toOffset(found.find((one) => one.partition === partition)?.offset ?? '0');
       }),
 
     committed: (group, topic) =>
-      guarded(async () => {
+      asked(async () => {
         await topics.get(topic);
         const [found] = await (await admin.get()).fetchOffsets({ groupId: group, topics: [topic] });
         return (found?.partitions ?? [])

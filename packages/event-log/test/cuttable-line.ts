@@ -4,7 +4,7 @@ import type { KafkaEventLogOptions } from '../src/kafka-event-log.ts';
 
 export interface CuttableLine {
   /** For the log whose line to the broker it is. */
-  socketFactory: NonNullable<KafkaEventLogOptions['socketFactory']>;
+  openSocket: NonNullable<KafkaEventLogOptions['openSocket']>;
   /** Nothing comes through, and nothing is lost. */
   freeze(): void;
   thaw(): void;
@@ -51,7 +51,7 @@ export async function cuttableLine(): Promise<CuttableLine> {
   await once(server, 'listening');
   const { port: relay } = server.address() as { port: number };
   return {
-    socketFactory({ host, port, onConnect }) {
+    openSocket({ host, port, onConnect }) {
       const socket = connect({ host: '127.0.0.1', port: relay });
       // kafkajs listens for data at once; it must not see the relay's greeting.
       const emit = socket.emit.bind(socket);
