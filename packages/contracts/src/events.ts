@@ -15,7 +15,47 @@ export const Step = z.object({
 });
 export type Step = z.infer<typeof Step>;
 
-/** in: what the platform says of an upload. */
+/** Of an upload that is a list of frames: more of them are refused, and so are more in any one second. */
+export const MAX_FRAMES = 20_000;
+export const MAX_FRAMES_A_SECOND = 120;
+
+/** One picture of a film that lies in the store as pictures. `bucket` is the upload's where it is not given. */
+export const FrameObject = z.object({
+  bucket: z.string().min(1).optional(),
+  key: z.string().min(1),
+  version: z.string().optional(),
+  time: z.number().nonnegative().describe('seconds from the start'),
+});
+export type FrameObject = z.infer<typeof FrameObject>;
+
+/** Frames in order of time. */
+export const FrameList = z.object({
+  duration: z.number().positive().describe('seconds'),
+  images: z
+    .array(FrameObject)
+    .min(1)
+    .max(MAX_FRAMES)
+    .refine(
+      (all) => all.every(({ time }, n) => n === 0 || all[n - 1]!.time <= time),
+      'frames are given in order of time',
+    )
+    .refine(
+      (all) =>
+        all.every(({ time }, n) => (all[n + MAX_FRAMES_A_SECOND]?.time ?? Number.POSITIVE_INFINITY) >= time + 0.999),
+      `more than ${MAX_FRAMES_A_SECOND} frames in a second`,
+    ),
+});
+export type FrameList = z.infer<typeof FrameList>;
+
+/** Hexadecimal digits: Amazon S3's form. */
+export const SEQUENCER: RegExp = /^[0-9a-f]{1,64}$/i;
+
+/**
+ * in: what the platform says of an upload. The CloudEvent's type repeats the action, and is what counts.
+ * - created: judge it. Said again of the same media it changes nothing, unless they had been deleted meanwhile.
+ * - replaced: judge it, and forget all earlier versions of the same object.
+ * - deleted: forget it; of media without a version, all versions of the object.
+ */
 export const UploadEvent = z.object({
   action: z.enum(['created', 'replaced', 'deleted']).default('created'),
   media: MediaLocation,
@@ -23,6 +63,10 @@ export const UploadEvent = z.object({
   visibility: z.string().default('public'),
   territory: z.string().optional(),
   receivedAt: When,
+  /** Of the object store: orders what happened to one object. Without it `receivedAt` does. */
+  sequencer: z.string().regex(SEQUENCER).optional(),
+  /** The upload is these pictures; `media` then only names it, and need not lie anywhere. */
+  frames: FrameList.optional(),
 });
 export type UploadEvent = z.infer<typeof UploadEvent>;
 

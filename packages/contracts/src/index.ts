@@ -6,6 +6,8 @@ export * from './events.ts';
 export * from './evidence.ts';
 export * from './fingerprint.ts';
 export * from './ids.ts';
+export * from './key-pattern.ts';
 export * from './media.ts';
 export * from './policy.ts';
 export * from './topics.ts';
+export * from './upload-formats.ts';

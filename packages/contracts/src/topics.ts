@@ -18,7 +18,8 @@ function topic(name: string, key: TopicSpec['key'], more: Partial<TopicSpec> = {
 }
 
 export const TOPICS = {
-  uploads: topic('vigil.uploads', 'upload', { retentionMs: 14 * DAY }),
+  // Larger than the others, because a list of frames comes in one event.
+  uploads: topic('vigil.uploads', 'upload', { retentionMs: 14 * DAY, maxBytes: 2048 * KIB }),
   manifests: topic('vigil.manifests', 'upload'),
   slicesFirst: topic('vigil.slices.first', 'slice'),
   slicesRest: topic('vigil.slices.rest', 'slice'),
