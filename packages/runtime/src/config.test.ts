@@ -12,6 +12,7 @@ test('nothing need be set', () => {
     buckets: [],
     logLevel: 'info',
     shards: 1,
+    acknowledgements: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30, 60, 120, 300, 600] },
     ffmpeg: { ffmpegPath: undefined, ffprobePath: undefined, path: '/bin' },
     unknown: [],
   });
@@ -37,6 +38,9 @@ test('what is set is used', () => {
     VIGIL_LOG_LEVEL: 'DEBUG',
     VIGIL_ROLES: 'match,plan',
     VIGIL_CONCURRENCY: '3',
+    VIGIL_SURFACES: 'web, mobile,web',
+    VIGIL_ACK_SECONDS: '60',
+    VIGIL_RESEND_SECONDS: '5,10',
     VIGIL_MAX_IMAGE_MIB: '1',
   });
   expect(config).toMatchObject({
@@ -47,6 +51,7 @@ test('what is set is used', () => {
     logLevel: 'debug',
     roles: ['plan', 'match'],
     concurrency: 3,
+    acknowledgements: { surfaces: ['web', 'mobile'], deadlineSeconds: 60, resendSeconds: [5, 10] },
   });
   expect(config.limits.maxImageBytes).toBe(2 ** 20);
 });
@@ -59,6 +64,9 @@ test('everything that is wrong is said at once, with what it should be', () => {
     VIGIL_LOG_LEVEL: 'chatty',
     VIGIL_ROLES: 'plan,cook',
     VIGIL_BUCKETS: '../etc',
+    VIGIL_SURFACES: 'web,my tv',
+    VIGIL_ACK_SECONDS: '0',
+    VIGIL_RESEND_SECONDS: '30,1.5',
   };
   const error = (() => {
     try {

@@ -24,6 +24,7 @@ export interface Config {
   kafka: KafkaSettings | null;
   /** null: blobs lie in the data folder. */
   s3: S3Settings | null;
+  acknowledgements: AcknowledgementSettings;
   /** Decoders and worker threads at once. */
   concurrency: number;
   limits: Limits;
@@ -48,6 +49,15 @@ export interface S3Settings {
   /** null: found as the AWS client does, in environment, files or roles. */
   credentials: { accessKeyId: string; secretAccessKey: string } | null;
   bucketPrefix: string;
+}
+
+export interface AcknowledgementSettings {
+  /** Parts of the platform that say what they did about a takedown. None: nothing is waited for. */
+  surfaces: string[];
+  /** An action that is open for longer is an alarm. */
+  deadlineSeconds: number;
+  /** From each sending to the next; the last one repeats. */
+  resendSeconds: number[];
 }
 
 export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api'] as const;
@@ -153,6 +163,7 @@ export function assertConfig(settings: Settings): Config {
     replica: text('VIGIL_REPLICA') ?? 'local',
     kafka: kafkaOf(text, list, whole, oneOf, problems),
     s3: s3Of(text, problems),
+    acknowledgements: acknowledgementsOf(list, whole, problems),
     concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
     limits: {
       maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),
@@ -209,6 +220,36 @@ function s3Of(text: Text, problems: string[]): S3Settings | null {
   if (endpoint === null && region === undefined) return null;
   const credentials = accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
   return { endpoint, region: region ?? 'us-east-1', credentials, bucketPrefix };
+}
+
+const MAX_SURFACES = 32;
+const MAX_RESENDS = 20;
+const DAY_SECONDS = 86_400;
+
+function acknowledgementsOf(
+  list: (name: string) => string[],
+  whole: (name: string, fallback: number, min: number, max: number) => number,
+  problems: string[],
+): AcknowledgementSettings {
+  const surfaces = [...new Set(list('VIGIL_SURFACES'))];
+  for (const surface of surfaces) {
+    if (!/^[a-z0-9][a-z0-9._-]{0,62}$/i.test(surface))
+      problems.push(
+        `VIGIL_SURFACES names "${surface}": a surface has 1 to 63 letters, digits, dots, dashes, underscores`,
+      );
+  }
+  if (surfaces.length > MAX_SURFACES) problems.push(`VIGIL_SURFACES names more than ${MAX_SURFACES} surfaces`);
+  const given = list('VIGIL_RESEND_SECONDS');
+  const resendSeconds = given.length > 0 ? given.map(Number) : [30, 60, 120, 300, 600];
+  if (
+    given.length > MAX_RESENDS ||
+    given.some((text, n) => !/^\d+$/.test(text) || resendSeconds[n]! < 1 || resendSeconds[n]! > DAY_SECONDS)
+  ) {
+    problems.push(
+      `VIGIL_RESEND_SECONDS is "${given.join(',')}": give at most ${MAX_RESENDS} whole numbers from 1 to ${DAY_SECONDS}, like 30,60,120`,
+    );
+  }
+  return { surfaces, deadlineSeconds: whole('VIGIL_ACK_SECONDS', 600, 1, 30 * DAY_SECONDS), resendSeconds };
 }
 
 /** Read by tests and set-up scripts, before there is a configuration. */
