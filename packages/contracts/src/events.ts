@@ -203,6 +203,7 @@ export const CAUSES = [
   'first',
   'late',
   'redelivery',
+  're-upload',
   'look-back',
   'replay',
   'dispute',

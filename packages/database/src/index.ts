@@ -16,6 +16,7 @@ export {
 } from './outbox.ts';
 export * from './policies.ts';
 export * from './references.ts';
+export * from './removals.ts';
 export * from './timers.ts';
 export * from './trace.ts';
 export * from './uploads.ts';

@@ -1,6 +1,7 @@
 import type { Postgres } from '@vigil/runtime';
 import { migration0001 } from './migration-0001.ts';
 import { migration0002 } from './migration-0002.ts';
+import { migration0003 } from './migration-0003.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -12,6 +13,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: 'first', sql: migration0001 },
   { number: 2, name: 'actions', sql: migration0002 },
+  { number: 3, name: 'removals', sql: migration0003 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

@@ -15,6 +15,7 @@ export interface UploadRow {
   mediaState: MediaState;
   /** Of the newest verdict; 0 before the first. */
   revision: number;
+  /** null: not judged yet, or to be judged again. */
   verdict: Verdict | null;
   receivedAt: number | null;
   /** When the newest verdict was given. */
@@ -58,6 +59,23 @@ export async function saveManifest(tx: Queryable, id: string, manifest: Manifest
 
 export async function markDeleted(tx: Queryable, id: string): Promise<void> {
   await tx.query('UPDATE uploads SET deleted = true WHERE id = $1', [id]);
+}
+
+export async function isDeleted(db: Queryable, id: string): Promise<boolean> {
+  const rows = await db.query<{ deleted: boolean }>('SELECT deleted FROM uploads WHERE id = $1', [id]);
+  return rows[0]?.deleted ?? false;
+}
+
+/**
+ * The same media were uploaded once more after they had been deleted: they are shown again, and to be judged again. If they had
+ * been disabled that is a reversal, so that the next takedown is another one.
+ */
+export async function markUploadedAgain(tx: Queryable, id: string): Promise<void> {
+  await tx.query(
+    `UPDATE uploads SET deleted = false, verdict = NULL, settled_at = NULL, media_state = 'shown',
+     epoch = epoch + CASE media_state WHEN 'disabled' THEN 1 ELSE 0 END WHERE id = $1`,
+    [id],
+  );
 }
 
 export async function setMediaState(tx: Queryable, id: string, state: MediaState, epoch: number): Promise<void> {
