@@ -1,5 +1,6 @@
-import type { Step, Verdict } from '@vigil/contracts';
+import { type Step, TOPICS, type Verdict } from '@vigil/contracts';
 import { type Database, findUpload, listReferences, publishedEvents, resultsOf, verdictsOf } from '@vigil/database';
+import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 
@@ -36,6 +37,8 @@ export interface Health {
   library: ReturnType<SimilarityIndex['stats']>;
 }
 
+const REACHABLE = 'reachable';
+
 /** What can be asked of a running instance. */
 export interface Inspect {
   references(): Promise<ReferenceView[]>;
@@ -45,8 +48,13 @@ export interface Inspect {
   health(): Promise<Health>;
 }
 
-export function createInspect(deps: { database: Database; index: SimilarityIndex; clock: Clock }): Inspect {
-  const { database, index, clock } = deps;
+export function createInspect(deps: {
+  database: Database;
+  log: EventLog;
+  index: SimilarityIndex;
+  clock: Clock;
+}): Inspect {
+  const { database, log, index, clock } = deps;
   const db = database.postgres;
   return {
     references: () => listReferences(db),
@@ -106,13 +114,15 @@ export function createInspect(deps: { database: Database; index: SimilarityIndex
 
     async health() {
       const checks: Record<string, string> = {};
-      try {
-        await db.query('SELECT 1');
-        checks.database = 'reachable';
-      } catch (error) {
-        checks.database = String(error);
-      }
-      return { ready: checks.database === 'reachable', checks, library: index.stats() };
+      const check = async (name: string, look: () => Promise<unknown>) => {
+        checks[name] = await look().then(
+          () => REACHABLE,
+          (error: unknown) => String(error),
+        );
+      };
+      await check('database', () => db.query('SELECT 1'));
+      await check('log', () => log.ends(TOPICS.uploads.name));
+      return { ready: Object.values(checks).every((c) => c === REACHABLE), checks, library: index.stats() };
     },
   };
 }

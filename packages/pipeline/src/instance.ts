@@ -1,21 +1,13 @@
-import path from 'node:path';
-import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
-import { deadSpec, TOPICS } from '@vigil/contracts';
-import {
-  type Database,
-  lockDataFolder,
-  OUTBOX_CHANNEL,
-  openDatabase,
-  openEmbeddedPostgres,
-  purgeOutbox,
-} from '@vigil/database';
-import { type EventLog, openPostgresEventLog } from '@vigil/event-log';
-import { type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
-import { type Config, type Counters, createCounters, type Logger, realClock } from '@vigil/runtime';
+import type { BlobStore } from '@vigil/blob-store';
+import { TOPICS } from '@vigil/contracts';
+import { type Database, OUTBOX_CHANNEL, purgeOutbox } from '@vigil/database';
+import type { EventLog } from '@vigil/event-log';
+import { openFingerprinter } from '@vigil/fingerprint';
+import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
-import { OWN_BUCKET } from './emit.ts';
+import { createActions } from './actions.ts';
 import { createInspect, type Inspect } from './inspect.ts';
-import { createIntake, type Intake, REFERENCE_BUCKET, UPLOAD_BUCKET } from './intake.ts';
+import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
 import { createLibrary, type Library } from './library.ts';
 import { createMedia } from './media.ts';
@@ -24,6 +16,8 @@ import { runRelay } from './relay.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
 import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
+import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
+import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
 
 /** A whole pipeline in this process, running. */
@@ -63,32 +57,34 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
   try {
     const clock = realClock;
     const counters = createCounters();
-    stack.use(await lockDataFolder(config.dataFolder));
-    const embedded = config.databaseUrl
-      ? null
-      : stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder }));
-    const url = config.databaseUrl ?? embedded!.url;
-    const database = stack.use(await openDatabase({ url, max: 16 }));
-    const opened = stack.use(await openPostgresEventLog({ postgres: database.postgres }));
-    const log = wrapLog ? wrapLog(opened) : opened;
-    const specs = Object.values(TOPICS);
-    await log.ensureTopics([...specs, ...specs.map(deadSpec)]);
-    const blobs = stack.use(await openFileBlobStore({ root: path.join(config.dataFolder, 'blobs') }));
-    const fingerprinter: Fingerprinter = stack.use(
-      await openFingerprinter({ threads: config.concurrency, limits: config.limits, ffmpeg }),
-    );
-    const index = createIndex();
-    const shard = { number: 0, of: 1 };
-    const library = createLibrary({ log, blobs, database, index, shard, replica: 'local', clock, logger });
-    await library.catchUp();
-    await library.reconcile();
+    const has = (...roles: Role[]) => roles.some((role) => config.roles.includes(role));
+    const stores = await openStores(config, logger, stack);
+    const { database, blobs } = stores;
+    const log = wrapLog ? wrapLog(stores.log) : stores.log;
+    const decoding = has('plan', 'fingerprint', 'confirm');
+    // One thread more than slices of film are decoded at once: images never wait for those. See lanes.ts.
+    const fingerprinter = decoding
+      ? stack.use(await openFingerprinter({ threads: config.concurrency + 1, limits: config.limits, ffmpeg }))
+      : null;
+    const index = stack.use(createIndex());
+    const shard = { number: config.shard, of: config.shards };
+    const library = createLibrary({ log, blobs, database, index, shard, replica: config.replica, clock, logger });
+    if (has('match')) {
+      await library.catchUp();
+      await library.reconcile();
+    }
 
     const wake = createWake();
     stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));
-    const buckets = [...new Set([UPLOAD_BUCKET, REFERENCE_BUCKET, ...config.buckets])].filter((b) => b !== OWN_BUCKET);
-    const decide = decideUpload({ database, clock, concurrency: 8, published: wake.now });
+    const actions = createActions({ clock, settings: config.acknowledgements });
+    if (has('decide') && config.acknowledgements.surfaces.length === 0) {
+      logger.warn(
+        'no surfaces are configured (VIGIL_SURFACES): takedowns are sent once, and no acknowledgement is waited for',
+      );
+    }
+    const decide = decideUpload({ database, actions, clock, concurrency: 8, published: wake.now });
     const stages = route({
-      media: createMedia(blobs, fingerprinter, buckets),
+      media: fingerprinter && createMedia(blobs, fingerprinter, stores.buckets),
       blobs,
       database,
       index,
@@ -97,28 +93,30 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       lanes: createLanes(config.concurrency),
       clock,
       decide,
+      acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
       shard,
-      epoch: 0,
+      epoch: config.shards,
       decoders: config.concurrency,
+      has,
     });
 
     const stop = new AbortController();
     const { signal } = stop;
     const handlers = {
+      ...actions.handlers,
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
     };
-    const parts = [
-      ...stages.map((stage) => runStage(stage, { log, blobs, clock, logger, counters }, signal).done),
-      library.follow(signal),
-      runRelay({ database, log, clock, woken: wake.next }, signal),
-      runTimers({ database, clock, logger, handlers, published: wake.now }, signal),
-      maintain(log, database, signal),
-    ];
-    const serverGone = embedded?.ended.then((words) => {
-      throw new Error(`PostgreSQL has ended: ${words}`);
-    });
-    const failed = Promise.all([...parts, serverGone]).then(() => undefined);
+    const parts = stages.map((stage) => runStage(stage, { log, blobs, clock, logger, counters }, signal).done);
+    if (has('match')) parts.push(library.follow(signal));
+    if (has('decide')) {
+      parts.push(
+        runRelay({ database, log, clock, woken: wake.next }, signal),
+        runTimers({ database, clock, logger, handlers, published: wake.now }, signal),
+        maintain(log, database, signal),
+      );
+    }
+    const failed = Promise.all([...parts, stores.gone]).then(() => undefined);
     failed.catch(() => undefined);
     stack.defer(async () => {
       stop.abort(new Error('draining'));
@@ -126,15 +124,14 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       await Promise.allSettled(parts);
     });
     const running = stack.move();
-    const intake = createIntake({ blobs, log, database, clock, published: wake.now });
     return {
       database,
       log,
       blobs,
       index,
       library,
-      intake,
-      inspect: createInspect({ database, index, clock }),
+      intake: createIntake({ blobs, log, database, clock, published: wake.now }),
+      inspect: createInspect({ database, log, index, clock }),
       counters,
       lag: () => lagOf(log, stages),
       failed,
@@ -144,13 +141,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     await stack.disposeAsync();
     throw error;
   }
+}
 
-  async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await log.maintain();
-      await purgeOutbox(database.postgres, realClock.now() - OUTBOX_KEPT_MS);
-      await Promise.allSettled([realClock.sleep(MAINTENANCE_MS, signal)]);
-    }
+async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await log.maintain();
+    await purgeOutbox(database.postgres, realClock.now() - OUTBOX_KEPT_MS);
+    await Promise.allSettled([realClock.sleep(MAINTENANCE_MS, signal)]);
   }
 }
 

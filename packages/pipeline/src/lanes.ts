@@ -1,6 +1,7 @@
 /**
  * Who may use the decoders next. Work waits in lanes, and free slots go to the lanes by weight (stride scheduling), so
- * that no lane starves and an image never waits behind long films. Lanes that are not urgent leave one slot free.
+ * that no lane starves. Lanes that are not urgent leave one slot free; one more is for stills alone, which take
+ * milliseconds where a slice of film takes seconds: an image never waits for a film.
  */
 export type Lane = 'still' | 'confirm' | 'first' | 'rest' | 'batch';
 
@@ -8,21 +9,31 @@ const WEIGHT: Record<Lane, number> = { still: 16, confirm: 8, first: 4, rest: 2,
 const PATIENT: ReadonlySet<Lane> = new Set<Lane>(['rest', 'batch']);
 
 export interface Lanes {
-  /** Runs the work when a slot is the lane's. @throws what the work throws, or the signal's reason while waiting. */
-  run<T>(lane: Lane, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs the work when a slot is the lane's; calls `alive` every now and then until it is.
+   * @throws what the work throws, or the signal's reason while waiting
+   */
+  run<T>(lane: Lane, signal: AbortSignal, work: () => Promise<T>, alive?: () => void): Promise<T>;
   waiting(): Record<Lane, number>;
 }
 
+const PULSE_MS = 10_000;
+
+/** At most `slots + 1` pieces of work run at once, the last of them a still. */
 export function createLanes(slots: number): Lanes {
   const queues: Record<Lane, (() => void)[]> = { still: [], confirm: [], first: [], rest: [], batch: [] };
   const pass: Record<Lane, number> = { still: 0, confirm: 0, first: 0, rest: 0, batch: 0 };
   const names = Object.keys(queues) as Lane[];
   const patientSlots = Math.max(1, slots - 1);
   let busy = 0;
+  let filmsBusy = 0;
   let patientBusy = 0;
   let clock = 0;
 
-  const mayRun = (lane: Lane) => busy < slots && (!PATIENT.has(lane) || patientBusy < patientSlots);
+  const mayRun = (lane: Lane) => {
+    if (lane === 'still') return busy < slots + 1;
+    return filmsBusy < slots && busy < slots + 1 && (!PATIENT.has(lane) || patientBusy < patientSlots);
+  };
 
   function dispatch(): void {
     for (;;) {
@@ -34,14 +45,16 @@ export function createLanes(slots: number): Lanes {
       clock = pass[lane];
       pass[lane] += 1 / WEIGHT[lane];
       busy++;
+      if (lane !== 'still') filmsBusy++;
       if (PATIENT.has(lane)) patientBusy++;
       queues[lane].shift()!();
     }
   }
 
   return {
-    async run(lane, signal, work) {
+    async run(lane, signal, work, alive = () => undefined) {
       signal.throwIfAborted();
+      const pulse = setInterval(alive, PULSE_MS);
       await new Promise<void>((resolve, reject) => {
         const begin = () => {
           signal.removeEventListener('abort', leave);
@@ -55,11 +68,13 @@ export function createLanes(slots: number): Lanes {
         signal.addEventListener('abort', leave, { once: true });
         queues[lane].push(begin);
         dispatch();
-      });
+      }).finally(() => clearInterval(pulse));
+      alive();
       try {
         return await work();
       } finally {
         busy--;
+        if (lane !== 'still') filmsBusy--;
         if (PATIENT.has(lane)) patientBusy--;
         dispatch();
       }

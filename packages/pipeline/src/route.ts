@@ -1,6 +1,6 @@
 import type { BlobStore } from '@vigil/blob-store';
 import type { Database } from '@vigil/database';
-import type { Clock } from '@vigil/runtime';
+import type { Clock, Role } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import type { Lanes } from './lanes.ts';
 import type { Library } from './library.ts';
@@ -13,9 +13,11 @@ import { fingerprintSlice } from './stages/fingerprint-slice.ts';
 import { learnReference } from './stages/learn-reference.ts';
 import { matchSlice } from './stages/match-slice.ts';
 import { planUpload } from './stages/plan-upload.ts';
+import type { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 
 export interface RouteDeps {
-  media: Media;
+  /** null where nothing is decoded. */
+  media: Media | null;
   blobs: BlobStore;
   database: Database;
   index: SimilarityIndex;
@@ -24,11 +26,14 @@ export interface RouteDeps {
   lanes: Lanes;
   clock: Clock;
   decide: ReturnType<typeof decideUpload>;
+  acknowledge: ReturnType<typeof recordAcknowledgement>;
   shard: { number: number; of: number };
   /** Changes when the number of shards does. */
   epoch: number;
   /** Slices that are decoded at once. */
   decoders: number;
+  /** Does this process have any of these roles? */
+  has(...roles: Role[]): boolean;
 }
 
 /**
@@ -42,23 +47,47 @@ export interface RouteDeps {
  *   confirm      proposals                      evidence
  *   decide       manifests, alignments,         rows; takedowns, verdicts and alarms through the outbox
  *                evidence
+ *   record       acknowledgements               rows
  *
- * Beside it: `library` feeds reference-codes to the index, `relay` carries the outbox to the log, `timers` bring deadlines.
+ * Beside it: `library` feeds reference-codes to the index, `relay` carries the outbox to the log, `timers` bring deadlines
+ * and send again what no surface has acknowledged.
  */
 export function route(deps: RouteDeps): Stage<never>[] {
-  const { media, blobs, database, index, library, references, lanes, clock, decide, shard, epoch, decoders } = deps;
+  const {
+    media,
+    blobs,
+    database,
+    index,
+    library,
+    references,
+    lanes,
+    clock,
+    decide,
+    acknowledge,
+    shard,
+    epoch,
+    decoders,
+    has,
+  } = deps;
   const shards = shard.of;
-  // More slices are taken from the log than are decoded at once, so that the lanes have something to choose from.
-  const waiting = decoders * 16;
-  const stages = [
-    planUpload({ media, clock, shards, epoch, concurrency: decoders * 2 }),
-    learnReference({ media, database, clock, shards, epoch, concurrency: decoders }),
-    fingerprintSlice({ media, blobs, lanes, clock, concurrency: waiting }),
-    matchSlice({ index, checkpoint: library.checkpoint, shard: shard.number, clock, concurrency: 1 }),
-    confirmProposal({ media, references, lanes, clock, concurrency: waiting }),
-    decide.stages.recordManifest,
-    decide.stages.recordSlice,
-    decide.stages.recordProposal,
-  ];
-  return stages as unknown as Stage<never>[];
+  // Images must come to the lanes however many films wait in the same topic; what else waits may as well wait in the log.
+  const urgent = 256;
+  const patient = decoders * 2;
+  const stages: unknown[] = [];
+  if (has('plan') && media) {
+    stages.push(planUpload({ media, clock, shards, epoch, concurrency: decoders * 2 }));
+    stages.push(learnReference({ media, database, clock, shards, epoch, concurrency: decoders }));
+  }
+  if (has('fingerprint') && media) {
+    const parts = { media, blobs, lanes, clock };
+    stages.push(fingerprintSlice({ ...parts, from: 'slicesFirst', concurrency: urgent }));
+    stages.push(fingerprintSlice({ ...parts, from: 'slicesRest', concurrency: patient }));
+    stages.push(fingerprintSlice({ ...parts, from: 'slicesBatch', concurrency: patient }));
+  }
+  if (has('match')) {
+    stages.push(matchSlice({ index, checkpoint: library.checkpoint, shard, clock, concurrency: 1 }));
+  }
+  if (has('confirm') && media) stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
+  if (has('decide')) stages.push(...Object.values(decide.stages), acknowledge);
+  return stages as Stage<never>[];
 }

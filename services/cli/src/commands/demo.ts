@@ -43,7 +43,8 @@ export async function demo(options: { references?: string; uploads?: string }): 
   await rm(dataFolder, { recursive: true, force: true });
   const instance = await openInstance({ config, logger, ffmpeg });
   try {
-    say(dim(`the pipeline runs on PostgreSQL and ${path.relative('.', dataFolder)} (${seconds(startedAt)})`));
+    const stores = `${config.kafka ? 'Kafka' : 'PostgreSQL'} and ${config.s3 ? 'S3' : path.relative('.', dataFolder)}`;
+    say(dim(`the pipeline runs on ${stores} (${seconds(startedAt)})`));
     const names = await register(instance, references);
     const right = await judgeAll(instance, uploads, names);
     say();

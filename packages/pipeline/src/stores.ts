@@ -1,0 +1,63 @@
+import path from 'node:path';
+import { type BlobStore, openFileBlobStore, openS3BlobStore } from '@vigil/blob-store';
+import { deadSpec, TOPICS } from '@vigil/contracts';
+import { type Database, lockDataFolder, openDatabase, openEmbeddedPostgres } from '@vigil/database';
+import { type EventLog, openKafkaEventLog, openPostgresEventLog } from '@vigil/event-log';
+import type { Config, Logger } from '@vigil/runtime';
+import { OWN_BUCKET } from './emit.ts';
+import { REFERENCE_BUCKET, UPLOAD_BUCKET } from './intake.ts';
+
+/** Where everything lies: one expression picks each. */
+export interface Stores {
+  database: Database;
+  log: EventLog;
+  blobs: BlobStore;
+  /** Buckets that events may name. */
+  buckets: string[];
+  /** Rejects when a server that we started ends by itself. */
+  gone: Promise<never> | null;
+}
+
+/** Opens the stores onto the stack, creates or checks the topics. @throws when one cannot be used */
+export async function openStores(config: Config, logger: Logger, stack: AsyncDisposableStack): Promise<Stores> {
+  stack.use(await lockDataFolder(config.dataFolder));
+  const embedded = config.databaseUrl ? null : stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder }));
+  const database = stack.use(await openDatabase({ url: config.databaseUrl ?? embedded!.url, max: 16 }));
+  const buckets = [...new Set([UPLOAD_BUCKET, REFERENCE_BUCKET, ...config.buckets])].filter((b) => b !== OWN_BUCKET);
+  const log = stack.use(await openLog(config, database, logger));
+  const blobs = stack.use(await openBlobs(config, logger, [...buckets, OWN_BUCKET]));
+  const specs = Object.values(TOPICS);
+  await log.ensureTopics([...specs, ...specs.map(deadSpec)]);
+  const gone =
+    embedded?.ended.then((words): never => {
+      throw new Error(`PostgreSQL has ended: ${words}`);
+    }) ?? null;
+  gone?.catch(() => undefined);
+  return { database, log, blobs, buckets, gone };
+}
+
+async function openLog({ kafka, replica }: Config, { postgres }: Database, logger: Logger): Promise<EventLog> {
+  if (!kafka) return openPostgresEventLog({ postgres, logger });
+  const { brokers, ssl, sasl, replicas } = kafka;
+  return openKafkaEventLog({
+    brokers,
+    clientId: `vigil-${replica}`,
+    ssl,
+    logger,
+    ...(sasl ? { sasl } : {}),
+    ...(replicas ? { replicas } : {}),
+  });
+}
+
+async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: string[]): Promise<BlobStore> {
+  if (!s3) return openFileBlobStore({ root: path.join(dataFolder, 'blobs') });
+  const { endpoint, region, credentials, bucketPrefix } = s3;
+  return openS3BlobStore({
+    region,
+    bucketPrefix,
+    buckets,
+    logger,
+    ...(endpoint ? { endpoint } : {}),
+    ...(credentials ? { credentials } : {}),
+  });
+}

@@ -1,0 +1,104 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openTemporaryPostgres } from '@vigil/database';
+import { type LocalKafka, startKafka } from '../../infra/kafka/local-kafka.ts';
+import { type S3, startS3 } from '../../infra/s3/start-s3.ts';
+import { startVigil, type VigilProcess } from '../support/vigil-process.ts';
+
+/** Which processes there are, and what each of them does. Two that decode: they share the slices by partitions. */
+export const FLEET = {
+  planner: { VIGIL_ROLES: 'plan' },
+  'fingerprinter-a': { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' },
+  'fingerprinter-b': { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' },
+  'matcher-0': { VIGIL_ROLES: 'match', VIGIL_SHARD: '0' },
+  'matcher-1': { VIGIL_ROLES: 'match', VIGIL_SHARD: '1' },
+  decider: { VIGIL_ROLES: 'decide' },
+} as const satisfies Record<string, Record<string, string>>;
+export type Member = keyof typeof FLEET;
+const SHARDS = '2';
+
+/** Kafka, S3 and PostgreSQL, and every role of Vigil as a process of its own. */
+export interface Fleet {
+  /** What a process needs to belong to it: addresses and keys. */
+  env: Record<string, string>;
+  kafka: LocalKafka;
+  s3: S3;
+  member(name: Member): VigilProcess;
+  /** Starts a member (again), and waits until it is ready. */
+  start(name: Member): Promise<VigilProcess>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Null where a server is not to be had; `log` says which. */
+export async function openFleet(log: (line: string) => void): Promise<Fleet | null> {
+  const stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(path.join(tmpdir(), 'vigil-fleet-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  try {
+    const kafka = await startKafka({ log });
+    if (kafka) stack.use(kafka);
+    await mkdir(path.join(folder, 's3'), { recursive: true });
+    const s3 = kafka && (await startS3({ folder: path.join(folder, 's3'), log }));
+    if (!kafka || !s3) {
+      await stack.disposeAsync();
+      return null;
+    }
+    stack.use(s3);
+    const postgres = stack.use(await openTemporaryPostgres());
+    for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
+    const env = {
+      DATABASE_URL: postgres.url,
+      VIGIL_KAFKA_BROKERS: kafka.brokers.join(','),
+      VIGIL_KAFKA_REPLICAS: '1',
+      VIGIL_S3_ENDPOINT: s3.endpoint,
+      VIGIL_S3_REGION: s3.region,
+      VIGIL_S3_ACCESS_KEY: s3.accessKey,
+      VIGIL_S3_SECRET_KEY: s3.secretKey,
+      VIGIL_SHARDS: SHARDS,
+      VIGIL_LOG_LEVEL: 'warn',
+    };
+    const members = new Map<Member, VigilProcess>();
+    stack.defer(async () => {
+      const running = [...members.values()];
+      for (const m of running) m.kill('SIGTERM');
+      await Promise.race([Promise.all(running.map((m) => m.ended)), sleep(12_000)]);
+      await Promise.all(running.map((m) => m[Symbol.asyncDispose]()));
+    });
+
+    async function start(name: Member): Promise<VigilProcess> {
+      const own = { ...process.env, ...env, ...FLEET[name], VIGIL_REPLICA: name };
+      const started = await startVigil(path.join(folder, name), own);
+      members.set(name, started);
+      for (let tries = 0; !(await isReady(started.url)); tries++) {
+        if (tries > 200) throw new Error(`${name} does not become ready`);
+        await sleep(100);
+      }
+      return started;
+    }
+
+    const names = Object.keys(FLEET) as Member[];
+    // The first one makes topics and tables; the others find them.
+    await start(names[0]!);
+    await Promise.all(names.slice(1).map(start));
+    const running = stack.move();
+    return {
+      env,
+      kafka,
+      s3,
+      member: (name) => members.get(name)!,
+      start,
+      [Symbol.asyncDispose]: () => running.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+const isReady = (url: string): Promise<boolean> =>
+  fetch(`${url}/health/ready`).then(
+    (response) => response.ok,
+    () => false,
+  );
