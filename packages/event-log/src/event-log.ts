@@ -28,9 +28,11 @@ export interface ConsumeOptions {
   /**
    * Handles one record. Records of one key run one after another, others side by side; offsets are committed in order,
    * when all before them are handled. A rejection is a bug of the handler: the consumer stops, `done` rejects, and the
-   * record is read again by whoever comes next.
+   * record is read again by whoever comes next. Two exceptions: a handler that waits for its turn says so with `alive`,
+   * or it would count as one that hangs; and when the consumer's own `signal` is aborted, a rejection with its reason gives
+   * the record back, to be read again, and is neither an error nor a death.
    */
-  handle(record: LogRecord, signal: AbortSignal): Promise<void>;
+  handle(record: LogRecord, signal: AbortSignal, alive: () => void): Promise<void>;
   /**
    * Consumers died three times at one offset, and then once more while this record ran with nothing beside it. It is
    * handled no more: whoever resolves this has put it away (dead-lettered it). Called in place of `handle`. A handler that

@@ -33,6 +33,8 @@ export interface ConsumerParts {
   clientId: string;
   connect(clientId: string, news: ClientNews): Client;
   admin(): Promise<Admin>;
+  /** Runs what asks by `admin`, and sees to another one where that has become unfit. */
+  fresh<T>(work: () => Promise<T>): Promise<T>;
   topics: Topics;
   gate: Gate;
   settings: ConsumerSettings;
@@ -199,7 +201,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
       if (places.length === 0) return;
       const join = joins;
       try {
-        await take(places, () => join === joins && !stopping);
+        await parts.fresh(() => take(places, () => join === joins && !stopping));
       } catch (error) {
         if (!isRetriable(translated(error))) throw error;
         logger.warn({ error }, 'could not take over partitions');
@@ -353,7 +355,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
         if (now - lastContact > silenceMs) give(`no word from the group for ${silenceMs} ms`);
         if (now < nextAudit) return;
         nextAudit = now + settings.auditMs;
-        void audit().catch((error) => logger.warn({ error }, 'could not ask where the log ends'));
+        void parts.fresh(audit).catch((error) => logger.warn({ error }, 'could not ask where the log ends'));
       },
       Math.min(TICK_MS, settings.stallMs / 2, settings.sessionMs / 4),
     );

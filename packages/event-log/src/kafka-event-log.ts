@@ -11,7 +11,7 @@ import {
   type Producer,
 } from './kafka-client.ts';
 import { type ConsumerSettings, startConsumer } from './kafka-consumer.ts';
-import { asked, guarded, within } from './kafka-errors.ts';
+import { asked, guarded, typeOf, within } from './kafka-errors.ts';
 import { type Bounds, readRange } from './kafka-read.ts';
 import { toOffset } from './kafka-records.ts';
 import { createTopics } from './kafka-topics.ts';
@@ -59,6 +59,25 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
   const topics = createTopics(admin.get, options.replicas ?? -1);
   const gate = createGate();
 
+  /**
+   * kafkajs asks for the metadata of every topic that a connection has ever used, all at once: one that was deleted makes
+   * all others fail, for ever. So what has met one is not used again.
+   */
+  const fresh = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') {
+        topics.forget();
+        for (const one of [producer, admin, cluster]) void close(one.forget());
+      }
+      throw error;
+    }
+  };
+  const ask = <T>(work: () => Promise<T>): Promise<T> => asked(() => fresh(work));
+  const close = (opened: Promise<{ disconnect(): Promise<void> }> | undefined): Promise<unknown> | undefined =>
+    opened?.then((one) => within(one.disconnect(), settings.drainMs)).catch(() => undefined);
+
   const boundsOf = async (topic: string): Promise<({ partition: number } & Bounds)[]> => {
     await topics.get(topic);
     const offsets = await (await admin.get()).fetchTopicOffsets(topic);
@@ -68,7 +87,7 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
   };
 
   return {
-    ensureTopics: (specs) => asked(() => topics.ensure(specs)),
+    ensureTopics: (specs) => ask(() => topics.ensure(specs)),
 
     append: (records, transaction) =>
       guarded(async () => {
@@ -76,12 +95,12 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
           throw new EventLogError('Kafka cannot join a transaction: write to an outbox, and relay it', {
             retriable: false,
           });
-        return records.length === 0 ? [] : append(records, topics, await producer.get());
+        return records.length === 0 ? [] : fresh(async () => append(records, topics, await producer.get()));
       }),
 
     consume(consume) {
       const signal = AbortSignal.any([consume.signal, closing.signal]);
-      const parts = { clientId, connect, admin: admin.get, topics, gate, settings, logger };
+      const parts = { clientId, connect, admin: admin.get, fresh, topics, gate, settings, logger };
       const consumer = startConsumer(parts, { ...consume, signal });
       consumers.add(consumer);
       void consumer.done.catch(() => undefined).finally(() => consumers.delete(consumer));
@@ -94,13 +113,13 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
         return found ?? { start: 0, end: 0 };
       };
       // The end is the one of this moment, not of the first record that is asked for.
-      const first = asked(bounds);
+      const first = ask(bounds);
       first.catch(() => undefined);
       let times = 0;
-      const ask = () => (times++ === 0 ? first : asked(bounds));
+      const next = () => (times++ === 0 ? first : ask(bounds));
       return (async function* () {
         try {
-          yield* readRange(await cluster.get(), { topic, partition }, from, to, ask);
+          yield* readRange(await cluster.get(), { topic, partition }, from, to, next);
         } catch (error) {
           await guarded(() => Promise.reject(error));
         }
@@ -108,17 +127,17 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
     },
 
     ends: (topic) =>
-      asked(async () => (await boundsOf(topic)).map(({ partition, start, end }) => ({ topic, partition, start, end }))),
+      ask(async () => (await boundsOf(topic)).map(({ partition, start, end }) => ({ topic, partition, start, end }))),
 
     offsetAt: (topic, partition, time) =>
-      asked(async () => {
+      ask(async () => {
         await topics.get(topic);
         const found = await (await admin.get()).fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.floor(time)));
         return toOffset(found.find((one) => one.partition === partition)?.offset ?? '0');
       }),
 
     committed: (group, topic) =>
-      asked(async () => {
+      ask(async () => {
         await topics.get(topic);
         const [found] = await (await admin.get()).fetchOffsets({ groupId: group, topics: [topic] });
         return (found?.partitions ?? [])
@@ -131,21 +150,15 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
     async [Symbol.asyncDispose]() {
       closing.abort();
       await Promise.allSettled([...consumers].map((consumer) => consumer.done));
-      const parts: Lazy<{ disconnect(): Promise<void> }>[] = [producer, admin, cluster];
-      await Promise.all(
-        parts.map(({ opened }) =>
-          opened()
-            ?.then((one) => within(one.disconnect(), settings.drainMs))
-            .catch(() => undefined),
-        ),
-      );
+      await Promise.all([producer, admin, cluster].map((one) => close(one.forget())));
     },
   };
 }
 
 interface Lazy<T> {
   get(): Promise<T>;
-  opened(): Promise<T> | undefined;
+  /** The next one that is asked for is a new one; returns the old one. */
+  forget(): Promise<T> | undefined;
 }
 
 /** Opened when first asked for; what failed to open is tried again by the next who asks. */
@@ -159,7 +172,11 @@ function once<T extends Admin | Producer | Cluster>(open: () => Promise<T>): Laz
       });
       return opening;
     },
-    opened: () => opening,
+    forget() {
+      const old = opening;
+      opening = undefined;
+      return old;
+    },
   };
 }
 

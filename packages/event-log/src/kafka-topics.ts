@@ -21,6 +21,8 @@ export interface Topics {
   ensure(specs: readonly TopicSpec[]): Promise<void>;
   /** @throws EventLogError, not retriable, when there is no such topic */
   get(name: string): Promise<Topic>;
+  /** What is remembered may be wrong: a topic was deleted. */
+  forget(): void;
 }
 
 /** What the broker is told, and asked. */
@@ -109,6 +111,7 @@ export function createTopics(openAdmin: () => Promise<Admin>, replicas: number):
       if (wrong.length > 0) throw new EventLogError(`topics: ${wrong.join('; ')}`, { retriable: false });
       for (const spec of specs) learn(spec.name, there.get(spec.name)!);
     },
+    forget: () => known.clear(),
     async get(name) {
       const remembered = known.get(name);
       if (remembered) return remembered;

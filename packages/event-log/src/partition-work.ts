@@ -21,7 +21,7 @@ export interface WorkLimits {
 }
 
 export interface WorkOptions {
-  consume: Pick<ConsumeOptions, 'concurrency' | 'handle' | 'bury'>;
+  consume: Pick<ConsumeOptions, 'concurrency' | 'handle' | 'bury' | 'signal'>;
   limits: WorkLimits;
   gate: Gate;
   /** False when ownership may have ended without our hearing of it (paused for longer than the lease). */
@@ -148,6 +148,7 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
       return true;
     } catch (error) {
       if (part.lost || part.abort.signal.aborted) return false;
+      if (consume.signal.aborted && error === consume.signal.reason) return false;
       part.crashed = true;
       part.settling = true;
       part.lane.close();
@@ -157,8 +158,14 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
       part.started.delete(record.offset);
     }
   };
+  const handle = (part: Part, record: LogRecord) => {
+    const alive = () => {
+      if (part.started.has(record.offset)) part.started.set(record.offset, performance.now());
+    };
+    return consume.handle(record, part.abort.signal, alive);
+  };
   const runTogether = async (part: Part, record: LogRecord) => {
-    if (await attempt(part, record, () => consume.handle(record, part.abort.signal))) soon(part);
+    if (await attempt(part, record, () => handle(part, record))) soon(part);
   };
   const runAlone = async (part: Part, record: LogRecord) => {
     const { plan } = part;
@@ -171,7 +178,7 @@ export function createPartitionWork(options: WorkOptions): PartitionWork {
       part.deaths = beginAlone(from, record.offset);
       await insist(part);
       if (!mayBegin(part)) return;
-      if (!(await attempt(part, record, () => consume.handle(record, part.abort.signal)))) return;
+      if (!(await attempt(part, record, () => handle(part, record)))) return;
       part.deaths = endAlone(part.deaths, part.tracker.position);
     }
     await insist(part);
@@ -300,7 +307,7 @@ interface Part {
   abort: AbortController;
   /** Resolved when what runs is waited for no longer: it hung, or outlived the drain. */
   abandoned: PromiseWithResolvers<typeof ABANDONED>;
-  /** When the records that run were begun; the oldest comes first. */
+  /** When the records that run were begun, or last said that they are alive. */
   started: Map<number, number>;
   lost: boolean;
   settling: boolean;

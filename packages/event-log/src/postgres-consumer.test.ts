@@ -86,6 +86,52 @@ describe('PostgreSQL event log', () => {
     expect(buried).toEqual([4]);
   });
 
+  it('lets a record wait for its turn, as long as it says that it is alive', async () => {
+    await using p = await open({ stallMs: 300 });
+    const topic = await p.topic();
+    await p.log.append([record(topic, 'a', 'waits')]);
+    let ended = false;
+    const reader = p.consume({
+      topics: [topic],
+      async handle(_, __, alive) {
+        for (let i = 0; i < 15; i++) {
+          await sleep(60);
+          alive();
+        }
+        ended = true;
+      },
+    });
+    await until(() => ended);
+    await until(async () => (await p.log.committed('one', topic))[0]!.offset === 1);
+    await reader.stop();
+  });
+
+  it('takes back what a drain calls off: no error, no death, read again by the next', async () => {
+    await using p = await open({});
+    const topic = await p.topic();
+    await p.log.append([record(topic, 'a', 'done'), record(topic, 'b', 'called off'), record(topic, 'c', 'done')]);
+    for (let life = 0; life < 5; life++) {
+      const ending = new AbortController();
+      const begun = new Set<string>();
+      const consumer = p.log.consume({
+        group: 'one',
+        topics: [topic],
+        concurrency: 4,
+        signal: ending.signal,
+        async handle(r) {
+          begun.add(text(r));
+          if (text(r) === 'done') return;
+          await new Promise((_, reject) => ending.signal.addEventListener('abort', () => reject(ending.signal.reason)));
+        },
+        bury: () => Promise.reject(new Error('nobody died')),
+      });
+      await until(() => begun.has('called off'));
+      ending.abort(new Error('draining'));
+      await consumer.done;
+      expect((await p.log.committed('one', topic))[0]!.offset).toBe(1);
+    }
+  });
+
   it('finds new records without any notification', async () => {
     await using p = await open({ pollMs: 100 });
     await using q = await open({});
