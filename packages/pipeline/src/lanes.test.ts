@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createLanes, type Lane } from './lanes.ts';
 
 const never = new AbortController().signal;
@@ -30,6 +30,50 @@ describe('lanes', () => {
   test('an image goes before any number of queued slices of films', async () => {
     const queued: Lane[] = [...new Array<Lane>(50).fill('rest'), ...new Array<Lane>(10).fill('first'), 'still'];
     expect((await orderOf(2, queued))[0]).toBe('still');
+  });
+
+  test('an image does not wait for films that have all the slots, nor films for images', async () => {
+    const lanes = createLanes(2);
+    const end = Promise.withResolvers<void>();
+    const films = (['first', 'confirm', 'first'] as const).map((lane) => lanes.run(lane, never, () => end.promise));
+    await settle();
+    expect(lanes.waiting().first).toBe(1);
+    expect(await lanes.run('still', never, async () => 'seen')).toBe('seen');
+    expect(lanes.waiting().first).toBe(1);
+    end.resolve();
+    await Promise.all(films);
+    const stills = Promise.withResolvers<void>();
+    const images = Array.from({ length: 5 }, () => lanes.run('still', never, () => stills.promise));
+    const film = lanes.run('rest', never, async () => 'in turn');
+    await settle();
+    expect(lanes.waiting()).toMatchObject({ still: 2, rest: 1 });
+    stills.resolve();
+    expect(await film).toBe('in turn');
+    await Promise.all(images);
+  });
+
+  test('says that it is alive while it waits, and when its turn has come', async () => {
+    vi.useFakeTimers();
+    try {
+      const lanes = createLanes(1);
+      const end = Promise.withResolvers<void>();
+      const first = lanes.run('first', never, () => end.promise);
+      let alive = 0;
+      const second = lanes.run(
+        'first',
+        never,
+        async () => 'in turn',
+        () => void alive++,
+      );
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(alive).toBe(6);
+      end.resolve();
+      await Promise.all([first, second]);
+      expect(alive).toBe(7);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('no lane starves: the least urgent gets its share beside the most urgent', async () => {

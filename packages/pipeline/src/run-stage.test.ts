@@ -41,7 +41,13 @@ describe('run-stage', () => {
     await rm(root, { recursive: true });
   });
 
-  function start(run: (n: number) => Outcome | Promise<Outcome>, giveUp?: Stage<Data>['giveUp']) {
+  let draining: AbortController;
+
+  function start(
+    run: (n: number, signal: AbortSignal, alive?: () => void) => Outcome | Promise<Outcome>,
+    giveUp?: Stage<Data>['giveUp'],
+  ) {
+    draining = new AbortController();
     const log = {
       append: async (records: readonly NewRecord[]) => {
         appended.push(...records);
@@ -58,12 +64,13 @@ describe('run-stage', () => {
       consumes: ['uploads'],
       concurrency: 1,
       schema: Data,
-      run: async ({ event }) => run(event.data.n),
+      run: async ({ event }, signal, alive) => run(event.data.n, signal, alive),
       ...(giveUp ? { giveUp } : {}),
     };
     const logger = createLogger({ level: 'silent' });
-    runStage(stage, { log, blobs, clock, logger, counters }, new AbortController().signal);
-    return (record: LogRecord) => options.handle(record, new AbortController().signal);
+    runStage(stage, { log, blobs, clock, logger, counters }, draining.signal);
+    return (record: LogRecord, alive: () => void = () => undefined) =>
+      options.handle(record, new AbortController().signal, alive);
   }
   const topics = () => appended.map((r) => r.topic);
 
@@ -106,6 +113,35 @@ describe('run-stage', () => {
     await second;
     expect(topics().slice(1)).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
     expect(appended[2]!.headers.ce_id).toBe('gave up');
+  });
+
+  test('a drain calls off what waits, also between tries, and gives the record back', async () => {
+    const reason = new Error('draining');
+    const waits = start(
+      (_, signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('called off')))),
+    )(input(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    draining.abort(reason);
+    await expect(waits).rejects.toBe(reason);
+    const again = start(() => retry('store is down'))(input(1));
+    await new Promise((resolve) => setImmediate(resolve));
+    draining.abort(reason);
+    await expect(again).rejects.toBe(reason);
+    expect(appended).toEqual([]);
+  });
+
+  test('says with every try that it is alive, and lets the stage say so', async () => {
+    let said = 0;
+    let tries = 0;
+    const handle = start((_, __, alive) => {
+      alive?.();
+      return ++tries < 3 ? retry('store is down') : done([]);
+    });
+    const handled = handle(input(1), () => void said++);
+    await clock.advance(5000);
+    await handled;
+    expect(said).toBe(6);
   });
 
   test('a retriable error is a retry, any other ends the consumer', async () => {

@@ -13,7 +13,8 @@ export interface Stage<I> {
   consumes: readonly TopicName[];
   concurrency: number;
   schema: z.ZodType<I>;
-  run(input: Opened<I>, signal: AbortSignal): Promise<Outcome>;
+  /** `alive` is for those who wait for their turn: what is silent for too long has hung. */
+  run(input: Opened<I>, signal: AbortSignal, alive?: () => void): Promise<Outcome>;
   /** Terminal results that others wait for, when the event had to be put away unhandled. */
   giveUp?(input: Opened<I>, reason: string): Output[];
 }
@@ -54,10 +55,10 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     await log.append([{ topic: deadTopic(record.topic), key: record.key, headers, value: record.value }]);
   }
 
-  async function once(record: LogRecord, sig: AbortSignal): Promise<Outcome> {
+  async function once(record: LogRecord, sig: AbortSignal, alive: () => void): Promise<Outcome> {
     try {
       const input = openEnvelope(stage.schema, await unspilled(record, blobs));
-      return await stage.run(input, sig);
+      return await stage.run(input, sig, alive);
     } catch (error) {
       if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
       if (error instanceof BlobStoreError && !error.retriable)
@@ -67,10 +68,21 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     }
   }
 
-  async function handle(record: LogRecord, sig: AbortSignal): Promise<void> {
+  /** A drain calls off what waits and what decodes: whoever comes next reads the record again. */
+  async function handle(record: LogRecord, owned: AbortSignal, alive: () => void): Promise<void> {
+    try {
+      await finish(record, AbortSignal.any([owned, signal]), alive);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async function finish(record: LogRecord, sig: AbortSignal, alive: () => void): Promise<void> {
     for (let tries = 1; ; tries++) {
+      alive();
       const startedAt = clock.now();
-      let outcome = await once(record, sig);
+      let outcome = await once(record, sig, alive);
       counters.add('vigil_stage_outcomes', { stage: stage.name, outcome: outcome.kind });
       counters.observe('vigil_stage_seconds', { stage: stage.name }, (clock.now() - startedAt) / 1000);
       if (outcome.kind === 'retry' && tries >= MAX_TRIES) {

@@ -36,18 +36,17 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
     return { proposal: id, upload, slice, shard, checkpoint, outcome, steps: [...steps, step] };
   };
 
-  async function dense(p: Proposal, signal: AbortSignal) {
+  async function dense(p: Proposal, signal: AbortSignal, alive?: () => void) {
     const opened = await media.open(p.media);
     if (opened.status === 'rejected') return opened;
-    return lanes.run('confirm', signal, () =>
-      media.fingerprinter.fingerprint(opened.source, { probe: p.probe, span: p.span, purpose: 'confirm' }, signal),
-    );
+    const job = { probe: p.probe, span: p.span, purpose: 'confirm' } as const;
+    return lanes.run('confirm', signal, () => media.fingerprinter.fingerprint(opened.source, job, signal), alive);
   }
 
-  async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal): Promise<Outcome> {
+  async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
     const startedAt = clock.now();
     const proposal = event.data;
-    const made = codes ? ({ status: 'codes', fingerprint: codes } as const) : await dense(proposal, signal);
+    const made = codes ? ({ status: 'codes', fingerprint: codes } as const) : await dense(proposal, signal, alive);
     if (made.status === 'rejected') {
       const outcome = { status: 'failed', reason: made.reason, detail: made.detail } as const;
       return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, `${made.reason}: ${made.detail}`))]);

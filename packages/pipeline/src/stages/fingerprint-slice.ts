@@ -13,11 +13,13 @@ export interface FingerprintDeps {
   blobs: BlobStore;
   lanes: Lanes;
   clock: Clock;
+  /** Each topic of slices has consumers of its own, so that what waits in one never keeps another from being read. */
+  from: 'slicesFirst' | 'slicesRest' | 'slicesBatch';
   concurrency: number;
 }
 
 /** Decodes and hashes one slice, then sends the slice that is `SLICES_IN_FLIGHT` further on its way. */
-export function fingerprintSlice({ media, blobs, lanes, clock, concurrency }: FingerprintDeps): Stage<Slice> {
+export function fingerprintSlice({ media, blobs, lanes, clock, from, concurrency }: FingerprintDeps): Stage<Slice> {
   function results(
     slice: Slice,
     startedAt: number,
@@ -35,11 +37,11 @@ export function fingerprintSlice({ media, blobs, lanes, clock, concurrency }: Fi
     return [sliceFingerprinted(slice, { outcome, steps: [...slice.steps, step] }, codes), ...sliceAfter(slice)];
   }
 
-  async function run({ event }: Opened<Slice>, signal: AbortSignal): Promise<Outcome> {
+  async function run({ event }: Opened<Slice>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
     const slice = event.data;
     const opened = await media.open(slice.media);
     if (opened.status === 'rejected') return done(results(slice, clock.now(), opened));
-    return lanes.run(laneOf(slice), signal, async () => {
+    const work = async () => {
       const startedAt = clock.now();
       const purpose = slice.owner.type === 'reference' ? 'reference' : 'upload';
       const job = { probe: slice.probe, span: slice.span, purpose } as const;
@@ -49,19 +51,26 @@ export function fingerprintSlice({ media, blobs, lanes, clock, concurrency }: Fi
         await blobs.put(OWN_BUCKET, codesKey(ownerKey(slice.owner), slice.slice), encodeFingerprint(made.fingerprint));
       }
       return done(results(slice, startedAt, { codes: made.fingerprint }));
-    });
+    };
+    return lanes.run(laneOf(slice), signal, work, alive);
   }
 
   return {
     name: 'fingerprint',
-    group: 'fingerprint',
-    consumes: ['slicesFirst', 'slicesRest', 'slicesBatch'],
+    group: GROUP[from],
+    consumes: [from],
     concurrency,
     schema: Slice,
     run,
     giveUp: ({ event }, reason): Output[] => results(event.data, clock.now(), { reason: 'corrupt', detail: reason }),
   };
 }
+
+const GROUP = {
+  slicesFirst: 'fingerprint-first',
+  slicesRest: 'fingerprint-rest',
+  slicesBatch: 'fingerprint-batch',
+} as const;
 
 /** Where a slice of a reference's codes lie, for those who compare frame by frame. */
 export const codesKey = (reference: string, slice: number): string => `codes/${reference}/${slice}`;
