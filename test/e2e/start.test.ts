@@ -24,7 +24,9 @@ const decoderHere = ffmpeg !== null && !ffmpeg.warning;
 const GROUPS = {
   plan: [TOPICS.uploads],
   learn: [TOPICS.references],
-  fingerprint: [TOPICS.slicesFirst, TOPICS.slicesRest, TOPICS.slicesBatch],
+  'fingerprint-first': [TOPICS.slicesFirst],
+  'fingerprint-rest': [TOPICS.slicesRest],
+  'fingerprint-batch': [TOPICS.slicesBatch],
   'match-0': [TOPICS.fingerprints],
   confirm: [TOPICS.proposals],
   'decide-manifests': [TOPICS.manifests],
