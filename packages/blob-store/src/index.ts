@@ -9,5 +9,11 @@ export {
 } from './blob-store.ts';
 export { type FileBlobStore, type FileBlobStoreOptions, openFileBlobStore } from './file-blob-store.ts';
 export { openS3BlobStore } from './open-s3-blob-store.ts';
-export { type BlobSource, type BlobSourceOptions, blobSource } from './read-ranges.ts';
+export {
+  type BlobSource,
+  type BlobSourceOptions,
+  type BlockCache,
+  blobSource,
+  createBlockCache,
+} from './read-ranges.ts';
 export type { S3BlobStoreOptions, S3Logger, S3Timeouts } from './s3-blob-store.ts';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BlobStore } from './blob-store.ts';
-import { blobSource } from './read-ranges.ts';
+import { blobSource, createBlockCache } from './read-ranges.ts';
 
 const data = Uint8Array.from({ length: 10_007 }, (_, i) => (i * 31 + (i >> 8)) & 255);
 
@@ -124,5 +124,37 @@ describe('reading an object by ranges', () => {
     expect(await source.read(5, 5)).toHaveLength(0);
     expect(requests).toEqual([]);
     expect(await source.read(10_000, 99_999)).toEqual(data.slice(10_000));
+  });
+
+  it('shares blocks between sources of one version, and keeps those that several have read', async () => {
+    const { store, requests } = counted();
+    const cache = createBlockCache(6);
+    const open = (version: string) =>
+      blobSource(store, 'b', 'k', { size: data.length, version }, { blockBytes: 1000, ahead: 1, cache });
+    const index = [9000, 10_007] as const;
+    for (const slice of [0, 2000, 4000, 6000]) {
+      const source = open('v1');
+      await source.read(...index);
+      for (let at = slice; at < slice + 2000; at += 500) {
+        expect(await source.read(at, at + 500)).toEqual(data.slice(at, at + 500));
+      }
+    }
+    expect(requests.filter(([, end]) => end > 9000)).toEqual([[9000, 10_007]]);
+    expect(requests).toHaveLength(9);
+    await open('v2').read(...index);
+    expect(requests).toHaveLength(10);
+  });
+
+  it('asks the store for the version that it was opened for', async () => {
+    const versions: (string | undefined)[] = [];
+    const store: Pick<BlobStore, 'get'> = {
+      async get(_bucket, _key, range) {
+        versions.push(range?.version);
+        return Readable.from([Buffer.alloc(10)]);
+      },
+    };
+    await blobSource(store, 'b', 'k', { size: 10, version: 'v7' }).read(0, 10);
+    await blobSource(store, 'b', 'k', { size: 10 }).read(0, 10);
+    expect(versions).toEqual(['v7', undefined]);
   });
 });

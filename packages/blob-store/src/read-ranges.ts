@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type BlobStat, type BlobStore, BlobStoreError } from './blob-store.ts';
 
 export interface BlobSource {
@@ -12,11 +13,15 @@ export interface BlobSourceOptions {
   blocks?: number;
   /** Blocks asked for at once where reading goes on where it left off. */
   ahead?: number;
+  /** Shared with other sources, in place of one of its own. Objects are told apart by version. */
+  cache?: BlockCache;
 }
 
 interface Block {
   bytes: Promise<Uint8Array>;
   request: Request;
+  /** The source that asked for it, until another one needs it as well. */
+  owner: symbol | 'several';
 }
 
 /** One request to the store, for one or more blocks; it is given up when nobody waits for it any more. */
@@ -24,6 +29,57 @@ interface Request {
   abort: AbortController;
   waiting: number;
   settled: boolean;
+  /** Of its blocks in the cache. */
+  names: string[];
+}
+
+/** Blocks of objects, in memory that is bounded for all of them together. */
+export interface BlockCache {
+  get(name: string, reader: symbol): Block | undefined;
+  has(name: string): boolean;
+  set(name: string, block: Block): void;
+  /** Only if it is still this request's. */
+  drop(name: string, request: Request): void;
+}
+
+/**
+ * The least recently used block goes first, and what only one source has read goes before what several have: of a video
+ * that is read slice by slice, each time by a source of its own, the index stays and the pictures go (the idea of segmented
+ * LRU: Karedla, Love and Wherry, "Caching strategies to improve disk system performance", IEEE Computer 27(3), 1994).
+ * `blocks` of 256 KiB: 256 of them are 64 MiB.
+ */
+export function createBlockCache(blocks = 256): BlockCache {
+  const held = new Map<string, Block>();
+  /** At most half for what several have read, so that it cannot push out everything else. */
+  const most = Math.floor(blocks / 2);
+
+  function trim(): void {
+    if (held.size <= blocks) return;
+    const settled = [...held].filter(([, block]) => block.request.settled);
+    const once = settled.filter(([, block]) => block.owner !== 'several');
+    const often = settled.filter(([, block]) => block.owner === 'several');
+    const order = often.length > most ? [...often, ...once] : [...once, ...often];
+    for (const [name] of order.slice(0, held.size - blocks)) held.delete(name);
+  }
+
+  return {
+    get(name, reader) {
+      const block = held.get(name);
+      if (!block) return undefined;
+      held.delete(name);
+      held.set(name, block);
+      if (block.owner !== reader) block.owner = 'several';
+      return block;
+    },
+    has: (name) => held.has(name),
+    set(name, block) {
+      held.set(name, block);
+      trim();
+    },
+    drop(name, request) {
+      if (held.get(name)?.request === request) held.delete(name);
+    },
+  };
 }
 
 /**
@@ -35,19 +91,22 @@ export function blobSource(
   store: Pick<BlobStore, 'get'>,
   bucket: string,
   key: string,
-  stat: Pick<BlobStat, 'size'>,
+  stat: Pick<BlobStat, 'size'> & Partial<Pick<BlobStat, 'version'>>,
   options: BlobSourceOptions = {},
 ): BlobSource {
   const { blockBytes = 256 * 1024, blocks: maxBlocks = 32, ahead = 4 } = options;
-  const { size } = stat;
-  const cache = new Map<number, Block>();
+  const { size, version } = stat;
+  const cache = options.cache ?? createBlockCache(maxBlocks);
+  const me = Symbol(key);
+  const object = JSON.stringify([bucket, key, version ?? randomUUID(), size, blockBytes]);
+  const nameOf = (n: number) => `${n} ${object}`;
   const lastBlock = Math.floor(Math.max(0, size - 1) / blockBytes);
   let expected = -1;
 
   async function fetch(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
     const out = new Uint8Array(end - start);
     let at = 0;
-    for await (const chunk of await store.get(bucket, key, { start, end }, signal)) {
+    for await (const chunk of await store.get(bucket, key, range(start, end), signal)) {
       if (at + chunk.length > out.length) throw changed();
       out.set(chunk as Uint8Array, at);
       at += chunk.length;
@@ -56,18 +115,13 @@ export function blobSource(
     return out;
   }
 
+  const range = (start: number, end: number) => ({ start, end, ...(version === undefined ? {} : { version }) });
   const changed = () => new BlobStoreError('missing', `${bucket}/${key} is no longer the object of ${size} bytes`);
-
-  function touch(n: number): Block {
-    const block = cache.get(n)!;
-    cache.delete(n);
-    cache.set(n, block);
-    return block;
-  }
 
   /** Starts one request for the blocks from..to, which are not in the cache. */
   function request(from: number, to: number): void {
-    const request: Request = { abort: new AbortController(), waiting: 0, settled: false };
+    const names = Array.from({ length: to - from + 1 }, (_, i) => nameOf(from + i));
+    const request: Request = { abort: new AbortController(), waiting: 0, settled: false, names };
     const end = Math.min(size, (to + 1) * blockBytes);
     const all = fetch(from * blockBytes, end, request.abort.signal);
     const settle = () => {
@@ -75,18 +129,14 @@ export function blobSource(
     };
     all.then(settle, () => {
       settle();
-      for (let n = from; n <= to; n++) if (cache.get(n)?.request === request) cache.delete(n);
+      for (const name of names) cache.drop(name, request);
     });
-    for (let n = from; n <= to; n++) {
+    names.forEach((name, i) => {
       // A copy, so that a block that stays does not hold on to its neighbours.
-      const bytes = all.then((run) => run.slice((n - from) * blockBytes, (n - from + 1) * blockBytes));
+      const bytes = all.then((run) => run.slice(i * blockBytes, (i + 1) * blockBytes));
       bytes.catch(() => 'whoever waits for the block hears of it');
-      cache.set(n, { bytes, request });
-    }
-    for (const [n, block] of cache) {
-      if (cache.size <= maxBlocks) break;
-      if (block.request.settled) cache.delete(n);
-    }
+      cache.set(name, { bytes, request, owner: me });
+    });
   }
 
   async function wait(block: Block, signal?: AbortSignal): Promise<Uint8Array> {
@@ -106,7 +156,7 @@ export function blobSource(
       request.waiting--;
       if (signal?.aborted && request.waiting === 0 && !request.settled) {
         // Nobody may join it from here on: its blocks leave the cache before it fails.
-        for (const [n, other] of cache) if (other.request === request) cache.delete(n);
+        for (const name of request.names) cache.drop(name, request);
         request.abort.abort(signal.reason);
       }
     }
@@ -124,13 +174,13 @@ export function blobSource(
       const reach = first === expected ? Math.min(lastBlock, Math.max(last, first + ahead - 1)) : last;
       const needed: Promise<Uint8Array>[] = [];
       for (let n = first; n <= last; n++) {
-        if (!cache.has(n)) {
+        if (!cache.has(nameOf(n))) {
           let to = n;
-          while (to < reach && !cache.has(to + 1)) to++;
+          while (to < reach && !cache.has(nameOf(to + 1))) to++;
           request(n, to);
           expected = to + 1;
         }
-        needed.push(wait(touch(n), signal));
+        needed.push(wait(cache.get(nameOf(n), me)!, signal));
       }
       const parts = await Promise.all(needed);
       const out = new Uint8Array(to - from);

@@ -1,5 +1,5 @@
 import type { BlobStore } from '@vigil/blob-store';
-import { blobSource } from '@vigil/blob-store';
+import { blobSource, createBlockCache } from '@vigil/blob-store';
 import type { MediaLocation, Rejection } from '@vigil/contracts';
 import type { Fingerprinter, MediaSource } from '@vigil/fingerprint';
 
@@ -13,6 +13,8 @@ export interface Media {
 
 /** Only configured buckets are opened: an event's word is not enough to read any object that we could. */
 export function createMedia(blobs: BlobStore, fingerprinter: Fingerprinter, buckets: readonly string[]): Media {
+  // One for all slices, so that the index of a long video is read once and not once a slice.
+  const cache = createBlockCache();
   return {
     fingerprinter,
     async open({ bucket, key, version }) {
@@ -22,7 +24,7 @@ export function createMedia(blobs: BlobStore, fingerprinter: Fingerprinter, buck
       if (version && stat.version !== version) {
         return { status: 'rejected', reason: 'missing', detail: `${bucket}/${key} is no longer the announced version` };
       }
-      return { status: 'opened', source: blobSource(blobs, bucket, key, stat) };
+      return { status: 'opened', source: blobSource(blobs, bucket, key, stat, { cache }) };
     },
   };
 }
