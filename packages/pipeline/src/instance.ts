@@ -78,9 +78,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));
     const actions = createActions({ clock, settings: config.acknowledgements });
     if (has('decide') && config.acknowledgements.surfaces.length === 0) {
-      logger.warn(
-        'no surfaces are configured (VIGIL_SURFACES): takedowns are sent once, and no acknowledgement is waited for',
-      );
+      logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');
     }
     const decide = decideUpload({ database, actions, clock, concurrency: 8, published: wake.now });
     const stages = route({

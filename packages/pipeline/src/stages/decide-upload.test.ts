@@ -20,6 +20,7 @@ import {
 import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
+import { createActions } from '../actions.ts';
 import { decideUpload } from './decide-upload.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */
@@ -34,7 +35,8 @@ describe('decide', () => {
 
   beforeAll(async () => {
     database = await openTestDatabase();
-    decide = decideUpload({ database, clock, concurrency: 1, published: () => undefined });
+    const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
+    decide = decideUpload({ database, actions, clock, concurrency: 1, published: () => undefined });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {

@@ -32,6 +32,7 @@ import {
   type UploadRow,
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
+import type { Actions } from '../actions.ts';
 import { envelopeOf } from '../emit.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
@@ -39,6 +40,7 @@ import type { Stage } from '../run-stage.ts';
 
 export interface DecideDeps {
   database: Database;
+  actions: Actions;
   clock: Clock;
   concurrency: number;
   /** Called after a transaction wrote to the outbox. */
@@ -51,7 +53,7 @@ export const DEADLINE = 'upload-deadline';
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
  * its rows, in the transaction that writes the row, the claim, the verdict and the outgoing events.
  */
-export function decideUpload({ database, clock, concurrency, published }: DecideDeps) {
+export function decideUpload({ database, actions, clock, concurrency, published }: DecideDeps) {
   /** Writes one result and judges; `write` says whether it was new. */
   async function take(upload: string, write: (tx: Queryable, row: UploadRow) => Promise<boolean>): Promise<Outcome> {
     const what = await database.transaction(async (tx) => {
@@ -105,7 +107,8 @@ export function decideUpload({ database, clock, concurrency, published }: Decide
     if (strictest && mediaState === 'shown' && manifest.outcome.status === 'planned' && !row.deleted) {
       const { work, holder } = facts.get(referenceKey(strictest.decision.evidence.reference))!;
       const takedown = takedownOf(row, manifest, strictest.decision, { work, holder, case: strictest.case }, now);
-      await send({ to: 'takedowns', key: row.id, id: takedown.id, type: 'vigil.media.takedown', data: takedown });
+      await actions.send(tx, takedown);
+      sent++;
       mediaState = 'disabled';
       await setMediaState(tx, row.id, mediaState, row.epoch);
     }
@@ -134,7 +137,10 @@ export function decideUpload({ database, clock, concurrency, published }: Decide
     run: ({ event }: Opened<Manifest>) =>
       take(event.data.upload, async (tx, row) => {
         const { outcome } = event.data;
-        if (outcome.status === 'rejected' && outcome.reason === 'deleted') await markDeleted(tx, row.id);
+        if (outcome.status === 'rejected' && outcome.reason === 'deleted') {
+          await markDeleted(tx, row.id);
+          await actions.close(tx, row.id, 'deleted');
+        }
         if (row.manifest) return false;
         await saveManifest(tx, row.id, event.data);
         await setTimer(tx, {
