@@ -37,11 +37,11 @@ export async function saveRemoval(tx: Queryable, { media, receivedAt, sequencer,
   );
 }
 
-/** Ids of the uploads of an object, whatever their version, in order; of those only that have a manifest. */
+/** Ids of the uploads of an object that are not gone, whatever their version; of those only that have a manifest. */
 export async function uploadsOfObject(tx: Queryable, { source, bucket, key }: MediaLocation): Promise<string[]> {
   const rows = await tx.query<{ id: string }>(
     `SELECT id FROM uploads WHERE media->>'bucket' = $2 AND media->>'key' = $3 AND media->>'source' = $1
-     AND media IS NOT NULL ORDER BY id`,
+     AND media IS NOT NULL AND NOT deleted`,
     [source, bucket, key],
   );
   return rows.map(({ id }) => id);

@@ -279,14 +279,6 @@ describe('decide', () => {
     ]);
   });
 
-  test('a deleted upload is taken down no more', async () => {
-    await planned(1);
-    await planned(1, { outcome: { status: 'rejected', reason: 'deleted', detail: 'x' } });
-    await aligned(0, proposes('pr'));
-    await confirmed(0, 'pr', [copied(0, 30)]);
-    expect((await sent()).takedowns).toEqual([]);
-  });
-
   test('a rejected upload gets its verdict at once', async () => {
     await planned(1, { outcome: { status: 'rejected', reason: 'no-picture', detail: 'only sound' } });
     expect((await sent()).verdicts).toMatchObject([

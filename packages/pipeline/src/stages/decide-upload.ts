@@ -20,6 +20,7 @@ import {
   enqueue,
   lockUpload,
   markDeleted,
+  markUploadedAgain,
   openClaim,
   recordAlignments,
   recordEvidence,
@@ -36,6 +37,7 @@ import type { Actions } from '../actions.ts';
 import { envelopeOf } from '../emit.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
+import { happenedBefore, hear } from '../removal.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface DecideDeps {
@@ -77,8 +79,15 @@ export function decideUpload({ database, actions, clock, concurrency, published 
       for (const found of e.outcome.evidence) keys.set(referenceKey(found.reference), found.reference);
     }
     const facts = await referenceFacts(tx, [...keys.values()]);
-    const judged = judge({ manifest, alignments, evidence, references: (key) => facts.get(referenceKey(key)) ?? null });
-    const final = judged.complete || deadlinePassed;
+    // What was deleted before it was judged ends so, once; what had been judged stays as it is.
+    if (row.deleted && row.verdict) return 0;
+    const judged = judge({
+      manifest: row.deleted && row.mediaState === 'shown' ? deleted(manifest) : manifest,
+      alignments,
+      evidence,
+      references: (key) => facts.get(referenceKey(key)) ?? null,
+    });
+    const final = judged.complete || deadlinePassed || row.deleted;
     const now = clock.now();
 
     const acting: { decision: Decision; case: string }[] = [];
@@ -120,12 +129,61 @@ export function decideUpload({ database, actions, clock, concurrency, published 
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
     const id = derivedId('ev', row.id, 'verdict', verdict.revision);
     await send({ to: 'verdicts', key: row.id, id, type: 'vigil.upload.judged', data: verdict });
-    if (!judged.complete) {
+    if (!judged.complete && !row.deleted) {
       const message = `not all of ${row.id} was judged in time`;
       const alarm = { kind: 'incomplete', subject: row.id, message, at: now };
       await send({ to: 'alarms', key: row.id, id: derivedId('ev', id, 'alarm'), type: 'vigil.alarm', data: alarm });
     }
     return sent;
+  }
+
+  /** What the platform said and what planning made of it: a new upload, one that is gone, or one that takes others' place. */
+  async function takeManifest(manifest: Manifest): Promise<Outcome> {
+    const { upload, event } = manifest;
+    const what = await database.transaction(async (tx) => {
+      const { gone, outdated } = await hear(tx, manifest);
+      const ids = [...new Set(event.action === 'deleted' ? gone : [...gone, upload])].sort();
+      // All rows before any event: the outbox is locked from the first event on.
+      const rows: UploadRow[] = [];
+      for (const id of ids) rows.push(await lockUpload(tx, id));
+      let sent: number | null = null;
+      for (const row of rows) {
+        const changed = gone.includes(row.id)
+          ? await forget(tx, row, manifest)
+          : await receive(tx, row, outdated ? deleted(manifest) : manifest);
+        if (changed) sent = (sent ?? 0) + (await settle(tx, await lockUpload(tx, row.id), false));
+      }
+      return sent;
+    });
+    if (what === null) return skipped('known already');
+    if (what > 0) published();
+    return done();
+  }
+
+  async function forget(tx: Queryable, row: UploadRow, manifest: Manifest): Promise<boolean> {
+    if (row.deleted) return false;
+    if (row.manifest && happenedBefore(manifest.event, row.manifest.event)) return false;
+    await markDeleted(tx, row.id);
+    await actions.close(tx, row.id, 'deleted');
+    if (!row.manifest) await saveManifest(tx, row.id, deleted(manifest));
+    return true;
+  }
+
+  async function receive(tx: Queryable, row: UploadRow, manifest: Manifest): Promise<boolean> {
+    const gone = manifest.outcome.status === 'rejected' && manifest.outcome.reason === 'deleted';
+    if (row.manifest && !row.deleted && happenedBefore(row.manifest.event, manifest.event)) {
+      // Uploaded again unchanged; a removal that happened in between may yet be told.
+      const { receivedAt, sequencer } = manifest.event;
+      const event = { ...row.manifest.event, receivedAt, ...(sequencer ? { sequencer } : {}) };
+      await saveManifest(tx, row.id, { ...row.manifest, event });
+    }
+    if (row.manifest && (gone || !row.deleted)) return false;
+    if (gone) await markDeleted(tx, row.id);
+    if (row.deleted && !gone) await markUploadedAgain(tx, row.id);
+    await saveManifest(tx, row.id, manifest);
+    const dueAt = manifest.deadline;
+    await setTimer(tx, { id: `${DEADLINE}:${row.id}`, kind: DEADLINE, dueAt, payload: { upload: row.id } });
+    return true;
   }
 
   const recordManifest: Stage<Manifest> = {
@@ -134,23 +192,7 @@ export function decideUpload({ database, actions, clock, concurrency, published 
     consumes: ['manifests'],
     concurrency,
     schema: Manifest,
-    run: ({ event }: Opened<Manifest>) =>
-      take(event.data.upload, async (tx, row) => {
-        const { outcome } = event.data;
-        if (outcome.status === 'rejected' && outcome.reason === 'deleted') {
-          await markDeleted(tx, row.id);
-          await actions.close(tx, row.id, 'deleted');
-        }
-        if (row.manifest) return false;
-        await saveManifest(tx, row.id, event.data);
-        await setTimer(tx, {
-          id: `${DEADLINE}:${row.id}`,
-          kind: DEADLINE,
-          dueAt: event.data.deadline,
-          payload: { upload: row.id },
-        });
-        return true;
-      }),
+    run: ({ event }: Opened<Manifest>) => takeManifest(event.data),
   };
 
   const recordSlice: Stage<SliceAlignments> = {
@@ -183,15 +225,14 @@ export function decideUpload({ database, actions, clock, concurrency, published 
 
 function verdictOf(row: UploadRow, manifest: Manifest, judged: Judgement, mediaState: string, now: number): Verdict {
   const planned = manifest.outcome.status === 'planned' ? manifest.outcome : null;
-  const earlier = row.verdict;
   return {
     upload: row.id,
     media: manifest.event.media,
     kind: planned?.probe.kind ?? null,
     account: manifest.event.account ?? null,
-    revision: (earlier?.revision ?? 0) + 1,
-    cause: earlier === null ? 'first' : earlier.reason?.startsWith(INCOMPLETE) ? 'late' : 'redelivery',
-    supersedes: earlier?.revision ?? null,
+    revision: row.revision + 1,
+    cause: causeOf(row),
+    supersedes: row.revision || null,
     // What is down stays down until its claims are settled, whatever a later look says.
     verdict: mediaState === 'disabled' ? 'taken-down' : judged.verdict,
     reason: mediaState === 'disabled' ? null : judged.reason,
@@ -203,6 +244,19 @@ function verdictOf(row: UploadRow, manifest: Manifest, judged: Judgement, mediaS
     checkpoints: judged.checkpoints,
     receivedAt: manifest.event.receivedAt,
     decidedAt: now,
+  };
+}
+
+function causeOf({ verdict, revision }: UploadRow): Verdict['cause'] {
+  if (verdict) return verdict.reason?.startsWith(INCOMPLETE) ? 'late' : 'redelivery';
+  return revision === 0 ? 'first' : 're-upload';
+}
+
+/** The manifest of an upload that is gone, whatever was planned. */
+function deleted(manifest: Manifest): Manifest {
+  return {
+    ...manifest,
+    outcome: { status: 'rejected', reason: 'deleted', detail: 'the platform deleted or replaced it' },
   };
 }
 
