@@ -1,20 +1,22 @@
 /** The only file that knows kafkajs. What it hands out is kafkajs's own, as far as others need it. */
 import { isIP, connect as openPlain, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as openTls } from 'node:tls';
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Logger } from '@vigil/runtime';
-import {
+import kafkajs, {
   type Admin,
-  AssignerProtocol,
   type Cluster,
   type EachBatchPayload,
-  Kafka,
   type Consumer as KafkaConsumer,
   type KafkaMessage,
-  logLevel,
   type PartitionAssigner,
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
+
+// Node finds only some names of this CommonJS module by itself.
+const { AssignerProtocol, CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
 
 export type { Admin, Cluster, EachBatchPayload, KafkaConsumer, KafkaMessage, Producer };
 
@@ -62,6 +64,12 @@ export interface GroupAssigner {
 }
 
 const RETRY = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
+
+/** kafkajs knows gzip. What snappy and lz4 have packed ends a consumer with an error that says so. */
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),
+  decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
+});
 
 /** Half-open connections are found by the system after some 30 s, where it is idle; by kafkajs's time-outs where it is not. */
 const KEEP_ALIVE_MS = 15_000;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { TopicSpec } from '@vigil/contracts';
 import type { Logger } from '@vigil/runtime';
-import { Kafka, logLevel } from 'kafkajs';
+import { CompressionTypes, Kafka, logLevel } from 'kafkajs';
 import { afterAll, expect, it } from 'vitest';
 import { openTestKafka } from '../../../test/support/kafka.ts';
 import { describeWith } from '../../../test/support/require.ts';
@@ -66,6 +66,24 @@ describeWith('kafka', kafka !== null, 'Kafka event log', () => {
       const order = seen.filter((r) => r.key === key).map((r) => r.offset);
       expect(order).toEqual(order.toSorted((a, b) => a - b));
     }
+  });
+
+  it('reads what other producers have packed, keyless records and repeated headers as well', async () => {
+    await using p = open();
+    const topic = await p.topic();
+    const producer = client().producer();
+    await producer.connect();
+    for (const compression of [CompressionTypes.GZIP, CompressionTypes.ZSTD]) {
+      const message = { key: null, value: 'x'.repeat(1000), headers: { twice: ['one', 'two'] }, partition: 0 };
+      await producer.send({ topic, compression, messages: [message, message] });
+    }
+    await producer.disconnect();
+    const seen: LogRecord[] = [];
+    const reader = p.consume({ topics: [topic], handle: async (r) => void seen.push(r) });
+    await until(() => seen.length === 4);
+    await reader.stop();
+    expect(await all(p.log.read(topic, 0, 1))).toEqual(seen.slice(1));
+    for (const r of seen) expect([r.key, r.headers, r.value?.length]).toEqual(['', { twice: 'two' }, 1000]);
   });
 
   it('shows neither aborted transactions nor the marks of any, and waits for no more behind them', async () => {
@@ -203,7 +221,10 @@ describeWith('kafka', kafka !== null, 'Kafka event log', () => {
     const stuck = (await all(p.log.read(topic, 0, 0))).concat(await all(p.log.read(topic, 1, 0)));
     const hold = stuck.find((r) => text(r) === 'hold')!;
     const expected = ends.map((end, partition) => (partition === hold.partition ? hold.offset : end));
-    await until(async () => said.length === 30 && `${await behind()}` === `${expected}`);
+    await until(async () => {
+      expect(child.exitCode).toBeNull();
+      return said.length === 30 && `${await behind()}` === `${expected}`;
+    });
     child.kill('SIGKILL');
     const seen: LogRecord[] = [];
     const heir = p.consume({ topics: [topic], handle: async (r) => void seen.push(r) });

@@ -1,17 +1,20 @@
 /**
- * One member of a group, from its first join to its farewell. kafkajs joins, fetches and heartbeats; which record runs when,
+ * Above 400 lines by a little: everything in here shares the state of one membership, and it reads best in the order of its
+ * life. One member of a group, from its first join to its farewell. kafkajs joins, fetches and heartbeats; which record runs when,
  * what is committed, and when all of it has to end is decided here and in partition-work.ts.
  */
 import { randomUUID } from 'node:crypto';
 import { isRetriable, type Logger } from '@vigil/runtime';
 import { type ConsumeOptions, type Consumer, EventLogError } from './event-log.ts';
 import type { Gate } from './gate.ts';
+import { createAudit } from './kafka-audit.ts';
 import type { Admin, Client, ClientNews, EachBatchPayload } from './kafka-client.ts';
 import { isEvicted, translated, within } from './kafka-errors.ts';
-import { createAssigner, decodeHolder, encodeHolder, inherited } from './kafka-membership.ts';
+import { createAssigner, encodeHolder } from './kafka-membership.ts';
 import { fromOffset, toOffset, toRecord } from './kafka-records.ts';
+import { inherit, nameOf, type Place } from './kafka-take-over.ts';
 import type { Topics } from './kafka-topics.ts';
-import { createPartitionWork, type Owned, type Progress, planFor, type WorkLimits } from './partition-work.ts';
+import { createPartitionWork, type Owned, type Progress, type WorkLimits } from './partition-work.ts';
 
 export interface ConsumerSettings extends WorkLimits {
   /** A member that has not been heard of for so long loses its partitions. The broker bounds it (6 s to 30 min). */
@@ -41,11 +44,6 @@ export interface ConsumerParts {
   logger: Logger;
 }
 
-interface Place {
-  topic: string;
-  partition: number;
-}
-const nameOf = ({ topic, partition }: Place): string => `${topic}/${partition}`;
 const TICK_MS = 250;
 const RESTART_MS = 500;
 const FETCH_BYTES = 8 * 1024 * 1024;
@@ -61,6 +59,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   let assigned = new Map<string, Place>();
   const adopted = new Map<string, Owned>();
   const paused = new Set<string>();
+  const audit = createAudit();
   let joins = 0;
   let leaseEnd = Number.NEGATIVE_INFINITY;
   let lastContact = performance.now();
@@ -211,44 +210,13 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   };
   /** Reads where to begin and who died there, writes that they are held, and only then lets them be fetched. */
   const take = async (places: readonly Place[], stillOurs: () => boolean) => {
-    const admin = await parts.admin();
-    const names = [...new Set(places.map(({ topic }) => topic))];
-    const [offsets, ...ends] = await Promise.all([
-      admin.fetchOffsets({ groupId: group, topics: names }),
-      ...names.map((name) => admin.fetchTopicOffsets(name)),
-    ]);
-    const found = places.map((place) => {
-      const at = offsets
-        .find(({ topic }) => topic === place.topic)
-        ?.partitions.find((p) => p.partition === place.partition);
-      const end = ends[names.indexOf(place.topic)]?.find((one) => one.partition === place.partition);
-      if (!at || !end) throw new EventLogError(`nothing is known of ${nameOf(place)}`, { retriable: true });
-      return { place, at, start: toOffset(end.low), end: toOffset(end.high) };
-    });
-    const living = new Set([self]);
-    if (found.some(({ at }) => decodeHolder(at.metadata)?.deaths.held)) {
-      const { groups } = await admin.describeGroups([group]);
-      for (const member of groups[0]?.members ?? []) living.add(member.clientId);
-    }
-    const entries = found.map(({ place, at, start, end }) => {
-      const offset = Number(at.offset);
-      const committed = offset < start || offset > end ? start : offset;
-      if (offset >= 0 && committed !== offset) {
-        const what = { ...place, committed: offset, start, end };
-        if (offset > end) logger.error(what, 'the log ends before what this group has read: it was cut, or made anew');
-        else logger.error(what, 'records were removed by retention before this group had read them');
-      }
-      const { state, plan } = planFor(inherited(at.metadata, living), committed, settings);
-      return { owned: place, progress: { committed, deaths: state }, plan };
-    });
+    const entries = await inherit(await parts.admin(), { group, self, limits: settings, logger }, places);
     if (!stillOurs()) return;
     await commit(entries);
     if (!stillOurs()) return;
     for (const { owned: place, progress, plan } of entries) {
       if (adopted.has(nameOf(place))) continue;
-      if (plan.kind !== 'together') logger.warn({ ...place, ...progress.deaths, plan: plan.kind }, 'records run alone');
-      const owned = work.assign({ ...place, generation: joins }, progress, plan);
-      adopted.set(nameOf(place), owned);
+      adopted.set(nameOf(place), work.assign({ ...place, generation: joins }, progress, plan));
       seek(place, progress.committed);
       resume(place);
     }
@@ -273,31 +241,14 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
       last = message.offset;
     }
     if (last !== undefined) resolveOffset(last);
-    passed.set(nameOf(batch), last === batch.messages.at(-1)?.offset);
+    audit.taken(nameOf(batch), last === batch.messages.at(-1)?.offset);
     owned.accept(taken);
     if (!owned.lost && owned.room().records === 0) pause([batch]);
   };
 
-  /** Offsets up to which kafkajs has come where nothing was left over: control records are no records of ours. */
-  const reached = new Map<string, number>();
-  const passed = new Map<string, boolean>();
-  const suspects = new Map<string, number>();
-  /** kafkajs may stop fetching without a word (kafkajs#659, #660, #1616). */
-  const audit = async () => {
-    const waiting = [...work.owned].filter((owned) => !paused.has(nameOf(owned)));
-    const admin = await parts.admin();
-    for (const topic of new Set(waiting.map((owned) => owned.topic))) {
-      const ends = await admin.fetchTopicOffsets(topic);
-      for (const owned of waiting.filter((one) => one.topic === topic && !one.lost)) {
-        const name = nameOf(owned);
-        const at = Math.max(owned.fetchFrom, reached.get(name) ?? 0);
-        const end = ends.find((one) => one.partition === owned.partition);
-        const behind = end !== undefined && toOffset(end.high) > at && !paused.has(name);
-        if (behind && suspects.get(name) === at) return give(`${name} has records from ${at} on that are not fetched`);
-        if (behind) suspects.set(name, at);
-        else suspects.delete(name);
-      }
-    }
+  const lookForStandstill = async () => {
+    const waiting = [...adopted].filter(([name]) => !paused.has(name));
+    await audit.run(await parts.admin(), new Map(waiting));
   };
 
   const listen = () => {
@@ -325,12 +276,9 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     kafka.on(events.COMMIT_OFFSETS, () => {
       written++;
     });
-    kafka.on(events.END_BATCH_PROCESS, ({ payload }) => {
-      const name = nameOf(payload);
-      const whole = payload.batchSize === 0 || passed.get(name);
-      if (whole) reached.set(name, Number(payload.lastOffset) + 1);
-      else reached.delete(name);
-    });
+    kafka.on(events.END_BATCH_PROCESS, ({ payload }) =>
+      audit.passed(nameOf(payload), Number(payload.lastOffset), payload.batchSize),
+    );
     kafka.on(events.CRASH, ({ payload: { error, restart } }) => {
       if (restart || stopping) return;
       if (!isRetriable(translated(error))) return failFor(error);
@@ -355,7 +303,10 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
         if (now - lastContact > silenceMs) give(`no word from the group for ${silenceMs} ms`);
         if (now < nextAudit) return;
         nextAudit = now + settings.auditMs;
-        void parts.fresh(audit).catch((error) => logger.warn({ error }, 'could not ask where the log ends'));
+        void parts.fresh(lookForStandstill).catch((error) => {
+          if (error instanceof EventLogError) fail(error);
+          else logger.warn({ error }, 'could not ask where the log ends');
+        });
       },
       Math.min(TICK_MS, settings.stallMs / 2, settings.sessionMs / 4),
     );
