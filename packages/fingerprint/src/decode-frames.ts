@@ -3,6 +3,7 @@ import { SLICE_SECONDS } from '@vigil/contracts/engine';
 import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
 import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
+import { PATCH_AREA } from './patch-codes.ts';
 
 /** Which frames of a slice are handed over; the others are decoded at most. */
 export type FrameChoice = 'keyframes' | 'dense' | 'every';
@@ -18,12 +19,19 @@ export interface VideoJob {
   decoderThreads: number;
 }
 
+export interface Size {
+  width: number;
+  height: number;
+}
+
 export interface DecodedFrame {
   /** Seconds from the start of the media. */
   time: number;
   keyframe: boolean;
-  /** Levels 0..255 over the full range, row by row. Valid until the next frame, unless it is kept by `take`. */
+  /** Levels 0..255 over the full range, row by row. Valid until the next frame, unless onFrame keeps it. */
   luma: Uint8Array;
+  /** The same at largerSize, where there is one. */
+  larger: Uint8Array | null;
 }
 
 export type DecodeOutcome =
@@ -52,10 +60,18 @@ const LEAST_SIDE = 32;
 const MOST_SIDE = 2048;
 
 /** Size at which frames are compared: the aspect is kept, the area is about 400 x 225, nothing is enlarged. */
-export function workingSize(width: number, height: number): { width: number; height: number } {
-  const factor = Math.min(1, Math.sqrt(AREA / (width * height)));
+export function workingSize(width: number, height: number, area: number = AREA): Size {
+  const factor = Math.min(1, Math.sqrt(area / (width * height)));
   const side = (n: number) => Math.max(LEAST_SIDE, Math.min(MOST_SIDE, 2 * Math.round((n * factor) / 2)));
   return { width: side(width), height: side(height) };
+}
+
+/** An upload's frames are handed over a second time, at the size at which their patches are taken. */
+export function largerSize({ probe }: Pick<VideoJob, 'probe'>, choice: FrameChoice): Size | null {
+  if (choice === 'every') return null;
+  const size = workingSize(probe.width, probe.height, PATCH_AREA.upload);
+  const { width, height } = workingSize(probe.width, probe.height);
+  return size.width > width && size.height >= height ? size : null;
 }
 
 /**
@@ -90,11 +106,11 @@ async function decodeOnce(
   const { probe, tools, limits } = job;
   const { from, to } = bounds(job);
   const { width, height } = workingSize(probe.width, probe.height);
+  const larger = largerSize(job, choice);
   const demuxer = demuxerOf(probe.format);
   if (!demuxer) throw new TypeError(`no demuxer for ${probe.format}`);
   const times = createTimes();
-  const bytes = width * height;
-  let luma = new Uint8Array(bytes);
+  const split = createSplit({ width, height }, larger);
   let filled = 0;
   let last = Number.NEGATIVE_INFINITY;
   let first = true;
@@ -116,7 +132,7 @@ async function decodeOnce(
     if (time >= to) return false;
     if (time < from) return true;
     frames++;
-    if (onFrame({ time: Math.max(0, time), keyframe: stamp.keyframe, luma })) luma = new Uint8Array(bytes);
+    if (onFrame({ time: Math.max(0, time), keyframe: stamp.keyframe, ...split.pictures() })) split.renew();
     return true;
   };
 
@@ -137,15 +153,15 @@ async function decodeOnce(
     limits: decoderLimits(limits, {
       seconds,
       threads: job.decoderThreads,
-      stdoutBytes: bytes * (EVERY_RATE * (2 * SLICE_SECONDS + 2)),
+      stdoutBytes: split.bytes * (EVERY_RATE * (2 * SLICE_SECONDS + 2)),
     }),
     async onBytes(chunk) {
       for (let at = 0; at < chunk.length; ) {
-        const n = Math.min(chunk.length - at, bytes - filled);
-        luma.set(chunk.subarray(at, at + n), filled);
+        const n = Math.min(chunk.length - at, split.bytes - filled);
+        split.fill(chunk.subarray(at, at + n), filled);
         filled += n;
         at += n;
-        if (filled < bytes) break;
+        if (filled < split.bytes) break;
         filled = 0;
         if (!(await complete())) return false;
       }
@@ -182,13 +198,46 @@ function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): 
     dense: `gt(${tick('t')},${tick('prev_selected_t')})`,
     every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,
   }[choice];
-  const { width, height } = workingSize(job.probe.width, job.probe.height);
   return [
     `select='isnan(prev_selected_t)+isnan(t)+gte(t,${start})*lt(t,${far})*(lt(prev_selected_t,${start})${choice === 'keyframes' ? '*key' : ''}+${apart})'`,
-    `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full`,
-    'format=gray',
-    'showinfo=checksum=0',
+    scaling(workingSize(job.probe.width, job.probe.height), largerSize(job, choice)),
   ].join(',');
+}
+
+/**
+ * To one size; or to both, the larger above the other, so that one pipe carries them. Stacking calls every frame a
+ * keyframe, so frames are described before it; it hands on one for each, in order, whatever their time stamps.
+ */
+function scaling(size: Size, larger: Size | null): string {
+  const to = ({ width, height }: Size) => `scale=${width}:${height}:flags=area+accurate_rnd:out_range=full,format=gray`;
+  const described = `${to(size)},showinfo=checksum=0`;
+  if (!larger) return described;
+  const wide = `pad=${larger.width}:${size.height}:0:0`;
+  return `split[a][b];[a]${to(larger)}[c];[b]${described},${wide}[d];[c][d]vstack`;
+}
+
+/** Takes apart what `scaling` put together. */
+function createSplit(size: Size, larger: Size | null) {
+  const stride = larger?.width ?? size.width;
+  const above = larger ? larger.width * larger.height : 0;
+  const bytes = above + stride * size.height;
+  let raw = new Uint8Array(bytes);
+  let luma = new Uint8Array(larger ? size.width * size.height : 0);
+  return {
+    bytes,
+    fill: (chunk: Uint8Array, at: number) => raw.set(chunk, at),
+    pictures() {
+      if (!larger) return { luma: raw, larger: null };
+      for (let y = 0, p = above; y < size.height; y++, p += stride) {
+        luma.set(raw.subarray(p, p + size.width), y * size.width);
+      }
+      return { luma, larger: raw.subarray(0, above) };
+    },
+    renew() {
+      raw = new Uint8Array(bytes);
+      luma = new Uint8Array(luma.length);
+    },
+  };
 }
 
 /**

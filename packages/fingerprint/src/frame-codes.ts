@@ -1,4 +1,4 @@
-/** Picture codes of one frame, what can be said against them, and their place in a Fingerprint. */
+/** Codes of one frame, what can be said against them, and their place in a Fingerprint. */
 import { CODE_BYTES, TURNS, type Turn } from '@vigil/contracts/codes';
 import {
   type CodeMode,
@@ -9,6 +9,8 @@ import {
   FRAME_PAGE,
   type Sampling,
 } from '@vigil/contracts/fingerprint';
+import type { PatchCodes } from './patch-codes.ts';
+import { patchTable } from './patch-sampling.ts';
 import { type Luma, pdqTurns, pixelsOf, type Region, thumbnailOf } from './pdq.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
@@ -48,6 +50,8 @@ export interface CodedFrame {
   quality: number;
   /** 64 x 64 luma, when it was asked for. */
   thumbnail?: Uint8Array;
+  /** Where they were taken. */
+  patches?: PatchCodes | null;
 }
 
 /** @param luma levels 0..255, row by row */
@@ -128,6 +132,8 @@ export function assemble(
     height: number;
   },
   frames: readonly TimedFrame[],
+  /** Thumbnails at times of their own, instead of the frames'. */
+  timed?: readonly { time: number; thumbnail: Uint8Array }[],
 ): Fingerprint {
   if (frames.length > 65535) throw new RangeError(`a slice has at most 65535 frames, not ${frames.length}`);
   const count = frames.reduce((n, frame) => n + frame.coded.codes.length, 0);
@@ -151,11 +157,13 @@ export function assemble(
       row++;
     }
   });
-  const pictured = frames.filter((frame) => frame.coded.thumbnail);
+  const pictured =
+    timed ?? frames.flatMap(({ time, coded: { thumbnail } }) => (thumbnail ? [{ time, thumbnail }] : []));
   const luma = new Uint8Array(pictured.length * 4096);
-  pictured.forEach((frame, n) => {
-    luma.set(frame.coded.thumbnail!, n * 4096);
+  pictured.forEach(({ thumbnail }, n) => {
+    luma.set(thumbnail, n * 4096);
   });
+  const patches = patchTable(frames);
   return {
     ...about,
     frames: {
@@ -163,7 +171,7 @@ export function assemble(
       quality: Uint8Array.from(frames, (frame) => frame.coded.quality),
       flags: Uint8Array.from(frames, (frame) => frame.coded.flags | (frame.keyframe ? FRAME_KEY : 0)),
     },
-    tables: [table],
-    thumbnails: { time: Float64Array.from(pictured, (frame) => frame.time), luma },
+    tables: patches ? [table, patches] : [table],
+    thumbnails: { time: Float64Array.from(pictured, ({ time }) => time), luma },
   };
 }

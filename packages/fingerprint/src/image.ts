@@ -16,6 +16,7 @@ import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';
 import { decodeHeic, HeicTooLarge } from './heic.ts';
 import type { MediaLimits } from './media-source.ts';
+import { patchesOf } from './patch-sampling.ts';
 import { lumaOf } from './pdq.ts';
 import { SNIFF_BYTES, sniff } from './sniff.ts';
 import { findBorders } from './trim.ts';
@@ -143,6 +144,8 @@ export function fingerprintPixels(decoded: Decoded, purpose: Purpose): Fingerpri
   if (coded.codes.length === 0) {
     return { status: 'rejected', reason: 'too-little', detail: 'one colour, a plain gradient or plain stripes' };
   }
+  const kind = purpose === 'reference' ? 'reference' : 'upload';
+  coded.patches = patchesOf(luma, pixels.width, pixels.height, coded, { kind, media: 'still' });
   const about = { engine: ENGINE_VERSION, mode, sampling: 'still' as const, span: [0, 0] as [number, number] };
   return {
     status: 'codes',

@@ -4,6 +4,7 @@ import { FRAME_KEY, hamming, type Probe, type Span, sliceSpan, TURNS, tableOf } 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MediaSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
+import { MOST_PATCHED, PATCHES, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
 import { bytesSource, CORPUS, decodersRunning, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
 import { KEEP_SECONDS, PRUNE_BITS, type Purpose } from './video.ts';
 
@@ -98,6 +99,24 @@ describe('an upload', () => {
     expect([...fingerprint.frames.time]).toEqual([0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 5.5]);
   });
 
+  test('has patches on frames that differ, at most so many a frame, and thumbnails only where it is confirmed', async () => {
+    const { fingerprint } = await codesOf(media.get('moving')!, 'upload');
+    const table = tableOf(fingerprint, 'patch');
+    expect(table.count).toBeGreaterThan(300);
+    const counts = new Map<number, number>();
+    for (const frame of table.frame) counts.set(frame, (counts.get(frame) ?? 0) + 1);
+    expect(Math.max(...counts.values())).toBeLessThanOrEqual(PATCHES.video.upload);
+    expect(fingerprint.thumbnails.time).toHaveLength(0);
+    const still = tableOf((await codesOf(media.get('still')!, 'confirm')).fingerprint, 'patch');
+    expect(new Set(still.frame).size).toBeLessThanOrEqual(1);
+    const long = (await codesOf(media.get('long')!, 'confirm')).fingerprint;
+    expect(new Set(tableOf(long, 'patch').frame).size).toBeLessThanOrEqual(MOST_PATCHED.dense);
+    expect(long.thumbnails.time).toEqual(long.frames.time);
+    expect(long.thumbnails.luma).toHaveLength(4096 * long.frames.time.length);
+    // Read at two sizes at once, frames still say what they are.
+    expect([...long.frames.flags].some((flags) => (flags & FRAME_KEY) === 0)).toBe(true);
+  });
+
   test('that is mirrored has, mirrored, the codes of the original', async () => {
     const [original, mirrored] = await Promise.all([
       codesOf(media.get('moving')!, 'confirm'),
@@ -133,6 +152,18 @@ describe('a reference', () => {
       const apart = hamming(whole[i]!.bits, whole[i - 1]!.bits);
       if (whole[i]!.time - whole[i - 1]!.time < KEEP_SECONDS) expect(apart).toBeGreaterThan(PRUNE_BITS);
     }
+  });
+
+  test('has patches by the clock and thumbnails every half second', async () => {
+    const { fingerprint } = await codesOf(media.get('moving')!, 'reference');
+    const table = tableOf(fingerprint, 'patch');
+    const times = [...new Set(table.frame)].map((frame) => fingerprint.frames.time[frame]!);
+    const periods = times.map((time) => Math.floor(time / REFERENCE_PATCH_SECONDS));
+    expect(periods).toEqual([...new Set(periods)]);
+    expect(periods).toHaveLength(20 / REFERENCE_PATCH_SECONDS);
+    expect(table.count).toBeLessThanOrEqual(PATCHES.video.reference * times.length);
+    expect(fingerprint.thumbnails.time).toEqual(Float64Array.from({ length: 40 }, (_, k) => k / 2));
+    expect(fingerprint.thumbnails.luma).toHaveLength(40 * 4096);
   });
 
   test('that stands still is kept every two seconds', async () => {

@@ -11,6 +11,8 @@ const STEP_DOWN = 4;
 /** Never enlarged by more than this; a tiny picture has less to say, not more. */
 const MOST_ENLARGED = 2;
 const MOST_SIDE = 4096;
+/** A decoder that scales for us rounds sides to even numbers: not worth scaling again. */
+const NEAR_ENOUGH = 0.02;
 
 export interface Level {
   width: number;
@@ -23,7 +25,8 @@ export interface Level {
 
 /** Size of about `area` pixels in the shape of the picture. */
 export function patchSize(width: number, height: number, area: number): { width: number; height: number } {
-  const factor = Math.min(MOST_ENLARGED, Math.sqrt(area / (width * height)));
+  const wanted = Math.min(MOST_ENLARGED, Math.sqrt(area / (width * height)));
+  const factor = Math.abs(wanted - 1) < NEAR_ENOUGH ? 1 : wanted;
   const side = (n: number) => Math.max(1, Math.min(MOST_SIDE, Math.round(n * factor)));
   return { width: side(width), height: side(height) };
 }

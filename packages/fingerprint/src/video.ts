@@ -1,10 +1,19 @@
 import { hamming } from '@vigil/contracts/codes';
 import { ENGINE_VERSION } from '@vigil/contracts/engine';
 import { FRAME_FLAT, FRAME_PAGE, type Sampling } from '@vigil/contracts/fingerprint';
-import { type DecodedFrame, decodeFrames, type FrameChoice, type VideoJob, workingSize } from './decode-frames.ts';
+import {
+  type DecodedFrame,
+  decodeFrames,
+  type FrameChoice,
+  largerSize,
+  type Size,
+  type VideoJob,
+  workingSize,
+} from './decode-frames.ts';
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
-import { pdqTurns, type Region } from './pdq.ts';
+import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
+import { pdqTurns, type Region, thumbnailOf } from './pdq.ts';
 import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
@@ -19,10 +28,16 @@ export const KEEP_SECONDS = 2;
 const ENOUGH_KEYFRAMES = 3;
 const USABLE_QUALITY = 50;
 
-/** Pictures held while the borders are not known: 46 MB at the working size. */
+/**
+ * Pictures held while the borders are not known: 46 MB of a reference, at the working size. A slice of an upload has
+ * some 250 at the most, of 230 kB.
+ */
 const HELD_FRAMES = 512;
 
 export type Purpose = 'upload' | 'confirm' | 'reference';
+
+/** Thumbnails of a reference are this far apart; those who look for the one of a time stay within half of it. */
+const THUMBNAIL_SECONDS = 0.5;
 
 const SAMPLING: Record<FrameChoice, Sampling> = { keyframes: 'keyframes', dense: 'dense', every: 'every-frame' };
 
@@ -61,34 +76,95 @@ async function readSlice(
   seconds: number,
   signal: AbortSignal | undefined,
 ): Promise<FingerprintOutcome> {
-  const { width, height } = workingSize(job.probe.width, job.probe.height);
-  const slice = createSlice(width, height, purpose);
-  const pruning = purpose === 'reference' ? createPruning(width, height) : null;
-  const onFrame = (frame: DecodedFrame) => {
-    const kept = pruning ? pruning(frame) : {};
-    return kept !== null && slice.add({ ...frame, ...kept });
-  };
-  const end = await decodeFrames(job, choice, seconds, onFrame, signal);
+  const working = workingSize(job.probe.width, job.probe.height);
+  const slice =
+    choice === 'every'
+      ? createReferenceSlice(working)
+      : createUploadSlice(working, largerSize(job, choice), purpose, MOST_PATCHED[choice]);
+  const end = await decodeFrames(job, choice, seconds, slice.add, signal);
   if (end.status === 'rejected') return end;
   const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: SAMPLING[choice] };
   const { probe, span } = job;
   const shape = { span: [span[0], span[1]] as [number, number], width: probe.width, height: probe.height };
-  return { status: 'codes', fingerprint: assemble({ ...about, ...shape }, slice.finish()) };
+  return { status: 'codes', fingerprint: assemble({ ...about, ...shape }, ...slice.finish()) };
+}
+
+interface Slice {
+  /** True when the frame's luma is kept. */
+  add(frame: DecodedFrame): boolean;
+  /** What `assemble` puts together. */
+  finish(): [frames: TimedFrame[], thumbnails?: Timed[]];
+}
+
+interface Timed {
+  time: number;
+  thumbnail: Uint8Array;
+}
+
+/**
+ * Few frames, chosen by the decoder: all are held, then coded. Only damaged times make more of them than are held; what
+ * follows has no patches.
+ */
+function createUploadSlice(working: Size, larger: Size | null, purpose: Purpose, mostPatched: number): Slice {
+  const { width, height } = working;
+  const held: DecodedFrame[] = [];
+  const frames: TimedFrame[] = [];
+  let trim: Region | null | undefined;
+  const code = ({ time, keyframe, luma }: DecodedFrame) => {
+    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null, thumbnail: purpose === 'confirm' };
+    const coded = frameCodes(luma, width, height, options);
+    frames.push({ time, keyframe, coded });
+    return coded;
+  };
+  const settle = () => {
+    if (trim !== undefined) return;
+    const lumas = held.map(({ luma }) => luma);
+    trim = findBorders(lumas, width, height);
+    const codes = held.map(code);
+    const size = larger ?? working;
+    for (const i of chooseFrames(codes, mostPatched)) {
+      const picture = held[i]!.larger ?? held[i]!.luma;
+      const patches = { kind: 'upload', media: 'video' } as const;
+      codes[i]!.patches = patchesOf(picture, size.width, size.height, codes[i]!, patches);
+    }
+    held.length = 0;
+  };
+  return {
+    add(frame) {
+      if (trim !== undefined) {
+        code(frame);
+        return false;
+      }
+      held.push(frame);
+      if (held.length >= HELD_FRAMES) settle();
+      return true;
+    },
+    finish() {
+      settle();
+      return [frames];
+    },
+  };
 }
 
 interface HeldFrame extends DecodedFrame {
-  /** Codes of the whole picture, where they are known already. */
-  whole?: ReturnType<typeof pdqTurns>;
+  /** Codes of the whole picture. */
+  whole: ReturnType<typeof pdqTurns>;
 }
 
-/** Frames of a slice: held until enough of them show where the borders are, then coded. */
-function createSlice(width: number, height: number, purpose: Purpose) {
-  const turns = purpose === 'reference' ? AS_IS : AS_IS_AND_MIRRORED;
+/** Every frame: those that say something new are held until enough of them show where the borders are, then coded. */
+function createReferenceSlice({ width, height }: Size): Slice {
+  const prune = createPruning(width, height);
+  const patchDue = createClock(REFERENCE_PATCH_SECONDS);
+  const thumbnailDue = createClock(THUMBNAIL_SECONDS);
   const held: HeldFrame[] = [];
   const frames: TimedFrame[] = [];
+  const thumbnails: Timed[] = [];
   let trim: Region | null | undefined;
   const code = ({ time, keyframe, luma, whole }: HeldFrame) => {
-    const coded = frameCodes(luma, width, height, { turns, trim: trim ?? null, ...(whole ? { whole } : {}) });
+    const coded = frameCodes(luma, width, height, { turns: AS_IS, trim: trim ?? null, whole });
+    if (isPatchable(coded) && patchDue(time)) {
+      coded.patches = patchesOf(luma, width, height, coded, { kind: 'reference', media: 'video' });
+    }
     frames.push({ time, keyframe, coded });
   };
   const settle = () => {
@@ -102,20 +178,35 @@ function createSlice(width: number, height: number, purpose: Purpose) {
     held.length = 0;
   };
   return {
-    /** True when the frame's luma is kept. */
-    add(frame: HeldFrame): boolean {
+    add(frame) {
+      if (thumbnailDue(frame.time)) {
+        thumbnails.push({ time: frame.time, thumbnail: thumbnailOf(frame.luma, width, height) });
+      }
+      const kept = prune(frame);
+      if (kept === null) return false;
       if (trim !== undefined) {
-        code(frame);
+        code({ ...frame, ...kept });
         return false;
       }
-      held.push(frame);
+      held.push({ ...frame, ...kept });
       if (held.length >= HELD_FRAMES) settle();
       return true;
     },
-    finish(): TimedFrame[] {
+    finish() {
       settle();
-      return frames;
+      return [frames, thumbnails];
     },
+  };
+}
+
+/** True for the first time asked of in each period. */
+function createClock(period: number): (time: number) => boolean {
+  let last = Number.NEGATIVE_INFINITY;
+  return (time) => {
+    const tick = Math.floor(time / period + 1e-6);
+    if (tick === last) return false;
+    last = tick;
+    return true;
   };
 }
 

@@ -1,0 +1,77 @@
+/** Which frames get patch codes, how many, and which codes a library does without (MATCHING.md, 4 to 6). */
+import { CODE_BYTES, hamming, RADIUS } from '@vigil/contracts/codes';
+import { type CodeTable, emptyTable, FRAME_FLAT, FRAME_PAGE } from '@vigil/contracts/fingerprint';
+import type { CodedFrame } from './frame-codes.ts';
+import { type PatchCodes, patchCodes } from './patch-codes.ts';
+import { withoutCommon } from './patch-common.ts';
+import type { Luma } from './pdq.ts';
+
+/** Codes a frame. */
+export const PATCHES = {
+  still: { reference: 200, upload: 400 },
+  video: { reference: 60, upload: 300 },
+};
+
+/** A reference's frames are coded by the clock, so often: the first kept one of each period. */
+export const REFERENCE_PATCH_SECONDS = 2;
+
+/** Of an upload's slice at most so many frames, evenly chosen: keyframes; frames read densely. */
+export const MOST_PATCHED = { keyframes: 30, dense: 20 };
+
+/** Patch codes of one frame; none of one that is flat or a page, whose corners are everybody's. */
+export function patchesOf(
+  luma: Luma,
+  width: number,
+  height: number,
+  coded: CodedFrame,
+  options: { kind: 'reference' | 'upload'; media: 'still' | 'video' },
+): PatchCodes | null {
+  if (!isPatchable(coded)) return null;
+  const { kind, media } = options;
+  const codes = patchCodes(luma, width, height, { count: PATCHES[media][kind], kind });
+  return kind === 'reference' ? withoutCommon(codes) : codes;
+}
+
+export function isPatchable({ flags }: CodedFrame): boolean {
+  return (flags & (FRAME_FLAT | FRAME_PAGE)) === 0;
+}
+
+/** Indices of frames each of which differs from the one chosen before it; when there are too many, as many evenly. */
+export function chooseFrames(frames: readonly CodedFrame[], most: number): number[] {
+  const news: number[] = [];
+  let last: Uint8Array | null = null;
+  frames.forEach((coded, i) => {
+    const bits = coded.codes[0]?.bits;
+    if (!bits || !isPatchable(coded) || (last && hamming(bits, last) <= RADIUS)) return;
+    last = bits;
+    news.push(i);
+  });
+  if (news.length <= most) return news;
+  return Array.from({ length: most }, (_, k) => news[Math.floor(((k + 0.5) * news.length) / most)]!);
+}
+
+/** The frames' patch codes as a table of a Fingerprint; null when there are none. */
+export function patchTable(frames: readonly { coded: CodedFrame }[]): CodeTable | null {
+  const count = frames.reduce((n, { coded }) => n + (coded.patches?.count ?? 0), 0);
+  if (count === 0) return null;
+  const table = {
+    ...emptyTable('patch'),
+    count,
+    bits: new Uint8Array(count * CODE_BYTES),
+    frame: new Uint16Array(count),
+    place: new Uint16Array(count * 4),
+    turn: new Uint8Array(count),
+    quality: new Uint8Array(count),
+  };
+  let row = 0;
+  frames.forEach(({ coded: { patches } }, n) => {
+    if (!patches) return;
+    table.bits.set(patches.bits, row * CODE_BYTES);
+    table.frame.fill(n, row, row + patches.count);
+    table.quality.set(patches.rank, row);
+    for (let i = 0; i < patches.count; i++, row++) {
+      table.place.set([patches.x[i]!, patches.y[i]!, patches.diameter[i]!, patches.angle[i]!], 4 * row);
+    }
+  });
+  return table;
+}
