@@ -81,7 +81,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');
     }
     const decide = decideUpload({ database, actions, clock, concurrency: 8, published: wake.now });
+    if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
     const stages = route({
+      mapping: { keyPattern: config.keyPattern },
       media: fingerprinter && createMedia(blobs, fingerprinter, stores.buckets),
       blobs,
       database,
@@ -114,6 +116,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
         maintain(log, database, signal),
       );
     }
+    // However few parts a role has, it lasts until it is told to stop.
+    parts.push(new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })));
     const failed = Promise.all([...parts, stores.gone]).then(() => undefined);
     failed.catch(() => undefined);
     stack.defer(async () => {
@@ -140,6 +144,12 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     throw error;
   }
 }
+
+/** Whose an upload is, notifications do not say by themselves. */
+const mappingNote = (pattern: Config['keyPattern']) =>
+  pattern === null
+    ? { setting: 'VIGIL_KEY_PATTERN', account: 'of object metadata where there are any; else each upload is a case of its own' }
+    : { pattern: pattern.text, account: 'of object metadata or the key' };
 
 async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
