@@ -6,13 +6,16 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startInDocker } from './docker.ts';
 import { findProgram, type KafkaProgram } from './jars.ts';
 import { answers } from './probe.ts';
 
 export interface LocalKafka {
   brokers: string[];
-  /** False when the broker is somebody else's: then it is neither stopped nor started nor killed. */
+  /** False when the broker is somebody else's, or in a container: then it cannot be stopped, started or killed. */
   own: boolean;
+  /** Of the broker's data; absent where it is somebody else's. */
+  folder?: string;
   /** In good order; the data stays. */
   stop(): Promise<void>;
   /** With SIGKILL; the data stays. */
@@ -34,8 +37,8 @@ const STOP_LIMIT_MS = 15_000;
 const GUARD = fileURLToPath(new URL('guard.sh', import.meta.url));
 
 /**
- * In this order: the brokers that VIGIL_TEST_KAFKA names (`host:port`, separated by commas), or Apache Kafka's jars on the
- * local Java. Null, with the reason told to `log`, where neither can be had. Ready when it answers a metadata request; it
+ * In this order: the brokers that VIGIL_TEST_KAFKA names (`host:port`, separated by commas), Docker, Apache Kafka's jars on
+ * the local Java. Null, with the reason told to `log`, where neither can be had. Ready when it answers a metadata request; it
  * ends with this process, whatever ends that.
  * @throws Error when a broker that could be had does not become ready
  */
@@ -43,6 +46,9 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
   const log = options.log ?? (() => undefined);
   const given = process.env.VIGIL_TEST_KAFKA?.split(',').filter(Boolean);
   if (given?.length) return theirs(given);
+  // A container keeps nothing: who names a folder wants to find the data again.
+  const container = options.folder ? null : await startInDocker(log);
+  if (container) return theirs([container.address], container.stop);
   const program = await findProgram(log);
   if (!program) return null;
   for (let attempt = 1; ; attempt++) {
@@ -55,6 +61,7 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
       await broker.start();
       return {
         ...broker,
+        folder,
         async [Symbol.asyncDispose]() {
           await broker.stop();
           if (!options.folder) await rm(folder, { recursive: true, force: true });
@@ -70,7 +77,7 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
   }
 }
 
-function theirs(brokers: string[]): LocalKafka {
+function theirs(brokers: string[], dispose: () => Promise<void> = async () => undefined): LocalKafka {
   const refuse = async () => {
     throw new Error('this broker is not ours to stop or start');
   };
@@ -80,7 +87,7 @@ function theirs(brokers: string[]): LocalKafka {
     stop: refuse,
     kill: refuse,
     start: refuse,
-    [Symbol.asyncDispose]: async () => undefined,
+    [Symbol.asyncDispose]: dispose,
   };
 }
 
