@@ -129,12 +129,12 @@ describe('actions', async () => {
   test('a note of any content and a time with fractions are kept as far as they can be', async () => {
     const event = takedown('up_note');
     await add(event);
-    const note = `\0\u{d800} ${'x'.repeat(5000)}`;
+    const note = `\0\u{d800}\x1b ${'x'.repeat(5000)}`;
     const said = { action: event.id, upload: event.upload, surface: 'web', status: 'failed' as const, at: 1.6, note };
     expect(await recordAcknowledgement(db, said, 1)).toBe(true);
     const [kept] = await acknowledgementsOf(db, event.id);
     expect(kept).toMatchObject({ at: 2, status: 'failed' });
-    expect(kept!.note).toMatch(/^\u{fffd}\u{fffd} x{1997}$/u);
+    expect(kept!.note).toMatch(/^\u{fffd}\u{fffd}\u{fffd} x{1996}$/u);
   });
 });
 

@@ -106,8 +106,8 @@ export async function countAlarm(tx: Queryable, id: string): Promise<number> {
  * again, or late, changes nothing and the answer is false.
  */
 export async function recordAcknowledgement(tx: Queryable, said: Acknowledgement, now: number): Promise<boolean> {
-  // PostgreSQL's text holds no NUL.
-  const note = said.note?.slice(0, MAX_NOTE).replaceAll('\0', '\u{fffd}') ?? null;
+  // PostgreSQL's text holds no NUL, and what people are shown on terminals holds no control characters at all.
+  const note = said.note?.slice(0, MAX_NOTE).replace(/\p{Cc}/gu, '\u{fffd}') ?? null;
   const rows = await tx.query(
     `INSERT INTO acknowledgements AS known (action, surface, status, at, note, recorded_at)
      VALUES ($1, $2, $3, $4, $5, $6)

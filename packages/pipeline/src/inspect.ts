@@ -1,5 +1,14 @@
 import { type Step, TOPICS, type Verdict } from '@vigil/contracts';
-import { type Database, findUpload, listReferences, publishedEvents, resultsOf, verdictsOf } from '@vigil/database';
+import {
+  acknowledgementsOf,
+  actionsOf,
+  type Database,
+  findUpload,
+  listReferences,
+  publishedEvents,
+  resultsOf,
+  verdictsOf,
+} from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
@@ -107,6 +116,24 @@ export function createInspect(deps: {
             note: e.type,
           },
         ]);
+      }
+      for (const action of await actionsOf(db, id)) {
+        const stage = 'acknowledge';
+        const words = await acknowledgementsOf(db, action.id);
+        for (const { surface, status, at, note, recordedAt } of words) {
+          const by = `by its own clock ${new Date(at).toISOString()}`;
+          const more = { outcome: status, note: [note, by].filter(Boolean).join('; ') };
+          add(surface, [{ stage, startedAt: recordedAt, endedAt: recordedAt, ...more }]);
+        }
+        const sent = `${action.action} ${action.id}, sent ${action.attempts === 1 ? 'once' : `${action.attempts} times`}`;
+        if (action.closedAt !== null) {
+          const outcome = `closed (${action.closedWhy})`;
+          add('', [{ stage, startedAt: action.sentAt, endedAt: action.closedAt, outcome, note: sent }]);
+        } else {
+          const waits = action.surfaces.filter((s) => !words.some((w) => w.surface === s && w.status === 'done'));
+          const outcome = `waits for ${waits.join(', ')}`;
+          add('', [{ stage, startedAt: action.sentAt, endedAt: clock.now(), outcome, note: sent }]);
+        }
       }
       steps.sort((a, b) => a.startedAt - b.startedAt || a.endedAt - b.endedAt);
       return { upload: id, receivedAt: row.manifest?.event.receivedAt ?? steps[0]?.startedAt ?? 0, steps };

@@ -10,6 +10,7 @@ import {
   Verdict,
 } from '@vigil/contracts';
 import {
+  actionsOf,
   type Database,
   disableReference,
   markSliceLoaded,
@@ -209,6 +210,34 @@ describe('decide', () => {
     const late = await sent();
     expect(late.takedowns).toEqual([]);
     expect(late.verdicts).toMatchObject([{ verdict: 'taken-down', revision: 1 }]);
+  });
+
+  test('a takedown and the action that waits for its acknowledgements are written together, or not at all', async () => {
+    const settings = { surfaces: ['web'], deadlineSeconds: 600, resendSeconds: [30] };
+    const waiting = createActions({ clock, settings });
+    const first = decide;
+    const failing = {
+      ...waiting,
+      send: async (...given: Parameters<typeof waiting.send>) => {
+        await waiting.send(...given);
+        throw new Error('killed');
+      },
+    };
+    const deps = { database, clock, concurrency: 1, published: () => undefined };
+    await planned(1);
+    await aligned(0, proposes('pr'));
+    decide = decideUpload({ ...deps, actions: failing });
+    await expect(confirmed(0, 'pr', [copied(0, 30)])).rejects.toThrow('killed');
+    expect(await actionsOf(database.postgres, upload)).toEqual([]);
+    expect(await sent()).toMatchObject({ takedowns: [], verdicts: [] });
+    decide = decideUpload({ ...deps, actions: waiting });
+    await confirmed(0, 'pr', [copied(0, 30)]);
+    decide = first;
+    const { takedowns } = await sent();
+    expect(takedowns).toHaveLength(1);
+    expect(await actionsOf(database.postgres, upload)).toMatchObject([
+      { id: takedowns[0]!.id, event: takedowns[0], surfaces: ['web'], attempts: 1, closedAt: null },
+    ]);
   });
 
   test('from the instant that a reference is disabled nothing is taken down by it', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { ALARM_AGAIN_MS, createActions } from '../actions.ts';
 import { recordOf } from '../emit.ts';
+import { createInspect } from '../inspect.ts';
 import { runStage } from '../run-stage.ts';
 import { acknowledgement, actionEvent, sendAction, takeSent } from '../testing.ts';
 import { runTimers, takeTimers } from '../timers.ts';
@@ -45,10 +46,10 @@ describe('acknowledgements', () => {
         ),
       done: (surface: string, about = event) => running.say(acknowledgement(about, surface, clock.now())),
       failed: (surface: string, about = event) => running.say(acknowledgement(about, surface, clock.now(), 'failed')),
-      /** Lets time pass, second by second where something is due. */
-      async wait(seconds: number) {
-        for (let left = seconds; left > 0; left -= 10) {
-          await clock.advance(Math.min(left, 10) * S);
+      /** Lets time pass, and looks for what is due every `step` seconds. */
+      async wait(seconds: number, step = 10) {
+        for (let left = seconds; left > 0; left -= step) {
+          await clock.advance(Math.min(left, step) * S);
           while ((await takeTimers(timers)) > 0);
         }
       },
@@ -143,10 +144,10 @@ describe('acknowledgements', () => {
     running = instance({ resendSeconds: [86_400] });
     await running.send();
     await running.wait(600);
-    await running.wait(ALARM_AGAIN_MS / S - 10);
+    await running.wait(ALARM_AGAIN_MS / S - 10, 600);
     expect((await takeSent(database)).alarms).toHaveLength(1);
     await running.wait(10);
-    await running.wait(ALARM_AGAIN_MS / S);
+    await running.wait(ALARM_AGAIN_MS / S, 600);
     const { alarms } = await takeSent(database);
     expect(new Set(alarms.map((a) => a.ceId)).size).toBe(2);
     expect(alarms[1]!.alarm.message).toContain('is not done by web, mobile, cdn');
@@ -279,6 +280,31 @@ describe('acknowledgements', () => {
     await running.wait(30);
     expect(await row()).toMatchObject({ closedWhy: 'deleted', attempts: 1 });
     expect(await database.postgres.query('SELECT id FROM timers')).toEqual([]);
+  });
+
+  test('the trace of an upload says who has acknowledged what, who has not, and how it ended', async () => {
+    running = instance({ surfaces: ['web', 'cdn'] });
+    const inspect = createInspect({ database, clock, log: null as never, index: null as never });
+    const told = async () =>
+      (await inspect.trace(event.upload))!.steps
+        .filter((s) => s.stage === 'acknowledge')
+        .map((s) => [s.part, s.outcome, s.note]);
+    await running.send();
+    await running.wait(30);
+    const at = new Date(clock.now()).toISOString();
+    await running.say({ ...acknowledgement(event, 'cdn', clock.now(), 'failed'), note: 'purge refused' });
+    expect(await told()).toEqual([
+      ['', 'waits for web, cdn', `takedown ${event.id}, sent 2 times`],
+      ['cdn', 'failed', `purge refused; by its own clock ${at}`],
+    ]);
+    await running.done('web');
+    await clock.advance(S);
+    await running.done('cdn');
+    expect(await told()).toEqual([
+      ['', 'closed (acknowledged)', `takedown ${event.id}, sent 2 times`],
+      ['web', 'done', `by its own clock ${at}`],
+      ['cdn', 'done', `by its own clock ${new Date(clock.now()).toISOString()}`],
+    ]);
   });
 
   test('two instances send each of many again once', async () => {
