@@ -212,9 +212,13 @@ describeWith('kafka', kafka !== null, 'Kafka event log', () => {
     const names = Array.from({ length: 30 }, (_, i) => (i === 11 ? 'hold' : `${i}`));
     await p.log.append(names.map((name, i) => record(topic, `${i}`, name)));
     const child = spawn(process.execPath, [CHILD, kafka!.brokers[0]!, topic, JSON.stringify(SHORT)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     const said: string[] = [];
+    let warned = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      warned += chunk.toString();
+    });
     child.stdout.on('data', (chunk: Buffer) => said.push(...chunk.toString().trim().split('\n')));
     const behind = async () => (await p.log.committed('one', topic)).map(({ offset }) => offset ?? 0);
     const ends = (await p.log.ends(topic)).map(({ end }) => end);
@@ -225,6 +229,7 @@ describeWith('kafka', kafka !== null, 'Kafka event log', () => {
       expect(child.exitCode).toBeNull();
       return said.length === 30 && `${await behind()}` === `${expected}`;
     });
+    expect(warned).toBe('');
     child.kill('SIGKILL');
     const seen: LogRecord[] = [];
     const heir = p.consume({ topics: [topic], handle: async (r) => void seen.push(r) });

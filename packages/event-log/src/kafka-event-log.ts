@@ -43,7 +43,7 @@ const DEFAULTS: ConsumerSettings = {
 };
 
 /**
- * The log on Kafka 2.8 to 4.x. Connects when it is first used. Appends of one call are not all or nothing, and join no
+ * The log on Kafka (tried on 4.3.1). Connects when it is first used. Appends of one call are not all or nothing, and join no
  * transaction. Open one log a process: records that are suspected of killing it run alone within one log.
  */
 export function openKafkaEventLog(options: KafkaEventLogOptions): EventLog {
