@@ -26,12 +26,18 @@ export interface Network {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function openNetwork(options: { wrapLog?: (log: EventLog) => EventLog } = {}): Promise<Network> {
+export async function openNetwork({
+  settings = {},
+  ...options
+}: {
+  wrapLog?: (log: EventLog) => EventLog;
+  settings?: Record<string, string>;
+} = {}): Promise<Network> {
   const stack = new AsyncDisposableStack();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-network-'));
   stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
   const { url } = stack.use(await createTestDatabase());
-  const config = readConfig({ ...process.env, VIGIL_DATA: dataFolder, DATABASE_URL: url });
+  const config = readConfig({ ...process.env, ...settings, VIGIL_DATA: dataFolder, DATABASE_URL: url });
   const logger = createLogger({ level: 'warn' });
   const instance = stack.use(await openInstance({ config, logger, ffmpeg: await ffmpegHere(), ...options }));
 

@@ -321,6 +321,32 @@ describe('acknowledgements', () => {
     expect((await attempts()).sort()).toEqual(many.map(({ id }) => [id, 2]).sort());
   });
 
+  test('acknowledgements and timers that meet on the same uploads leave each closed, and none sent after that', async () => {
+    running = instance({ surfaces: ['web', 'cdn'] });
+    const many = Array.from({ length: 60 }, (_, i) => actionEvent(`up_${n}_${i}`));
+    for (const one of many) await running.send(one);
+    for (const one of many.slice(0, 20)) for (const surface of ['web', 'cdn']) await running.done(surface, one);
+    await clock.advance(30 * S);
+    const other = instance({ surfaces: ['web', 'cdn'] });
+    const words = many.flatMap((one, i) => [
+      running.failed('cdn', one),
+      ...(i % 2
+        ? [running.done('web', one), running.done('cdn', one)]
+        : [running.done('cdn', one), running.done('web', one)]),
+    ]);
+    await Promise.all([...words, takeTimers(running.timers), takeTimers(other.timers)]);
+    while ((await takeTimers(other.timers)) > 0);
+    const rows = await Promise.all(many.map((one) => row(one)));
+    expect(new Set(rows.map((r) => r!.closedWhy))).toEqual(new Set(['acknowledged']));
+    await running.wait(3600, 600);
+    const sent = await takeSent(database);
+    expect(sent.alarms).toEqual([]);
+    const counts = new Map<string, number>();
+    for (const { event: one } of sent.actions) counts.set(one.id, Math.max(counts.get(one.id) ?? 0, one.attempt));
+    expect(many.map(({ id }) => counts.get(id))).toEqual(rows.map((r) => r!.attempts));
+    expect(sent.actions.length).toBe(rows.reduce((sum, r) => sum + r!.attempts, 0));
+  }, 60_000);
+
   test('an instance that dies in the middle has sent nothing: the next one does', async () => {
     await running.send();
     await takeSent(database);
