@@ -19,7 +19,7 @@ const GUARD = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!
-echo "pid $child"
+echo "guarded pid $child"
 ( exec >/dev/null 2>&1; read -r _ <&3; kill -9 $child ) &
 watcher=$!
 trap '' INT TERM HUP
@@ -53,7 +53,7 @@ export async function startGuarded(
   const pid = new Promise<number>((resolve, reject) => {
     const take = (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-KEPT);
-      const found = /^pid (\d+)\n/.exec(said);
+      const found = /^guarded pid (\d+)\n/m.exec(said);
       if (found) resolve(Number(found[1]));
     };
     shell.stdout!.on('data', take);

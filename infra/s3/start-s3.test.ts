@@ -36,7 +36,7 @@ it('runs a program that says what it says, and ends it by word or by force', asy
 });
 
 const ours = (await s3Here()) && !process.env.VIGIL_TEST_S3_ENDPOINT;
-describeWith('s3', ours, 'a gateway of our own', () => {
+describeWith('versitygw', ours, 'a gateway of our own', () => {
   it('comes back at its address after a crash, with its buckets', async () => {
     await using s3 = (await startS3({ folder }))!;
     await s3.createBucket('kept');

@@ -38,6 +38,8 @@ export function guardedBody(body: Readable, { length, idleMs, what, signal }: Bo
       done(error);
     },
   });
+  // Whoever reads later finds the error there; until then it must not end the process.
+  out.on('error', () => 'kept for its reader');
   body.pause();
   body.on('data', (chunk: Uint8Array) => {
     received += chunk.length;
