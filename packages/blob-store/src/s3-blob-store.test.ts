@@ -163,10 +163,10 @@ describeWith('s3', await s3Here(), 'S3', () => {
   });
 
   describe('a bad line', () => {
-    /** With the usual patience, because the machine may be busy. */
+    /** With more patience, because the machine may be busy. */
     let store: BlobStore;
     beforeAll(async () => {
-      store = await openFar({ timeouts: { idleMs: timeouts.idleMs } });
+      store = await openFar({ timeouts: { idleMs: timeouts.idleMs, answerMs: 3000 } });
       await store.put(bucket, 'line/film', film(24 * MB).stream());
       await store.put(bucket, 'line/small', Buffer.from('0123456789'));
     });
