@@ -29,22 +29,24 @@ export const FrameObject = z.object({
 export type FrameObject = z.infer<typeof FrameObject>;
 
 /** Frames in order of time. */
-export const FrameList = z.object({
-  duration: z.number().positive().describe('seconds'),
-  images: z
-    .array(FrameObject)
-    .min(1)
-    .max(MAX_FRAMES)
-    .refine(
-      (all) => all.every(({ time }, n) => n === 0 || all[n - 1]!.time <= time),
-      'frames are given in order of time',
-    )
-    .refine(
-      (all) =>
-        all.every(({ time }, n) => (all[n + MAX_FRAMES_A_SECOND]?.time ?? Number.POSITIVE_INFINITY) >= time + 0.999),
-      `more than ${MAX_FRAMES_A_SECOND} frames in a second`,
-    ),
-});
+export const FrameList = z
+  .object({
+    duration: z.number().positive().describe('seconds'),
+    images: z
+      .array(FrameObject)
+      .min(1)
+      .max(MAX_FRAMES)
+      .refine(
+        (all) => all.every(({ time }, n) => n === 0 || all[n - 1]!.time <= time),
+        'frames are given in order of time',
+      )
+      .refine(
+        (all) =>
+          all.every(({ time }, n) => (all[n + MAX_FRAMES_A_SECOND]?.time ?? Number.POSITIVE_INFINITY) >= time + 0.999),
+        `more than ${MAX_FRAMES_A_SECOND} frames in a second`,
+      ),
+  })
+  .refine(({ images, duration }) => (images.at(-1)?.time ?? 0) <= duration, 'a frame lies after the end');
 export type FrameList = z.infer<typeof FrameList>;
 
 /** Hexadecimal digits: Amazon S3's form. */

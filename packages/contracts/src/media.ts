@@ -12,6 +12,9 @@ export type MediaLocation = z.infer<typeof MediaLocation>;
 export const MediaKind = z.enum(['image', 'video']);
 export type MediaKind = z.infer<typeof MediaKind>;
 
+/** Format of a video that lies in the store as a list of pictures. */
+export const FRAMES_FORMAT = 'frames';
+
 /** Why media could not be judged. Each reads as the end of the sentence "It was rejected because ...". */
 export const REJECTIONS = {
   empty: 'the file is empty',

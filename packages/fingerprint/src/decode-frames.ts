@@ -41,7 +41,7 @@ export type DecodeOutcome =
 /** Keyframes nearer than this to the last one are left out: in some codecs every frame is one. */
 const KEYFRAME_SECONDS = 0.25;
 /** Dense: the first frame at or after each half second. */
-const DENSE_RATE = 2;
+export const DENSE_RATE = 2;
 /** Every frame, but at most this many a second. */
 const EVERY_RATE = 120;
 /** A frame this long after the slice has a damaged stamp: it neither ends the slice nor hides those after it. */

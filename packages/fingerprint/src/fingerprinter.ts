@@ -24,5 +24,24 @@ export interface Fingerprinter {
     job: { probe: Probe; span: Span; purpose: 'upload' | 'confirm' | 'reference' },
     signal?: AbortSignal,
   ): Promise<FingerprintOutcome>;
+  /**
+   * Codes of one slice of a film that lies in the store as pictures, as though it had been read densely: two a second of them,
+   * brought to one size. Those that cannot be decoded are left out; when most of them cannot, that is the outcome.
+   * @param images of the slice, in order of time
+   */
+  fingerprintFrames(
+    images: readonly FrameImage[],
+    job: { probe: Probe; span: Span },
+    signal?: AbortSignal,
+  ): Promise<FingerprintOutcome>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** One picture of a film; opened only when it is wanted. */
+export interface FrameImage {
+  /** Seconds from the start of the film. */
+  time: number;
+  open(): Promise<
+    { status: 'opened'; source: MediaSource } | { status: 'rejected'; reason: Rejection; detail: string }
+  >;
 }

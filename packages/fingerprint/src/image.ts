@@ -12,6 +12,7 @@
 import type { Rejection } from '@vigil/contracts';
 import { ENGINE_VERSION } from '@vigil/contracts/engine';
 import sharp, { type Metadata } from 'sharp';
+import type { Size } from './decode-frames.ts';
 import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';
 import { decodeHeic, HeicTooLarge } from './heic.ts';
@@ -46,6 +47,9 @@ const EXACT_PIXELS = 4_000_000;
 const FAST_SIDE = 1024;
 /** A strip keeps at least so much of its shorter side, or the 64 samples across it would be too few. */
 const FAST_SHORT_SIDE = 256;
+
+/** The nearest to what ffmpeg's scaling by area gives: codes of 92 real frames 0 bits apart (median; worst 4; linear and cubic 6). */
+const FRAME_KERNEL = 'lanczos3';
 
 /** Shorter sides have no room for the sixteen half-waves that PDQ looks for. */
 const LEAST_SIDE = 32;
@@ -127,6 +131,38 @@ export async function probeImage(bytes: Uint8Array, limits: MediaLimits): Promis
   }
 }
 
+export type FrameLumas =
+  | { status: 'decoded'; luma: Uint8Array; larger: Uint8Array | null }
+  | { status: 'rejected'; reason: Rejection; detail: string };
+
+/** A picture as a frame of video: levels 0..255 at one size, and at another one if asked for. Bad media is an outcome. */
+export async function decodeFrame(
+  bytes: Uint8Array,
+  limits: MediaLimits,
+  working: Size,
+  larger: Size | null,
+): Promise<FrameLumas> {
+  try {
+    const format = stillFormat(bytes, limits);
+    const { pixels } = format === 'heic' ? await heic(bytes, limits) : await decode(bytes, limits, larger ?? working);
+    const at = async (size: Size) => {
+      const { data, width, height, channels } = onWhite(await resized(pixels, size));
+      return Uint8Array.from(lumaOf(data, width, height, channels), Math.round);
+    };
+    return { status: 'decoded', luma: await at(working), larger: larger && (await at(larger)) };
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+async function resized(pixels: Pixels, { width, height }: Size): Promise<Pixels> {
+  if (pixels.width === width && pixels.height === height) return pixels;
+  const raw = { width: pixels.width, height: pixels.height, channels: pixels.channels as 1 | 2 | 3 | 4 };
+  const image = sharp(pixels.data, { raw }).resize({ width, height, fit: 'fill', kernel: FRAME_KERNEL });
+  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+  return { data, width, height, channels: info.channels };
+}
+
 /** Codes of decoded pixels, whoever decoded them. */
 export function fingerprintPixels(decoded: Decoded, purpose: Purpose): FingerprintOutcome {
   const { width, height, mode } = decoded;
@@ -173,12 +209,14 @@ function shown(header: Metadata): { width: number; height: number } {
   return { width, height };
 }
 
-async function decode(bytes: Uint8Array, limits: MediaLimits): Promise<Decoded> {
+/** @param frame the size that is wanted, whatever the picture's */
+async function decode(bytes: Uint8Array, limits: MediaLimits, frame?: Size): Promise<Decoded> {
   const size = shown(await open(bytes, limits, 'none').metadata());
   const fast = size.width * size.height > EXACT_PIXELS;
   const pixels = async (failOn: 'none' | 'truncated'): Promise<Pixels> => {
     let image = open(bytes, limits, failOn).autoOrient().timeout({ seconds: limits.sliceSeconds });
-    if (fast) image = image.resize({ ...fastSize(size), fit: 'fill', kernel: 'mitchell' });
+    if (frame) image = image.resize({ ...frame, fit: 'fill', kernel: FRAME_KERNEL });
+    else if (fast) image = image.resize({ ...fastSize(size), fit: 'fill', kernel: 'mitchell' });
     image = image.flatten({ background: { r: WHITE, g: WHITE, b: WHITE } }).toColourspace('srgb');
     const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     return { data, width: info.width, height: info.height, channels: info.channels };

@@ -1,9 +1,10 @@
 import type { Rejection } from '@vigil/contracts';
 import { openWorkerPool } from '@vigil/runtime';
-import type { VideoJob } from './decode-frames.ts';
+import { DENSE_RATE, type DecodedFrame, largerSize, type VideoJob, workingSize } from './decode-frames.ts';
 import { demuxerOf, type FfmpegTools } from './decoder-options.ts';
-import type { Fingerprinter, FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
+import type { Fingerprinter, FingerprintOutcome, FrameImage, ProbeOutcome } from './fingerprinter.ts';
 import { isAnimatedGif } from './gif-frames.ts';
+import type { FrameLumas } from './image.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer, type Share } from './range-server.ts';
@@ -106,6 +107,49 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const options = { seconds, transfer: [bytes.buffer], signal };
       return onThread<FingerprintOutcome>('fingerprintImage', { bytes, limits, purpose }, options);
     },
+    async fingerprintFrames(images, { probe, span }, signal) {
+      signal?.throwIfAborted();
+      const sizes = { working: workingSize(probe.width, probe.height), larger: largerSize({ probe }, 'dense') };
+      const until = performance.now() + limits.sliceSeconds * 1000;
+      const left = () => (until - performance.now()) / 1000;
+
+      async function read(image: FrameImage): Promise<Uint8Array<ArrayBuffer> | Refusal> {
+        const opened = await image.open();
+        if (opened.status === 'rejected') return opened;
+        const { sniffed, refusal } = await look(opened.source, limits, signal);
+        if (refusal) return refusal;
+        if (sniffed.kind !== 'image') return refuse('unsupported-format', `${sniffed.format} is no still picture`);
+        return readAll(opened.source, signal);
+      }
+
+      async function decode(
+        image: FrameImage,
+        bytes: Uint8Array<ArrayBuffer> | Refusal,
+      ): Promise<DecodedFrame | Refusal> {
+        if ('status' in bytes) return bytes;
+        const options = { seconds: left(), transfer: [bytes.buffer], signal };
+        const made = await onThread<FrameLumas>('decodeFrame', { bytes, limits, ...sizes }, options);
+        return made.status === 'decoded' ? { time: image.time, keyframe: false, ...made } : made;
+      }
+
+      const chosen = denseOf(images);
+      const frames: DecodedFrame[] = [];
+      const refused: Refusal[] = [];
+      // The next picture is fetched while one is decoded.
+      let next = chosen[0] && settled(read(chosen[0]));
+      for (const [n, image] of chosen.entries()) {
+        if (left() <= 0) return refuse('too-slow', `reading frames took more than ${limits.sliceSeconds} s`);
+        const bytes = await next!;
+        next = chosen[n + 1] && settled(read(chosen[n + 1]!));
+        const frame = await decode(image, await bytes());
+        if ('luma' in frame) frames.push(frame);
+        else refused.push(frame);
+      }
+      if (refused.length > frames.length) return refused[0]!;
+      const transfer = frames.flatMap(({ luma, larger }) => (larger ? [luma.buffer, larger.buffer] : [luma.buffer]));
+      const options = { seconds: Math.max(1, left()), transfer: transfer as ArrayBuffer[], signal };
+      return onThread<FingerprintOutcome>('codeFrames', { frames, probe, span }, options);
+    },
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]();
       await pool[Symbol.asyncDispose]();
@@ -113,6 +157,24 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
     },
   };
 }
+
+/** Two a second, as `dense` frames of a video are chosen: the first at or after each half second. */
+function denseOf(images: readonly FrameImage[]): FrameImage[] {
+  let last = Number.NEGATIVE_INFINITY;
+  return images.filter(({ time }) => {
+    const tick = Math.floor(time * DENSE_RATE + 1e-6);
+    if (tick <= last) return false;
+    last = tick;
+    return true;
+  });
+}
+
+/** What came of it, as something that can be waited for later. */
+const settled = <T>(work: Promise<T>): Promise<() => Promise<T>> =>
+  work.then(
+    () => () => work,
+    () => () => work,
+  );
 
 const READ_BYTES = 4 * 2 ** 20;
 

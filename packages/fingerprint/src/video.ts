@@ -61,6 +61,17 @@ export async function fingerprintVideo(
   return read('dense');
 }
 
+/** Codes of frames that came as pictures, chosen as `dense` ones are. */
+export function codeFrames(frames: readonly DecodedFrame[], job: Pick<VideoJob, 'probe' | 'span'>): FingerprintOutcome {
+  const { probe, span } = job;
+  const working = workingSize(probe.width, probe.height);
+  const slice = createUploadSlice(working, largerSize(job, 'dense'), 'confirm', MOST_PATCHED.dense);
+  for (const frame of frames) slice.add(frame);
+  const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: 'dense' as const };
+  const shape = { span: [span[0], span[1]] as [number, number], width: probe.width, height: probe.height };
+  return { status: 'codes', fingerprint: assemble({ ...about, ...shape }, ...slice.finish()) };
+}
+
 function usable({ flags, quality }: { flags: Uint8Array; quality: Uint8Array }): number {
   let n = 0;
   flags.forEach((flag, i) => {

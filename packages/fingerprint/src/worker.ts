@@ -5,7 +5,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
-import type { VideoJob } from './decode-frames.ts';
+import type { DecodedFrame, Size, VideoJob } from './decode-frames.ts';
 import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
 import * as image from './image.ts';
 import type { MediaLimits } from './media-source.ts';
@@ -25,6 +25,14 @@ export interface FingerprintImageJob extends ProbeImageJob {
 export interface FingerprintVideoJob extends Job {
   job: VideoJob;
   purpose: video.Purpose;
+}
+
+export interface DecodeFrameJob extends ProbeImageJob {
+  working: Size;
+  larger: Size | null;
+}
+export interface CodeFramesJob extends Job, Pick<VideoJob, 'probe' | 'span'> {
+  frames: DecodedFrame[];
 }
 
 /** An abort ends the decoder process first, then the job; the thread lives on. */
@@ -49,6 +57,19 @@ export const fingerprintImage = job<FingerprintImageJob, FingerprintOutcome>(asy
 
 export const fingerprintVideo = job<FingerprintVideoJob, FingerprintOutcome>(async ({ job, purpose }, signal) =>
   withoutCopy(await video.fingerprintVideo(job, purpose, signal)),
+);
+
+export const decodeFrame = job<DecodeFrameJob, image.FrameLumas>(async ({ bytes, limits, working, larger }) => {
+  const outcome = await image.decodeFrame(bytes, limits, working, larger);
+  if (outcome.status === 'rejected') return outcome;
+  return handOver(
+    outcome,
+    [outcome.luma, outcome.larger].flatMap((luma) => (luma ? [luma.buffer as ArrayBuffer] : [])),
+  );
+});
+
+export const codeFrames = job<CodeFramesJob, FingerprintOutcome>(async ({ frames, probe, span }) =>
+  withoutCopy(video.codeFrames(frames, { probe, span })),
 );
 
 function withoutCopy(outcome: FingerprintOutcome): FingerprintOutcome | HandedOver<FingerprintOutcome> {

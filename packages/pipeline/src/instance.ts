@@ -148,7 +148,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
 /** Whose an upload is, notifications do not say by themselves. */
 const mappingNote = (pattern: Config['keyPattern']) =>
   pattern === null
-    ? { setting: 'VIGIL_KEY_PATTERN', account: 'of object metadata where there are any; else each upload is a case of its own' }
+    ? {
+        setting: 'VIGIL_KEY_PATTERN',
+        account: 'of object metadata where there are any; else each upload is a case of its own',
+      }
     : { pattern: pattern.text, account: 'of object metadata or the key' };
 
 async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {

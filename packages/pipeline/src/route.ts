@@ -1,7 +1,9 @@
 import type { BlobStore } from '@vigil/blob-store';
-import type { Database } from '@vigil/database';
+import type { UploadMapping } from '@vigil/contracts';
+import { type Database, isDeleted } from '@vigil/database';
 import type { Clock, Role } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
+import { createFrameLists } from './frame-lists.ts';
 import type { Lanes } from './lanes.ts';
 import type { Library } from './library.ts';
 import type { Media } from './media.ts';
@@ -18,6 +20,7 @@ import type { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 export interface RouteDeps {
   /** null where nothing is decoded. */
   media: Media | null;
+  mapping: UploadMapping;
   blobs: BlobStore;
   database: Database;
   index: SimilarityIndex;
@@ -55,6 +58,7 @@ export interface RouteDeps {
 export function route(deps: RouteDeps): Stage<never>[] {
   const {
     media,
+    mapping,
     blobs,
     database,
     index,
@@ -73,13 +77,15 @@ export function route(deps: RouteDeps): Stage<never>[] {
   // Images must come to the lanes however many films wait in the same topic; what else waits may as well wait in the log.
   const urgent = 256;
   const patient = decoders * 2;
+  const frames = media && createFrameLists(blobs, media);
+  const gone = (upload: string) => isDeleted(database.postgres, upload);
   const stages: unknown[] = [];
-  if (has('plan') && media) {
-    stages.push(planUpload({ media, clock, shards, epoch, concurrency: decoders * 2 }));
+  if (has('plan') && media && frames) {
+    stages.push(planUpload({ media, frames, mapping, clock, shards, epoch, concurrency: decoders * 2 }));
     stages.push(learnReference({ media, database, clock, shards, epoch, concurrency: decoders }));
   }
-  if (has('fingerprint') && media) {
-    const parts = { media, blobs, lanes, clock };
+  if (has('fingerprint') && media && frames) {
+    const parts = { media, frames, isDeleted: gone, blobs, lanes, clock };
     stages.push(fingerprintSlice({ ...parts, from: 'slicesFirst', concurrency: urgent }));
     stages.push(fingerprintSlice({ ...parts, from: 'slicesRest', concurrency: patient }));
     stages.push(fingerprintSlice({ ...parts, from: 'slicesBatch', concurrency: patient }));

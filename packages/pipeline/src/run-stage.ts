@@ -1,5 +1,13 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
-import { deadTopic, MalformedEvent, type Opened, openEnvelope, TOPICS, type TopicName } from '@vigil/contracts';
+import {
+  deadTopic,
+  type Envelope,
+  MalformedEvent,
+  type Opened,
+  openEnvelope,
+  TOPICS,
+  type TopicName,
+} from '@vigil/contracts';
 import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, type Counters, isRetriable, type Logger } from '@vigil/runtime';
 import type { z } from 'zod';
@@ -12,7 +20,8 @@ export interface Stage<I> {
   group: string;
   consumes: readonly TopicName[];
   concurrency: number;
-  schema: z.ZodType<I>;
+  /** What the events' data are; or, where others write what they like, how a message is read. @throws MalformedEvent */
+  schema: z.ZodType<I> | ((envelope: Envelope) => Opened<I>);
   /** `alive` is for those who wait for their turn: what is silent for too long has hung. */
   run(input: Opened<I>, signal: AbortSignal, alive?: () => void): Promise<Outcome>;
   /** Terminal results that others wait for, when the event had to be put away unhandled. */
@@ -37,6 +46,11 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   const { log, blobs, clock, counters } = deps;
   const logger = deps.logger.child({ stage: stage.name });
 
+  async function read(record: LogRecord): Promise<Opened<I>> {
+    const envelope = await unspilled(record, blobs);
+    return typeof stage.schema === 'function' ? stage.schema(envelope) : openEnvelope(stage.schema, envelope);
+  }
+
   async function send(outputs: readonly Output[]): Promise<void> {
     if (outputs.length === 0) return;
     const now = clock.now();
@@ -57,8 +71,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
 
   async function once(record: LogRecord, sig: AbortSignal, alive: () => void): Promise<Outcome> {
     try {
-      const input = openEnvelope(stage.schema, await unspilled(record, blobs));
-      return await stage.run(input, sig, alive);
+      return await stage.run(await read(record), sig, alive);
     } catch (error) {
       if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
       if (error instanceof BlobStoreError && !error.retriable)
@@ -107,7 +120,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   async function resultsOf(record: LogRecord, reason: string): Promise<Output[]> {
     if (!stage.giveUp) return [];
     try {
-      return stage.giveUp(openEnvelope(stage.schema, await unspilled(record, blobs)), reason);
+      return stage.giveUp(await read(record), reason);
     } catch (error) {
       if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
       throw error;

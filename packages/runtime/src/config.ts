@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { type KeyPattern, parseKeyPattern } from '@vigil/contracts/key-pattern';
 import { LOG_LEVELS, type LogLevel } from './logger.ts';
 
 /** Everything that can be set. Nothing but `readEnvironment` looks at the environment. */
@@ -13,6 +14,8 @@ export interface Config {
   port: number;
   /** Buckets that events may name, beside our own. */
   buckets: string[];
+  /** Where object keys say whose an upload is; null: they do not. */
+  keyPattern: KeyPattern | null;
   logLevel: LogLevel;
   roles: Role[];
   /** Parts of the similarity index, and which of them this process holds, if it matches. */
@@ -156,6 +159,7 @@ export function assertConfig(settings: Settings): Config {
     host: text('VIGIL_HOST') ?? '127.0.0.1',
     port: whole('VIGIL_PORT', 8080, 0, 65535),
     buckets,
+    keyPattern: keyPatternOf(text, problems),
     logLevel: oneOf('VIGIL_LOG_LEVEL', LOG_LEVELS, 'info'),
     roles: roles.length > 0 ? ROLES.filter((r) => roles.includes(r)) : [...ROLES],
     shards,
@@ -206,6 +210,17 @@ function kafkaOf(
   if (brokers.length === 0) return null;
   const sasl = mechanism === 'none' ? null : { mechanism, username: username ?? '', password: password ?? '' };
   return { brokers, ssl, sasl, replicas };
+}
+
+function keyPatternOf(text: Text, problems: string[]): KeyPattern | null {
+  const given = text('VIGIL_KEY_PATTERN');
+  if (given === undefined) return null;
+  try {
+    return parseKeyPattern(given);
+  } catch (error) {
+    problems.push(`VIGIL_KEY_PATTERN is "${given}": ${(error as Error).message}`);
+    return null;
+  }
 }
 
 function s3Of(text: Text, problems: string[]): S3Settings | null {

@@ -1,15 +1,27 @@
 import type { BlobStore } from '@vigil/blob-store';
-import { encodeFingerprint, type Fingerprint, type Opened, type Rejection, Slice, type Step } from '@vigil/contracts';
+import {
+  encodeFingerprint,
+  type Fingerprint,
+  FRAMES_FORMAT,
+  type Opened,
+  type Rejection,
+  Slice,
+  type Step,
+} from '@vigil/contracts';
 import type { Clock } from '@vigil/runtime';
 import { OWN_BUCKET } from '../emit.ts';
 import { ownerKey, sliceAfter, sliceFingerprinted } from '../events.ts';
+import type { FrameLists } from '../frame-lists.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
-import { done, type Outcome, type Output } from '../outcome.ts';
+import { done, type Outcome, type Output, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface FingerprintDeps {
   media: Media;
+  frames: FrameLists;
+  /** Has the platform deleted the upload meanwhile? */
+  isDeleted(upload: string): Promise<boolean>;
   blobs: BlobStore;
   lanes: Lanes;
   clock: Clock;
@@ -19,7 +31,9 @@ export interface FingerprintDeps {
 }
 
 /** Decodes and hashes one slice, then sends the slice that is `SLICES_IN_FLIGHT` further on its way. */
-export function fingerprintSlice({ media, blobs, lanes, clock, from, concurrency }: FingerprintDeps): Stage<Slice> {
+export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
+  const { media, frames, isDeleted, blobs, lanes, clock, from, concurrency } = deps;
+
   function results(
     slice: Slice,
     startedAt: number,
@@ -39,13 +53,22 @@ export function fingerprintSlice({ media, blobs, lanes, clock, from, concurrency
 
   async function run({ event }: Opened<Slice>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
     const slice = event.data;
-    const opened = await media.open(slice.media);
-    if (opened.status === 'rejected') return done(results(slice, clock.now(), opened));
+    const { owner, probe, span } = slice;
+    // The verdict is given already: nobody waits for the rest. What is one slice only is done as fast as asked about.
+    if (owner.type === 'upload' && slice.slices > 1 && (await isDeleted(owner.id))) return skipped('deleted meanwhile');
+    const isList = owner.type === 'upload' && probe.format === FRAMES_FORMAT;
+    const opened = isList ? null : await media.open(slice.media);
+    if (opened?.status === 'rejected') return done(results(slice, clock.now(), opened));
     const work = async () => {
       const startedAt = clock.now();
-      const purpose = slice.owner.type === 'reference' ? 'reference' : 'upload';
-      const job = { probe: slice.probe, span: slice.span, purpose } as const;
-      const made = await media.fingerprinter.fingerprint(opened.source, job, signal);
+      const purpose = owner.type === 'reference' ? 'reference' : 'upload';
+      const made = opened
+        ? await media.fingerprinter.fingerprint(opened.source, { probe, span, purpose }, signal)
+        : await media.fingerprinter.fingerprintFrames(
+            await frames.between(ownerKey(owner), slice.media, probe, span),
+            { probe, span },
+            signal,
+          );
       if (made.status === 'rejected') return done(results(slice, startedAt, made));
       if (slice.owner.type === 'reference') {
         await blobs.put(OWN_BUCKET, codesKey(ownerKey(slice.owner), slice.slice), encodeFingerprint(made.fingerprint));

@@ -1,22 +1,30 @@
 import {
+  derivedId,
+  type Envelope,
   MAX_SLICES,
   type Manifest,
   type MediaLocation,
   type Opened,
+  type ReadUploads,
   type Rejection,
+  readUpload,
   type Step,
   sliceCount,
-  UploadEvent,
+  type UploadEvent,
+  type UploadMapping,
   uploadId,
 } from '@vigil/contracts';
 import type { Clock } from '@vigil/runtime';
 import { firstSlices, manifestMade } from '../events.ts';
+import type { FrameLists } from '../frame-lists.ts';
 import type { Media } from '../media.ts';
-import { done, type Outcome } from '../outcome.ts';
+import { done, type Outcome, type Output, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface PlanDeps {
   media: Media;
+  frames: FrameLists;
+  mapping: UploadMapping;
   clock: Clock;
   shards: number;
   epoch: number;
@@ -28,13 +36,18 @@ const DEADLINE_MS = 120_000;
 const DEADLINE_MS_PER_SECOND = 500;
 
 /** Looks at an upload's container, cuts it into slices, and tells `decide` what to expect. */
-export function planUpload({ media, clock, shards, epoch, concurrency }: PlanDeps): Stage<UploadEvent> {
-  async function run({ event }: Opened<UploadEvent>, signal: AbortSignal): Promise<Outcome> {
+export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
+  const { media, frames, mapping, clock, shards, epoch, concurrency } = deps;
+
+  async function plan(event: UploadEvent, signal: AbortSignal): Promise<Output[]> {
     const startedAt = clock.now();
-    const upload = uploadId(event.data.media);
+    const upload = uploadId(event.media);
+    const id = derivedId('ev', upload, event.action, event.receivedAt, event.sequencer ?? '');
+    // The list of frames stays where the slices find it: it is as long as the film.
+    const { frames: list, ...announced } = event;
     const manifest = (outcome: Manifest['outcome'], seconds = 0, note?: string): Manifest => ({
       upload,
-      event: event.data,
+      event: announced,
       outcome,
       deadline: Math.round(startedAt + DEADLINE_MS + seconds * DEADLINE_MS_PER_SECOND),
       steps: [step(startedAt, outcome.status, note)],
@@ -46,30 +59,53 @@ export function planUpload({ media, clock, shards, epoch, concurrency }: PlanDep
       outcome,
       ...(note ? { note } : {}),
     });
-    const reject = (reason: Rejection, detail: string) =>
-      done([manifestMade(event.id, manifest({ status: 'rejected', reason, detail }, 0, `${reason}: ${detail}`))]);
+    const reject = (reason: Rejection, detail: string) => [
+      manifestMade(id, manifest({ status: 'rejected', reason, detail }, 0, `${reason}: ${detail}`)),
+    ];
 
-    if (event.data.action === 'deleted') return reject('deleted', 'the platform deleted the upload');
-    const looked = await probeMedia(media, event.data.media, signal);
+    if (event.action === 'deleted') return reject('deleted', 'the platform deleted the upload');
+    const looked = list
+      ? await frames.register(upload, event.media, list, signal)
+      : await probeMedia(media, event.media, signal);
     if (looked.status === 'rejected') return reject(looked.reason, looked.detail);
     const { probe } = looked;
     const slices = probe.kind === 'image' ? 1 : sliceCount(probe.duration);
     if (slices > MAX_SLICES) return reject('too-long', `${Math.round(probe.duration)} seconds`);
     const planned = manifest({ status: 'planned', probe, slices, shards, epoch }, probe.duration);
-    const plan = {
+    const first = firstSlices({
       owner: { type: 'upload' as const, id: upload },
-      media: event.data.media,
+      media: event.media,
       probe,
       slices,
       shards,
       epoch,
-      receivedAt: event.data.receivedAt,
+      receivedAt: event.receivedAt,
       steps: planned.steps,
-    };
-    return done([manifestMade(event.id, planned), ...firstSlices(plan)]);
+    });
+    return [manifestMade(id, planned), ...first];
   }
 
-  return { name: 'plan', group: 'plan', consumes: ['uploads'], concurrency, schema: UploadEvent, run };
+  async function run({ event }: Opened<ReadUploads>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
+    const { events, nothing } = event.data;
+    if (events.length === 0) return skipped(`no upload: ${nothing}`);
+    const outputs: Output[] = [];
+    for (const one of events) {
+      outputs.push(...(await plan(one, signal)));
+      alive?.();
+    }
+    return done(outputs);
+  }
+
+  /** A message of a platform or of an object store; only ours has an id. */
+  function schema(envelope: Envelope): Opened<ReadUploads> {
+    const { ce_id: id = '', ce_type: type = '', ce_source: source = '' } = envelope.headers;
+    return {
+      event: { id, type, source, subject: envelope.key, time: 0, data: readUpload(envelope, mapping) },
+      codes: null,
+    };
+  }
+
+  return { name: 'plan', group: 'plan', consumes: ['uploads'], concurrency, schema, run };
 }
 
 export async function probeMedia(media: Media, location: MediaLocation, signal: AbortSignal) {
