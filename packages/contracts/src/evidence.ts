@@ -26,6 +26,11 @@ export const Altered = z.object({
   speed: z.number().positive().optional(),
   /** Row-major 2 x 3: upload (0..1, 0..1) to reference (0..1, 0..1), where a geometry was fitted. */
   affine: z.array(z.number()).length(6).optional(),
+  /**
+   * The same where the picture was seen at a slant: row-major 3 x 3 without its last element, which is 1. `affine` is then
+   * what it is in the middle of the picture.
+   */
+  projective: z.array(z.number()).length(8).optional(),
 });
 export type Altered = z.infer<typeof Altered>;
 

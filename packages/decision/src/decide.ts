@@ -1,8 +1,8 @@
 import { ACTIONS, type Action, type Decision, type Evidence, type Policy, type Segment } from '@vigil/contracts';
 import { withoutExcluded } from './exclude.ts';
-import { LONG_SECONDS, MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, STRONG_MEAN } from './limits.ts';
+import { MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, SOLID_INLIERS } from './limits.ts';
 import { covered } from './line.ts';
-import { isSolid } from './solid.ts';
+import { isProof, isSolid } from './solid.ts';
 
 export interface Upload {
   account: string | null;
@@ -106,14 +106,7 @@ const isFilm = (c: Case): boolean => c.upload.kind === 'video' && c.evidence.ref
 const notFilm: Found = { action: 'none', fired: false, why: 'upload and reference are not both films' };
 
 /** Stretches that prove a copy: close, at a known time, of several pictures that differ. A still background is none. */
-const proofs = (c: Case): Segment[] =>
-  c.evidence.segments.filter(
-    (s) =>
-      s.timed &&
-      s.distinct >= MIN_DISTINCT &&
-      s.distance.mean <= STRONG_MEAN &&
-      (isSolid(s) || seconds(s) >= LONG_SECONDS),
-  );
+const proofs = (c: Case): Segment[] => c.evidence.segments.filter(isProof);
 
 const least = (policy: Policy): number => Math.max(MIN_SECONDS, policy.minContiguousSeconds);
 
@@ -161,16 +154,21 @@ function filmScattered(c: Case): Found {
 function sameImage(c: Case): Found {
   if (c.upload.kind !== 'image' || c.evidence.referenceMedia !== 'image')
     return { action: 'none', fired: false, why: 'upload and reference are not both images' };
-  const best = Math.max(...c.evidence.segments.filter(isSolid).map((s) => s.correlation ?? -1), -1);
-  const fired = best >= SAME_PICTURE;
+  const solid = c.evidence.segments.filter(isSolid);
+  const best = Math.max(...solid.map((s) => s.correlation ?? -1), -1);
+  // Where many places agree, thumbnails under a slanted view only must not contradict; confirm has seen to that.
+  const many = Math.max(...solid.map((s) => s.inliers ?? 0), 0);
+  const fired = best >= SAME_PICTURE || many >= SOLID_INLIERS;
   return {
     action: c.policy.onManifest,
     manifest: fired,
     fired,
     why:
-      best === -1
-        ? 'the codes are alike; a second, independent look was not possible'
-        : `the codes are alike, and the pictures laid over each other agree by ${best.toFixed(2)}; ${SAME_PICTURE} is needed`,
+      many > 0
+        ? `${many} places agree under one geometry, and the pictures laid over each other by ${best.toFixed(2)}`
+        : best === -1
+          ? 'the codes are alike; a second, independent look was not possible'
+          : `the codes are alike, and the pictures laid over each other agree by ${best.toFixed(2)}; ${SAME_PICTURE} is needed`,
   };
 }
 
@@ -210,7 +208,8 @@ function filmStatic(c: Case): Found {
   if (!isFilm(c)) return notFilm;
   const still = c.evidence.segments.filter((s) => s.distinct < MIN_DISTINCT || !s.timed);
   const fired = still.length > 0 && still.length === c.evidence.segments.length;
-  const long = c.evidence.total >= least(c.policy);
+  // The same big letters over two films agree like a background does, in few places.
+  const long = c.evidence.total >= least(c.policy) && still.some(isSolid);
   return {
     action: long ? c.policy.onPossible : weaker(c.policy.onPossible, 'monitor'),
     fired,

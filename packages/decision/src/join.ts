@@ -10,7 +10,7 @@ import { confidenceOf } from './confidence.ts';
 import { countDistinct, differing, spread } from './distinct.ts';
 import { JOIN_GAP, SPEED_ALTERED, STRONG_MEAN } from './limits.ts';
 import { at, covered } from './line.ts';
-import { isSolid } from './solid.ts';
+import { RANKS, rankOf } from './solid.ts';
 
 /** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
 const LINE_TOLERANCE = 0.6;
@@ -103,10 +103,6 @@ function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
   };
 }
 
-/** Strong, strong but of few patches, weak: stretches are joined inside their rank. */
-const RANKS = [0, 1, 2] as const;
-const rankOf = (s: Segment): number => (s.distance.mean > STRONG_MEAN ? 2 : isSolid(s) ? 0 : 1);
-
 const clamp = (share: number): number => Math.min(1, share);
 const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
 
@@ -121,6 +117,8 @@ const order = (s: Segment): number[] => [
   s.distinct,
   s.offset,
   s.speed,
+  s.inliers ?? -1,
+  s.cells ?? -1,
 ];
 
 function byTime(a: Part, b: Part): number {
@@ -135,7 +133,7 @@ function partsOf(group: readonly Evidence[]): Part[] {
   for (const e of group) {
     for (const segment of e.segments) {
       const part = { kind: e.kind, segment, altered: sorted(e.altered) };
-      unique.set(JSON.stringify([order(segment), segment.timed, part.altered]), part);
+      unique.set(JSON.stringify([order(segment), segment.timed, part.kind, part.altered]), part);
     }
   }
   return [...unique.values()].sort(byTime);
@@ -230,7 +228,7 @@ function withoutEchoes(parts: readonly Part[]): Part[] {
     a.upload[1] >= b.upload[1] &&
     a.distinct >= b.distinct &&
     (a.timed || !b.timed) &&
-    (isSolid(a) || !isSolid(b)) &&
+    rankOf(a) <= rankOf(b) &&
     (a.distance.mean <= b.distance.mean - ECHO_BITS || (samePlace(a, b) && closer(a, b)));
   return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
 }

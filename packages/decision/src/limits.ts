@@ -29,7 +29,11 @@ export const JOIN_GAP = 2;
 /** Patches: places that agree, and cells of the picture they lie in, from which on a geometry is no accident. */
 export const SOLID_INLIERS = 14;
 export const SOLID_CELLS = 8;
-/** Seconds in one piece from which on fewer places will do: a film that agrees for so long agrees. */
+/** The same of single pictures, whose thumbnails must agree besides. Below, no photograph had 7 of another's. */
+export const STILL_INLIERS = 8;
+export const STILL_CELLS = 5;
+/** Seconds in one piece from which on fewer places will do: where thumbnails are within RADIUS on average, and where not. */
+export const CLOSE_SECONDS = 4;
 export const LONG_SECONDS = 8;
 
 /** Speeds that are told apart, and from where on a copy is said to run at another speed than its reference. */

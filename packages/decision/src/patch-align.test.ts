@@ -94,6 +94,17 @@ describe('a planted geometry is found', () => {
   });
 });
 
+test('a screen filmed from the side: the slant is found, and many more places agree than without it', () => {
+  const [a, b, c, d, e, f] = affineOf({ scale: 0.9 });
+  const slanted: Affine = [a, b, c, d, e, f, 0.35, -0.15];
+  const [best] = run([{ affine: slanted, times: every(3), each: 8 }], { accidents: 200 });
+  expect(best!.inliers).toBeGreaterThanOrEqual(64);
+  expect(best!.altered.projective).toHaveLength(8);
+  expect(farthest(best!.altered.projective as unknown as Affine, slanted)).toBeLessThan(0.02);
+  const [straight] = run([{ affine: [a, b, c, d, e, f], times: every(3), each: 8 }]);
+  expect(straight!.altered.projective).toBeUndefined();
+});
+
 describe('what the geometry means', () => {
   const one = (about: Parameters<typeof affineOf>[0]) =>
     run([{ affine: affineOf(about), times: every(2), each: 4 }], { aspect: about.from ?? 16 / 9 })[0]!.altered;

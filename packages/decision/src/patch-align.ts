@@ -22,6 +22,7 @@ import {
   polar,
   sizeOf,
 } from './patch-geometry.ts';
+import { flattened, withSlant } from './patch-slant.ts';
 import { type Cell, cellsOf, type Group, groupsOf, TIME_TOLERANCE, type Vote } from './patch-votes.ts';
 import type { QueryCodes } from './query-codes.ts';
 
@@ -113,14 +114,17 @@ function geometryOf(cell: Cell, aspect: number, taken: ReadonlySet<Vote>): (Foun
   if (!best) return null;
 
   // With the geometry known: hits of any scale and angle that fit it, first near the line, then on the corrected one.
-  const { map, aspect: shape } = best;
+  const { aspect: shape } = best;
+  const { width, height } = sizeOf(aspect);
   const near = cell.group.votes.filter((v) => !taken.has(v) && Math.abs(at(cell.line, v.at) - v.ref) <= LINE_REACH);
-  const fitting = inliersOf(pairsOf(near, shape), map);
+  const around = pairsOf(near, shape);
+  const map = withSlant(around, best.map, width, height);
+  const fitting = inliersOf(around, map);
   const line = lineOf(fitting, cell.line);
   const onLine = fitting
     .map((p) => ({ ...p, votes: p.votes.filter((v) => Math.abs(at(line, v.at) - v.ref) <= TIME_TOLERANCE) }))
     .filter((p) => p.votes.length > 0);
-  const finer = fitAffine(onLine) ?? map;
+  const finer = withSlant(onLine, fitAffine(onLine) ?? map, width, height);
   const own = inliersOf(onLine, finer);
   const inliers = placesOf(own);
   if (inliers < MIN_INLIERS) return null;
@@ -202,7 +206,9 @@ function lineOf(pairs: readonly PatchPair[], rough: Line): Line {
 
 function alignmentOf(found: Found, fingerprint: Fingerprint, aspect: number, queries: QueryCodes): Alignment {
   const { group, line, votes } = found;
-  const affine = inFractions(found.map, aspect, found.aspect, group.turn === MIRROR);
+  const seen = inFractions(found.map, aspect, found.aspect, group.turn === MIRROR);
+  const slanted = found.map.length > 6;
+  const affine = flattened(seen, 0.5, 0.5);
   const timeless = fingerprint.sampling === 'still' || group.media === 'image';
   return {
     reference: group.reference,
@@ -212,7 +218,8 @@ function alignmentOf(found: Found, fingerprint: Fingerprint, aspect: number, que
       ...turnOf(found.map, group.turn === MIRROR),
       ...regionsOf(affine),
       ...speedOf(line, timeless),
-      affine: [...affine],
+      affine: affine.slice(0, 6) as number[],
+      ...(slanted && { projective: [...seen] as number[] }),
     },
     offset: line.offset,
     speed: line.speed,
@@ -246,12 +253,18 @@ function keptOf(votes: readonly Vote[], line: Line): Vote[] {
 }
 
 /** From fractions of the upload as it is (a mirrored one is not turned first) to fractions of the reference. */
-function inFractions([a, b, c, d, e, f]: Affine, from: number, to: number, mirrored: boolean): Affine {
+function inFractions(map: Affine, from: number, to: number, mirrored: boolean): Affine {
+  const [a, b, c, d, e, f, g = 0, h = 0] = map;
   const u = sizeOf(from);
   const r = sizeOf(to);
   const [ax, bx, cx] = [(a * u.width) / r.width, (b * u.height) / r.width, c / r.width];
   const [dy, ey, fy] = [(d * u.width) / r.height, (e * u.height) / r.height, f / r.height];
-  return mirrored ? [-ax, bx, ax + cx, -dy, ey, dy + fy] : [ax, bx, cx, dy, ey, fy];
+  const [gx, hy] = [g * u.width, h * u.height];
+  const slanted = map.length > 6;
+  if (!mirrored) return slanted ? [ax, bx, cx, dy, ey, fy, gx, hy] : [ax, bx, cx, dy, ey, fy];
+  if (!slanted) return [-ax, bx, ax + cx, -dy, ey, dy + fy];
+  const w = 1 + gx;
+  return [-ax / w, bx / w, (ax + cx) / w, -dy / w, ey / w, (dy + fy) / w, -gx / w, hy / w];
 }
 
 const PLAIN: readonly Turn[] = ['none', 'rot270', 'rot180', 'rot90'];
@@ -259,7 +272,7 @@ const MIRRORED: readonly Turn[] = ['mirror', 'antitranspose', 'flip', 'transpose
 
 /** With y downwards a positive angle turns clockwise. */
 function turnOf(map: Affine, mirrored: boolean): { turn?: Turn } {
-  const degrees = (polar(map).angle * 180) / Math.PI;
+  const degrees = (polar(map, 320, 180).angle * 180) / Math.PI;
   const quarter = Math.round(degrees / 90);
   const near = Math.abs(degrees - 90 * quarter) <= QUARTER_SLACK ? (quarter + 4) % 4 : 0;
   const turn = (mirrored ? MIRRORED : PLAIN)[near]!;

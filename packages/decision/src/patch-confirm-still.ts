@@ -1,16 +1,26 @@
 import type { Alignment, Evidence, Fingerprint, Region, Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
-import { GAP_FRAMES, MAYBE_PICTURE } from './limits.ts';
+import { GAP_FRAMES } from './limits.ts';
 import { covered } from './line.ts';
-import type { Affine } from './patch-geometry.ts';
-import { agreementOf, bitsOf, thumbnailsOf, viewsOf } from './patch-views.ts';
+import { agreementOf, bitsOf, mapOf, thumbnailsOf, viewsOf } from './patch-views.ts';
 import { areaOf } from './places.ts';
 
 /** Seconds around a still's place in a film that are looked at. */
 const AROUND = 2;
-/** Inliers and cells below which a single picture is an accident, or one line of text. */
-const MIN_INLIERS = 8;
-const MIN_CELLS = 5;
+/** Places and cells below which a single picture is an accident, whatever the thumbnails say. */
+const MIN_INLIERS = 6;
+const MIN_CELLS = 4;
+/** So many places need only not be contradicted; fewer must be borne out by the thumbnails. */
+const MANY_INLIERS = 14;
+const MANY_CELLS = 8;
+const NOT_CONTRADICTED = 0.35;
+const BORNE_OUT = 0.7;
+/**
+ * Charts, screenshots, receipts, flags and memes on a plain ground share letters, boxes and templates and agree in up to 60
+ * places at a correlation of .99, and are different works. Measured on 528 pictures: from .59 up for screenshots, charts,
+ * flags and receipts, below .56 for 95 % of photographs. Nothing is concluded from the patches of such a picture.
+ */
+const PLAIN = 0.55;
 
 interface Seen {
   index: number;
@@ -26,11 +36,14 @@ export function confirmPatchesStill(
   reference: readonly Fingerprint[],
 ): Evidence | null {
   const { inliers = 0, cells = 0 } = alignment;
-  const views = viewsOf(alignment.altered.affine as unknown as Affine);
+  const map = mapOf(alignment.altered);
+  const views = map && viewsOf(map);
   if (!views || inliers < MIN_INLIERS || cells < MIN_CELLS) return null;
   const still = upload.sampling === 'still';
+  const least = inliers >= MANY_INLIERS && cells >= MANY_CELLS ? NOT_CONTRADICTED : BORNE_OUT;
   const theirs = thumbnailsOf(reference)
     .filter((t) => alignment.referenceMedia === 'image' || Math.abs(t.time - alignment.offset) <= AROUND)
+    .filter((t) => views.plain(t.luma) < PLAIN)
     .map((t) => ({ time: t.time, view: views.reference(t.luma) }));
   const mine = thumbnailsOf([upload]);
   const seen: Seen[] = [];
@@ -43,7 +56,7 @@ export function confirmPatchesStill(
       if (!best || correlation > best.correlation)
         best = { index, at: time, ref: alignment.referenceMedia === 'image' ? 0 : t.time, correlation };
     }
-    if (best && best.correlation >= MAYBE_PICTURE) seen.push(best);
+    if (best && best.correlation >= least) seen.push(best);
   }
   if (seen.length === 0) return null;
   const segments = (still ? [seen] : runsOf(seen)).map((run) => segmentOf(run, still ? [0, 0] : spanOf(run, upload)));

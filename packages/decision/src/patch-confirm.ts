@@ -6,7 +6,7 @@ import { AGREES, SPEED_ALTERED } from './limits.ts';
 import { at, covered, type Line, median, SPEEDS } from './line.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
 import { type Affine, isSane, sizeOf } from './patch-geometry.ts';
-import { agreementOf, BITS_PER_CORRELATION, bitsOf, thumbnailsOf, type View, viewsOf } from './patch-views.ts';
+import { agreementOf, BITS_PER_CORRELATION, bitsOf, mapOf, thumbnailsOf, type View, viewsOf } from './patch-views.ts';
 import { picturesOf } from './pictures.ts';
 import { segmentOf, stretchesOf } from './stretches.ts';
 import { type Distances, timelineOf, UNKNOWN } from './timeline.ts';
@@ -32,7 +32,7 @@ export function confirmPatches(
   if (!affine || !isPossible(affine, upload, reference)) return null;
   if (upload.sampling === 'still' || alignment.referenceMedia === 'image')
     return confirmPatchesStill(upload, alignment, reference);
-  const distances = underGeometry(upload, alignment, affine, reference);
+  const distances = underGeometry(upload, alignment, reference);
   if (!distances) return null;
 
   const [even, other] = linesNear(distances, alignment).map((line) => followed(distances, line, upload.span));
@@ -84,13 +84,9 @@ function isPossible(affine: Affine, upload: Fingerprint, reference: readonly Fin
 }
 
 /** Distances as whole pictures have them, but of thumbnails laid over each other; null without thumbnails. */
-function underGeometry(
-  upload: Fingerprint,
-  alignment: Alignment,
-  affine: Affine,
-  reference: readonly Fingerprint[],
-): Distances | null {
-  const views = viewsOf(affine);
+function underGeometry(upload: Fingerprint, alignment: Alignment, reference: readonly Fingerprint[]): Distances | null {
+  const map = mapOf(alignment.altered);
+  const views = map && viewsOf(map);
   const [from, to] = reachOf(alignment, upload.span);
   const timeline = timelineOf(reference, from, to);
   const theirs = thumbnailsOf(timeline.fingerprints);

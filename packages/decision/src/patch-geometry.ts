@@ -15,14 +15,15 @@ const ROUGH_SHARE = 0.15;
 /** How far a pair's own scale (natural log) and angle (radians) may lie from the map's. */
 const SCALE_SLACK = 0.6;
 const ANGLE_SLACK = 0.6;
+/** Of each of the two: a similarity first, since few or crowded pairs leave the rest open, then an affine map. */
 const ROUNDS = 3;
 const MAX_PROPOSALS = 100;
 /** The map must not squeeze one way more than twice as much as the other, nor change sizes beyond these. */
 const MAX_ANISOTROPY = 2;
 const LEAST_SCALE = 0.12;
 const MOST_SCALE = 8;
-/** Four pairs spread by 30 px weigh as much as the proposal: few or collinear pairs do not bend the map. */
-const PRIOR = 4 * 30 ** 2;
+/** Pixels: pairs less spread than this hardly change what the map was before. */
+const PRIOR_SPREAD = 30;
 
 export const MIN_INLIERS = 4;
 
@@ -38,8 +39,17 @@ export interface Pair {
   ra: number;
 }
 
-/** x' = a x + b y + c, y' = d x + e y + f. */
-export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+/** x' = (a x + b y + c) / w, y' = (d x + e y + f) / w, w = 1 + g x + h y; without g and h an affine map. */
+export type Affine = readonly [
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  e: number,
+  f: number,
+  g?: number,
+  h?: number,
+];
 
 export const sizeOf = (aspect: number): { width: number; height: number } => ({
   width: Math.sqrt(AREA * aspect),
@@ -62,20 +72,20 @@ export function fitAffine(pairs: readonly Pair[]): Affine | null {
   const { map: proposed, pivot } = best;
   let map = proposed;
   let own = pairs.filter((p) => consents(p, proposed, pivot));
-  for (let round = 0; round < ROUNDS; round++) {
-    map = leastSquares(own, proposed);
-    own = inliersOf(pairs, map);
+  for (let round = 0; round < 2 * ROUNDS; round++) {
+    map = round < ROUNDS ? similarityFrom(own, map) : affineFrom(own, map);
+    own = inliersOf(pairs, map, round === 0 ? 2 : 1);
     if (own.length < MIN_INLIERS) return null;
   }
   return isSane(map) ? map : null;
 }
 
 /** Those that lie where the map says, about as large and as turned as it says. */
-export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine): P[] {
-  const { scale, angle } = polar(map);
-  const tolerance = TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
+export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine, slack = 1): P[] {
   return pairs.filter((p) => {
     const [x, y] = apply(map, p.qx, p.qy);
+    const { scale, angle } = polar(map, p.qx, p.qy);
+    const tolerance = slack * TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
     return (
       Math.hypot(x - p.rx, y - p.ry) <= tolerance &&
       Math.abs(Math.log(p.rd / p.qd / scale)) <= SCALE_SLACK &&
@@ -84,24 +94,37 @@ export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine): P[]
   });
 }
 
-export const apply = (m: Affine, x: number, y: number): [number, number] => [
-  m[0] * x + m[1] * y + m[2],
-  m[3] * x + m[4] * y + m[5],
-];
+export function apply([a, b, c, d, e, f, g = 0, h = 0]: Affine, x: number, y: number): [number, number] {
+  const w = 1 + g * x + h * y;
+  return [(a * x + b * y + c) / w, (d * x + e * y + f) / w];
+}
 
 /** The angle brought to -pi..pi. */
 export const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
 
-/** Mean scale and rotation of a map that does not reflect. */
-export function polar([a, b, , d, e]: Affine): { scale: number; angle: number } {
+/** Mean scale and rotation, at a place, of a map that does not reflect. */
+export function polar(map: Affine, x: number, y: number): { scale: number; angle: number } {
+  const [g, h] = [map[6] ?? 0, map[7] ?? 0];
+  const [u, v] = apply(map, x, y);
+  const w = 1 + g * x + h * y;
+  const [a, b, d, e] = [(map[0] - u * g) / w, (map[1] - u * h) / w, (map[3] - v * g) / w, (map[4] - v * h) / w];
   return { scale: Math.sqrt(Math.abs(a * e - b * d)), angle: Math.atan2(d - b, a + e) };
 }
 
 /** Null when the map takes all to one line. */
-export function inverse([a, b, c, d, e, f]: Affine): Affine | null {
+export function inverse([a, b, c, d, e, f, g = 0, h = 0]: Affine): Affine | null {
   const det = a * e - b * d;
   if (Math.abs(det) < 1e-9) return null;
-  return [e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det];
+  return [
+    (e - f * h) / det,
+    (c * h - b) / det,
+    (b * f - c * e) / det,
+    (f * g - d) / det,
+    (a - c * g) / det,
+    (c * d - a * f) / det,
+    (d * h - e * g) / det,
+    (b * g - a * h) / det,
+  ];
 }
 
 function similarityOf(p: Pair): Affine {
@@ -121,13 +144,32 @@ function consents(p: Pair, map: Affine, pivot: Pair): boolean {
   return Math.abs(wrap(p.ra - p.qa - pivot.ra + pivot.qa)) <= ANGLE_SLACK;
 }
 
-/** The affine nearest to the pairs, held near the proposal's linear part where they leave it open. */
-function leastSquares(pairs: readonly Pair[], prior: Affine): Affine {
+/** The similarity nearest to the pairs. */
+function similarityFrom(pairs: readonly Pair[], before: Affine): Affine {
   const n = pairs.length;
   const mean = (f: (p: Pair) => number) => pairs.reduce((s, p) => s + f(p), 0) / n;
   const [mx, my, ux, uy] = [mean((p) => p.qx), mean((p) => p.qy), mean((p) => p.rx), mean((p) => p.ry)];
-  let [xx, xy, yy] = [PRIOR, 0, PRIOR];
-  let [xu, yu, xv, yv] = [PRIOR * prior[0], PRIOR * prior[1], PRIOR * prior[3], PRIOR * prior[4]];
+  const prior = n * PRIOR_SPREAD ** 2;
+  let [sum, c, s] = [prior, (prior * (before[0] + before[4])) / 2, (prior * (before[3] - before[1])) / 2];
+  for (const p of pairs) {
+    const [x, y, u, v] = [p.qx - mx, p.qy - my, p.rx - ux, p.ry - uy];
+    sum += x * x + y * y;
+    c += x * u + y * v;
+    s += x * v - y * u;
+  }
+  c /= sum;
+  s /= sum;
+  return [c, -s, ux - c * mx + s * my, s, c, uy - s * mx - c * my];
+}
+
+/** The affine map nearest to the pairs, held near the one before where they leave it open. */
+function affineFrom(pairs: readonly Pair[], before: Affine): Affine {
+  const n = pairs.length;
+  const mean = (f: (p: Pair) => number) => pairs.reduce((s, p) => s + f(p), 0) / n;
+  const [mx, my, ux, uy] = [mean((p) => p.qx), mean((p) => p.qy), mean((p) => p.rx), mean((p) => p.ry)];
+  const weight = n * PRIOR_SPREAD ** 2;
+  let [xx, xy, yy] = [weight, 0, weight];
+  let [xu, yu, xv, yv] = [weight * before[0], weight * before[1], weight * before[3], weight * before[4]];
   for (const p of pairs) {
     const [x, y, u, v] = [p.qx - mx, p.qy - my, p.rx - ux, p.ry - uy];
     xx += x * x;

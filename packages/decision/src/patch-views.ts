@@ -1,5 +1,5 @@
-import type { Fingerprint } from '@vigil/contracts';
-import { type Affine, inverse } from './patch-geometry.ts';
+import type { Altered, Fingerprint } from '@vigil/contracts';
+import { type Affine, apply, inverse, polar } from './patch-geometry.ts';
 
 const SIDE = 64;
 const PIXELS = SIDE * SIDE;
@@ -8,16 +8,20 @@ const LEAST_SHARED = 64;
 const LOOKED = 1400;
 /** Standard deviation in levels below which a part of a picture says nothing. */
 const LEAST_SPREAD = 4;
+const COMMONEST = 8;
+const BANDS = 3;
+/** From here on it does not matter what a band hides. */
+const SURE = 0.9;
 
 /**
- * Bits for what correlations lack of 1, so that the limits made for codes hold for both: .86 is RADIUS, .80 STRONG_MEAN,
- * .69 AGREES. A code of the whole picture says nothing of a crop, so there is no distance to report but this stand-in.
+ * Bits for what correlations lack of 1, so that the limits made for codes hold for both: .845 is RADIUS, .775 STRONG_MEAN,
+ * .65 AGREES. A code of the whole picture says nothing of a crop, so there is no distance to report but this stand-in.
  */
-export const BITS_PER_CORRELATION = 225;
+export const BITS_PER_CORRELATION = 200;
 export const bitsOf = (correlation: number): number => Math.min(256, BITS_PER_CORRELATION * (1 - correlation));
 
-/** What a thumbnail shows where the two pictures overlap: zero mean, length 1; null where there is hardly anything. */
-export type View = Float32Array | null;
+/** What a thumbnail shows where the two pictures overlap, band by band from the top; null where there is hardly anything. */
+export type View = { values: Float32Array; ends: readonly number[] } | null;
 
 /** Reads thumbnails of upload and reference at the same places, as one geometry lays them over each other. */
 export interface Views {
@@ -25,20 +29,21 @@ export interface Views {
   share: number;
   upload(luma: Uint8Array): View;
   reference(luma: Uint8Array): View;
+  /** Share of what is compared of a reference's thumbnail that has one of its 8 commonest levels: high for what was drawn. */
+  plain(luma: Uint8Array): number;
 }
 
-/** @param affine fractions of the upload to fractions of the reference. Null when they share too little to be compared. */
-export function viewsOf(affine: Affine): Views | null {
-  const back = inverse(affine);
+/** @param map fractions of the upload to fractions of the reference. Null when they share too little to be compared. */
+export function viewsOf(map: Affine): Views | null {
+  const back = inverse(map);
   if (!back) return null;
   // Reference pixels for one pixel of the upload's thumbnail, along a side.
-  const scale = Math.sqrt(Math.abs(affine[0] * affine[4] - affine[1] * affine[3]));
+  const { scale } = polar(map, 0.5, 0.5);
   const places: number[] = [];
   const [sx, sy]: number[][] = [[], []];
   for (let i = 0; i < PIXELS; i++) {
     const [u, v] = [((i % SIDE) + 0.5) / SIDE, (Math.floor(i / SIDE) + 0.5) / SIDE];
-    const x = (back[0] * u + back[1] * v + back[2]) * SIDE - 0.5;
-    const y = (back[3] * u + back[4] * v + back[5]) * SIDE - 0.5;
+    const [x, y] = apply(back, u, v).map((p) => p * SIDE - 0.5) as [number, number];
     // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
     if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
     places.push(i);
@@ -49,25 +54,72 @@ export function viewsOf(affine: Affine): Views | null {
   if (shared < LEAST_SHARED) return null;
   const step = Math.max(1, places.length / LOOKED);
   const chosen = Array.from({ length: Math.floor(places.length / step) }, (_, k) => Math.floor(k * step));
+  // Places are in order of row, so bands are runs of them.
+  const rows = chosen.map((k) => Math.floor(places[k]! / SIDE));
+  const height = rows.at(-1)! - rows[0]! + 1;
+  const ends = Array.from(
+    { length: BANDS },
+    (_, band) => rows.filter((row) => (row - rows[0]!) * BANDS < (band + 1) * height).length,
+  );
   const blurOf = (ratio: number) => (ratio > 1.2 ? 0.5 * Math.sqrt(ratio * ratio - 1) : 0);
   return {
     share: places.length / PIXELS,
     upload(luma) {
       const soft = blurred(luma, blurOf(1 / scale));
-      return normal(chosen.map((k) => bilinear(soft, sx![k]!, sy![k]!)));
+      return viewOf(
+        chosen.map((k) => bilinear(soft, sx![k]!, sy![k]!)),
+        ends,
+      );
     },
     reference(luma) {
       const soft = blurred(luma, blurOf(scale));
-      return normal(chosen.map((k) => soft[places[k]!]!));
+      return viewOf(
+        chosen.map((k) => soft[places[k]!]!),
+        ends,
+      );
+    },
+    plain(luma) {
+      const levels = new Uint32Array(256);
+      for (const p of places) levels[luma[p]!]!++;
+      const commonest = levels.sort().subarray(256 - COMMONEST);
+      return commonest.reduce((n, c) => n + c, 0) / places.length;
     },
   };
 }
 
-/** Pearson's correlation -1..1 of two views. */
-export function agreementOf(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
+/**
+ * Pearson's correlation -1..1 of two views: of all they share, or of all but one of the BANDS, whichever is most, since a
+ * caption says nothing of the picture that it lies on.
+ */
+export function agreementOf(a: NonNullable<View>, b: NonNullable<View>): number {
+  const all = new Float64Array(6);
+  const bands = a.ends.map((end, k) => sumsOf(a.values, b.values, k === 0 ? 0 : a.ends[k - 1]!, end));
+  for (const band of bands) for (let i = 0; i < 6; i++) all[i]! += band[i]!;
+  let best = correlationOf(all);
+  if (best >= SURE) return best;
+  for (const band of bands) best = Math.max(best, correlationOf(all.map((v, i) => v - band[i]!)));
+  return best;
+}
+
+/** n, x, y, xx, yy, xy. */
+function sumsOf(a: Float32Array, b: Float32Array, from: number, to: number): Float64Array {
+  let [x, y, xx, yy, xy] = [0, 0, 0, 0, 0];
+  for (let i = from; i < to; i++) {
+    const [u, v] = [a[i]!, b[i]!];
+    x += u;
+    y += v;
+    xx += u * u;
+    yy += v * v;
+    xy += u * v;
+  }
+  return Float64Array.of(to - from, x, y, xx, yy, xy);
+}
+
+function correlationOf(s: Float64Array): number {
+  const [n, x, y, xx, yy, xy] = s as unknown as [number, number, number, number, number, number];
+  const least = n * LEAST_SPREAD ** 2;
+  const [vx, vy] = [xx - (x * x) / n, yy - (y * y) / n];
+  return n > 0 && vx >= least && vy >= least ? (xy - (x * y) / n) / Math.sqrt(vx * vy) : -1;
 }
 
 function bilinear(p: ArrayLike<number>, x: number, y: number): number {
@@ -77,14 +129,13 @@ function bilinear(p: ArrayLike<number>, x: number, y: number): number {
   return (p[at]! * (1 - dx) + p[at + 1]! * dx) * (1 - dy) + (p[at + SIDE]! * (1 - dx) + p[at + SIDE + 1]! * dx) * dy;
 }
 
-function normal(values: readonly number[]): View {
+/** Null when there is hardly anything to see. */
+function viewOf(values: readonly number[], ends: readonly number[]): View {
   const n = values.length;
   const mean = values.reduce((s, v) => s + v, 0) / n;
   const out = Float32Array.from(values, (v) => v - mean);
-  const length = Math.sqrt(out.reduce((s, v) => s + v * v, 0));
-  if (length < LEAST_SPREAD * Math.sqrt(n)) return null;
-  for (let i = 0; i < n; i++) out[i]! /= length;
-  return out;
+  const spread = Math.sqrt(out.reduce((s, v) => s + v * v, 0) / n);
+  return spread < LEAST_SPREAD ? null : { values: out, ends };
 }
 
 /** Gaussian, sigma in pixels, edges repeated: what one side's pixels average, the other's must average too. */
@@ -116,3 +167,7 @@ export function thumbnailsOf(slices: readonly Fingerprint[]): { time: number; lu
     )
     .sort((a, b) => a.time - b.time);
 }
+
+/** The map that an alignment's pictures are laid over each other by. */
+export const mapOf = ({ affine, projective }: Altered): Affine | null =>
+  (projective ?? affine ?? null) as Affine | null;

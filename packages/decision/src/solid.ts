@@ -1,6 +1,37 @@
-import type { Segment } from '@vigil/contracts';
-import { SOLID_CELLS, SOLID_INLIERS } from './limits.ts';
+import { RADIUS, type Segment } from '@vigil/contracts';
+import {
+  CLOSE_SECONDS,
+  LONG_SECONDS,
+  MIN_DISTINCT,
+  SOLID_CELLS,
+  SOLID_INLIERS,
+  STILL_CELLS,
+  STILL_INLIERS,
+  STRONG_MEAN,
+} from './limits.ts';
 
 /** Does it rest on whole pictures, or on enough patches that lie far enough apart? */
-export const isSolid = ({ inliers, cells }: Segment): boolean =>
-  inliers === undefined || (inliers >= SOLID_INLIERS && (cells ?? 0) >= SOLID_CELLS);
+export function isSolid(s: Segment): boolean {
+  if (s.inliers === undefined) return true;
+  const one = s.reference[0] === s.reference[1];
+  return s.inliers >= (one ? STILL_INLIERS : SOLID_INLIERS) && (s.cells ?? 0) >= (one ? STILL_CELLS : SOLID_CELLS);
+}
+
+/** Near and solid; very near, of few patches; near, of few patches; not near. A union never ranks below its parts. */
+export const RANKS = [0, 1, 2, 3] as const;
+export type Rank = (typeof RANKS)[number];
+
+export function rankOf(s: Segment): Rank {
+  if (s.distance.mean > STRONG_MEAN) return 3;
+  if (isSolid(s)) return 0;
+  return s.distance.mean <= RADIUS ? 1 : 2;
+}
+
+/** Seconds that a stretch must last to prove a copy, by its rank. */
+const LEAST_SECONDS: readonly number[] = [0, CLOSE_SECONDS, LONG_SECONDS, Number.POSITIVE_INFINITY];
+
+/** Close, at a known time, of several pictures that differ: a still background proves nothing. */
+export const isProof = (s: Segment): boolean =>
+  s.timed &&
+  s.distinct >= MIN_DISTINCT + (rankOf(s) > 0 ? 1 : 0) &&
+  s.upload[1] - s.upload[0] >= LEAST_SECONDS[rankOf(s)]!;

@@ -156,7 +156,7 @@ export function affineOf({
   mirror?: boolean;
   from?: number;
   to?: number;
-}): Affine {
+}): [number, number, number, number, number, number] {
   const u = sizeOf(from);
   const r = sizeOf(to);
   const [c, s] = [scale * Math.cos((degrees * Math.PI) / 180), scale * Math.sin((degrees * Math.PI) / 180)];
