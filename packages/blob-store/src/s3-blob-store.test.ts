@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { ListMultipartUploadsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeWith } from '../../../test/support/require.ts';
 import { s3Here, startTestS3, type TestS3 } from '../../../test/support/s3.ts';
 import { openTcpProxy, type TcpProxy } from '../../../test/support/tcp-proxy.ts';
@@ -21,6 +21,8 @@ const timeouts = { connectMs: 1000, answerMs: 1200, idleMs: 800, callMs: 3000 };
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
+
+vi.setConfig({ testTimeout: 60_000 });
 
 describeWith('s3', await s3Here(), 'S3', () => {
   let s3: TestS3;
@@ -371,7 +373,7 @@ async function peakOf<T>(work: () => Promise<T>): Promise<[T, number]> {
   let peak = 0;
   const watch = setInterval(() => {
     peak = Math.max(peak, held() - before);
-  }, 20);
+  }, 100);
   try {
     return [await work(), peak];
   } finally {
