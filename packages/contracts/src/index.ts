@@ -11,3 +11,4 @@ export * from './media.ts';
 export * from './policy.ts';
 export * from './topics.ts';
 export * from './upload-formats.ts';
+export * from './upload-samples.ts';

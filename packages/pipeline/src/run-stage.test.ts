@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
-import { TOPICS } from '@vigil/contracts';
+import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
 import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
 import { createCounters, createFakeClock, createLogger } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -46,6 +46,7 @@ describe('run-stage', () => {
   function start(
     run: (n: number, signal: AbortSignal, alive?: () => void) => Outcome | Promise<Outcome>,
     giveUp?: Stage<Data>['giveUp'],
+    schema: Stage<Data>['schema'] = Data,
   ) {
     draining = new AbortController();
     const log = {
@@ -63,7 +64,7 @@ describe('run-stage', () => {
       group: 'test',
       consumes: ['uploads'],
       concurrency: 1,
-      schema: Data,
+      schema,
       run: async ({ event }, signal, alive) => run(event.data.n, signal, alive),
       ...(giveUp ? { giveUp } : {}),
     };
@@ -174,5 +175,20 @@ describe('run-stage', () => {
     expect(record.value!.length).toBeLessThan(500);
     const back = await unspilled(record, blobs);
     expect({ ...back, value: new Uint8Array(back.value!) }).toEqual(envelopeOf(large, 0));
+  });
+
+  test('puts away what a stage that reads messages itself cannot understand, and goes on', async () => {
+    const schema: Stage<Data>['schema'] = ({ value }) => {
+      const n = Number(new TextDecoder().decode(value!));
+      if (Number.isNaN(n)) throw new MalformedEvent('not a number');
+      return { event: { id: '', type: 't', source: 's', subject: 'x', time: 0, data: { n } }, codes: null };
+    };
+    const handle = start((n) => done([out(`n${n}`)]), undefined, schema);
+    const plain = (text: string): LogRecord => ({ ...input(0), headers: {}, value: new TextEncoder().encode(text) });
+    await handle(plain('seven'));
+    await handle(plain('7'));
+    expect(topics()).toEqual([deadTopic(TOPICS.uploads.name), TOPICS.alignments.name]);
+    expect(appended[0]!.headers).toMatchObject({ vigil_reason: 'not a number', vigil_stage: 'test' });
+    expect(new TextDecoder().decode(appended[0]!.value!)).toBe('seven');
   });
 });

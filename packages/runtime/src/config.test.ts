@@ -39,6 +39,7 @@ test('what is set is used', () => {
     VIGIL_ROLES: 'match,plan',
     VIGIL_CONCURRENCY: '3',
     VIGIL_SURFACES: 'web, mobile,web',
+    VIGIL_KEY_PATTERN: '{account}/{file}',
     VIGIL_ACK_SECONDS: '60',
     VIGIL_RESEND_SECONDS: '5,10',
     VIGIL_MAX_IMAGE_MIB: '1',
@@ -54,6 +55,7 @@ test('what is set is used', () => {
     acknowledgements: { surfaces: ['web', 'mobile'], deadlineSeconds: 60, resendSeconds: [5, 10] },
   });
   expect(config.limits.maxImageBytes).toBe(2 ** 20);
+  expect(config.keyPattern?.read('acc/a/b')).toEqual({ account: 'acc' });
 });
 
 test('everything that is wrong is said at once, with what it should be', () => {
@@ -65,6 +67,7 @@ test('everything that is wrong is said at once, with what it should be', () => {
     VIGIL_ROLES: 'plan,cook',
     VIGIL_BUCKETS: '../etc',
     VIGIL_SURFACES: 'web,my tv',
+    VIGIL_KEY_PATTERN: '{name}/{file}',
     VIGIL_ACK_SECONDS: '0',
     VIGIL_RESEND_SECONDS: '30,1.5',
   };
