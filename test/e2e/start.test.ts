@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { actionId, openEnvelope, TakedownEvent, TOPICS, UploadEvent, uploadId, Verdict } from '@vigil/contracts';
 import { type EventLog, openPostgresEventLog } from '@vigil/event-log';
 import type { TraceView, UploadView } from '@vigil/pipeline';
-import { openPostgres } from '@vigil/runtime';
+import { openPostgres, type Postgres } from '@vigil/runtime';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SeedSet } from '../../seeds/generate.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
@@ -19,20 +19,6 @@ import { spawnVigil, startVigil, type VigilProcess, vigil } from '../support/vig
 /** `vigil start` refuses the old fallback decoder. */
 const ffmpeg = await ffmpegHere().catch(() => null);
 const decoderHere = ffmpeg !== null && !ffmpeg.warning;
-
-/** Every group that reads, and what it reads: `settled` waits until none has anything left. */
-const GROUPS = {
-  plan: [TOPICS.uploads],
-  learn: [TOPICS.references],
-  'fingerprint-first': [TOPICS.slicesFirst],
-  'fingerprint-rest': [TOPICS.slicesRest],
-  'fingerprint-batch': [TOPICS.slicesBatch],
-  'match-0': [TOPICS.fingerprints],
-  confirm: [TOPICS.proposals],
-  'decide-manifests': [TOPICS.manifests],
-  'decide-alignments': [TOPICS.alignments],
-  'decide-evidence': [TOPICS.evidence],
-};
 
 describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
   let seeds: SeedSet;
@@ -90,7 +76,8 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     const trace = JSON.parse(told.stdout) as TraceView;
     expect(trace.upload).toBe(upload);
     const stages = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'publish'];
-    expect([...new Set(trace.steps.map((s) => s.stage))]).toEqual(stages);
+    const seen = trace.steps.map((s) => s.stage).filter((stage) => stages.includes(stage));
+    expect([...new Set(seen)]).toEqual(stages);
     for (const { startedAt, endedAt, outcome } of trace.steps) {
       expect(startedAt).toBeGreaterThanOrEqual(trace.receivedAt);
       expect(endedAt).toBeGreaterThanOrEqual(startedAt);
@@ -168,7 +155,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
 
     await using postgres = openPostgres({ url: await second.databaseUrl(), max: 2 });
     await using log = await openPostgresEventLog({ postgres });
-    await settled(log);
+    await settled(postgres, log);
 
     const announced = await readAll(log, TOPICS.uploads.name, (r) => openEnvelope(UploadEvent, r).event.data.media);
     const uploads = new Map(announced.map((media) => [uploadId(media), media]));
@@ -223,19 +210,15 @@ async function untilGone(processes: ReadonlyMap<number, string>): Promise<void> 
   while ((await stillRunning(processes)).length > 0) await sleep(50);
 }
 
-/** Until no group has anything left to read and nothing new has come, three looks in a row. */
-async function settled(log: EventLog): Promise<void> {
-  const out = [TOPICS.takedowns, TOPICS.verdicts];
+/** Until no group, whatever its name, has anything left to read and nothing new has come, three looks in a row. */
+async function settled(postgres: Postgres, log: EventLog): Promise<void> {
   for (let calm = 0, before = ''; calm < 3; await sleep(300)) {
-    let lag = 0;
-    for (const [group, topics] of Object.entries(GROUPS)) {
-      for (const { name } of topics) {
-        const committed = await log.committed(group, name);
-        for (const { partition, start, end } of await log.ends(name))
-          lag += end - (committed.find((c) => c.partition === partition)?.offset ?? start);
-      }
-    }
-    const now = JSON.stringify(await Promise.all(out.map(({ name }) => log.ends(name))));
+    const [{ lag } = { lag: null }] = await postgres.query<{ lag: number | null }>(
+      `SELECT sum(p.next_position - coalesce(o.committed, p.start_position))::int AS lag
+       FROM vigil_log_owner o JOIN vigil_log_partition p USING (topic, partition)`,
+    );
+    const ends = await Promise.all(Object.values(TOPICS).map(({ name }) => log.ends(name)));
+    const now = JSON.stringify(ends);
     calm = lag === 0 && now === before ? calm + 1 : 0;
     before = now;
   }
