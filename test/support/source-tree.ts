@@ -10,7 +10,7 @@ export interface SourceFile {
   path: string;
   /** `packages/x` or `services/x`, or the top folder for the rest. */
   part: string;
-  /** Tests and what only tests import: `*.test.ts`, contract suites, everything under test/. */
+  /** Tests and what only tests import: `*.test.ts`, contract suites, everything under test/; and a package's tools/, run by hand. */
   forTests: boolean;
   imports: string[];
 }
@@ -37,7 +37,11 @@ export function sourceFiles(): SourceFile[] {
     .map((path) => {
       const folders = path.split('/');
       const part = folders.slice(0, folders[0] === 'packages' || folders[0] === 'services' ? 2 : 1).join('/');
-      const forTests = /(\.test\.ts|contract-suite\.ts)$/.test(path) || part === 'test' || path === 'vitest.config.ts';
+      const forTests =
+        /(\.test\.ts|contract-suite\.ts)$/.test(path) ||
+        /^(packages|services)\/[^/]+\/tools\//.test(path) ||
+        part === 'test' ||
+        path === 'vitest.config.ts';
       return { path, part, forTests, imports: importsOf(readFileSync(join(PROJECT, path), 'utf8')) };
     });
 }

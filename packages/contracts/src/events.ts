@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Alignment, Evidence, ReferenceKey, Segment, Span } from './evidence.ts';
-import { MediaKind, MediaLocation, Probe, Rejection } from './media.ts';
+import { MediaKind, MediaLocation, Probe, Rejection, Text } from './media.ts';
 import { Action, Decision } from './policy.ts';
 
 const When = z.number().describe('milliseconds since 1970');
@@ -50,7 +50,7 @@ export const FrameList = z
 export type FrameList = z.infer<typeof FrameList>;
 
 /** Hexadecimal digits: Amazon S3's form. */
-export const SEQUENCER: RegExp = /^[0-9a-f]{1,64}$/i;
+export const SEQUENCER: RegExp = /^[0-9a-fA-F]{1,64}$/;
 
 /**
  * in: what the platform says of an upload. The CloudEvent's type repeats the action, and is what counts.
@@ -61,10 +61,10 @@ export const SEQUENCER: RegExp = /^[0-9a-f]{1,64}$/i;
 export const UploadEvent = z.object({
   action: z.enum(['created', 'replaced', 'deleted']).default('created'),
   media: MediaLocation,
-  account: z.string().optional(),
-  visibility: z.string().default('public'),
-  territory: z.string().optional(),
-  receivedAt: When,
+  account: Text.optional(),
+  visibility: Text.default('public'),
+  territory: Text.optional(),
+  receivedAt: When.int(),
   /** Of the object store: orders what happened to one object. Without it `receivedAt` does. */
   sequencer: z.string().regex(SEQUENCER).optional(),
   /** The upload is these pictures; `media` then only names it, and need not lie anywhere. */

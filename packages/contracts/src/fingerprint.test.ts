@@ -109,6 +109,8 @@ describe('envelopes', () => {
     expect(() => openEnvelope(UploadEvent, short)).toThrow(/bucket/);
     const whole = jsonEnvelope('k', { ...event, data: { media, receivedAt: 1 } });
     expect(openEnvelope(UploadEvent, whole).event.data.action).toBe('created');
+    const odd = jsonEnvelope('k', { ...event, data: { media: { ...media, key: 'a\0b' }, receivedAt: 1.5 } });
+    expect(() => openEnvelope(UploadEvent, odd)).toThrow(/NUL[\s\S]*int|int[\s\S]*NUL/);
     expect(() => openEnvelope(UploadEvent, { ...whole, value: null })).toThrow(MalformedEvent);
     expect(() => openEnvelope(UploadEvent, { ...whole, headers: {} })).toThrow(/ce_id/);
     expect(() => openEnvelope(UploadEvent, { ...whole, value: Buffer.from([0xff, 0xfe]) })).toThrow(MalformedEvent);

@@ -1,11 +1,17 @@
 import { z } from 'zod';
 
+/** What others write and a database keeps: any text but the one character that no database takes. */
+export const Text = z
+  .string()
+  .max(4096)
+  .regex(/^[^\0]*$/, 'must not contain NUL');
+
 /** Where media lie, and which bytes are meant. `version` is the object's version or ETag. */
 export const MediaLocation = z.object({
-  source: z.string().describe('who announced it: the platform, or an API'),
-  bucket: z.string(),
-  key: z.string(),
-  version: z.string().default(''),
+  source: Text.describe('who announced it: the platform, or an API'),
+  bucket: Text,
+  key: Text,
+  version: Text.default(''),
 });
 export type MediaLocation = z.infer<typeof MediaLocation>;
 
