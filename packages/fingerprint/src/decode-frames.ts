@@ -3,7 +3,7 @@ import { SLICE_SECONDS } from '@vigil/contracts/engine';
 import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
 import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
-import { PATCH_AREA } from './patch-codes.ts';
+import { PATCH_SHAPE } from './patch-codes.ts';
 
 /** Which frames of a slice are handed over; the others are decoded at most. */
 export type FrameChoice = 'keyframes' | 'dense' | 'every';
@@ -69,7 +69,7 @@ export function workingSize(width: number, height: number, area: number = AREA):
 /** An upload's frames are handed over a second time, at the size at which their patches are taken. */
 export function largerSize({ probe }: Pick<VideoJob, 'probe'>, choice: FrameChoice): Size | null {
   if (choice === 'every') return null;
-  const size = workingSize(probe.width, probe.height, PATCH_AREA.upload);
+  const size = workingSize(probe.width, probe.height, PATCH_SHAPE.upload.area);
   const { width, height } = workingSize(probe.width, probe.height);
   return size.width > width && size.height >= height ? size : null;
 }

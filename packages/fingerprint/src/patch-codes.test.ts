@@ -3,14 +3,16 @@ import { describe, expect, test } from 'vitest';
 import {
   describe as describePatch,
   direction,
-  PATCH_AREA,
+  PATCH_SHAPE,
   type PatchCodes,
   patchCodes,
   swapHalves,
 } from './patch-codes.ts';
 import { PATCH_RADIUS } from './patch-corners.ts';
 import { PATTERN, PATTERN_UNIT } from './patch-pattern.ts';
-import { createPyramid, LEVELS, type Level } from './patch-pyramid.ts';
+import { createPyramid, type Level } from './patch-pyramid.ts';
+
+const AREA = PATCH_SHAPE.reference.area;
 
 /** Overlapping discs and boxes in shades, from a seed: corners of every size, no noise. */
 function scene(width: number, height: number, seed = 1): Uint8Array {
@@ -73,9 +75,9 @@ describe('the pyramid', () => {
   test.each(sizes)('of a mirrored picture of %i x %i is the mirrored pyramid', (width, height) => {
     const luma = scene(width, height);
     const [one, two] = [createPyramid(), createPyramid()].map((pyramid, k) =>
-      pyramid.build(k ? mirrored(luma, width) : luma, width, height, PATCH_AREA.reference),
+      pyramid.build(k ? mirrored(luma, width) : luma, width, height, AREA, 8),
     ) as [Level[], Level[]];
-    expect(one).toHaveLength(LEVELS);
+    expect(one).toHaveLength(8);
     one.forEach((level, l) => {
       for (const plane of ['grey', 'soft'] as const) {
         const pixels = level[plane].subarray(0, level.width * level.height);
@@ -86,7 +88,7 @@ describe('the pyramid', () => {
 
   test('averages over whole parts and keeps the area', () => {
     const luma = new Uint8Array(800 * 450).map((_, i) => ((i % 800) & 1 ? 200 : 100));
-    const [first] = createPyramid().build(luma, 800, 450, PATCH_AREA.reference);
+    const [first] = createPyramid().build(luma, 800, 450, AREA, 8);
     expect([first!.width, first!.height]).toEqual([400, 225]);
     expect(new Set(first!.grey.subarray(0, 400 * 225))).toEqual(new Set([150]));
   });
@@ -96,8 +98,8 @@ describe('patch codes', () => {
   test('of exactly reflected corners are the same with their halves swapped: no bit differs', () => {
     const [width, height] = [400, 225];
     const luma = scene(width, height, 3);
-    const plain = createPyramid().build(luma, width, height, PATCH_AREA.reference);
-    const turned = createPyramid().build(mirrored(luma, width), width, height, PATCH_AREA.reference);
+    const plain = createPyramid().build(luma, width, height, AREA, 8);
+    const turned = createPyramid().build(mirrored(luma, width), width, height, AREA, 8);
     let compared = 0;
     plain.forEach((level, l) => {
       const other = turned[l]!;

@@ -13,10 +13,15 @@ import type { Luma } from './pdq.ts';
 export type PatchKind = 'reference' | 'upload';
 
 /**
- * Pixels of the largest level. An upload's is just one step of the pyramid larger: a smaller copy finds its like, and an
- * equal one meets the same levels (at 512 x 288, between steps, a fifth fewer codes of an unchanged picture came again).
+ * Pixels of the largest level, number of levels, and how far the corners of a level may crowd into its cells.
+ * An upload's pyramid begins just one step further up, for smaller copies, and then has the levels of a reference's: at
+ * 512 x 288, between steps, a fifth fewer codes of an unchanged picture came again. It is spread the more evenly, so that
+ * letters put over it leave room for others.
  */
-export const PATCH_AREA: Record<PatchKind, number> = { reference: 400 * 225, upload: 500 * 281.25 };
+export const PATCH_SHAPE: Record<PatchKind, { area: number; levels: number; cellShare: number }> = {
+  reference: { area: 400 * 225, levels: 8, cellShare: 2 },
+  upload: { area: 500 * 281.25, levels: 9, cellShare: 1.5 },
+};
 
 const DIAMETER = 2 * PATCH_RADIUS + 1;
 
@@ -51,8 +56,9 @@ export function createPatchCoder(pattern: Int16Array = PATTERN) {
   const corners = createCorners();
   return {
     code(luma: Luma, width: number, height: number, { count, kind }: PatchOptions): PatchCodes {
-      const levels = pyramid.build(luma, width, height, PATCH_AREA[kind]);
-      const found = corners.find(levels, count);
+      const { area, levels: steps, cellShare } = PATCH_SHAPE[kind];
+      const levels = pyramid.build(luma, width, height, area, steps);
+      const found = corners.find(levels, { most: count, cellShare });
       const out = columns(found.count, pattern.length / 4);
       const diagonal = Math.hypot(width, height);
       for (let i = 0; i < found.count; i++) {

@@ -5,21 +5,19 @@
  * Drummond, "Machine learning for high-speed corner detection", 2006), local maximum by the sum of what they exceed it by;
  * ranked by Harris and Stephens' response over 7 x 7 ("A combined corner and edge detector", 1988).
  */
-import { LEVELS, type Level } from './patch-pyramid.ts';
+import type { Level } from './patch-pyramid.ts';
 
 /** A patch reaches this far from its centre. */
 export const PATCH_RADIUS = 15;
 
-/** Neighbours must differ by more than so many levels. */
-const LEAST_STEP = 7;
+/** Neighbours must differ by more than so many levels; by fewer where a picture has not enough corners otherwise. */
+const STEPS = [10, 5];
 const ARC = 9;
 /** Harris's k. */
 const EDGE = 0.04;
 
-/** Shares of the levels fall as their sides do. Inside a level, cells hold at most CELL_SHARE times their fair share. */
 const CELLS_DOWN = 3;
 const CELLS_ACROSS = 4;
-const CELL_SHARE = 1.5;
 const LEAST_QUOTA = 2;
 
 /** x and y of the circle, clockwise from the top. */
@@ -37,7 +35,9 @@ const HAS_ARC = Uint8Array.from({ length: 1 << 16 }, (_, set) => {
 });
 
 /** Of level differences -255..255: 1 darker, 2 lighter, 0 about the same. */
-const SIDE = Uint8Array.from({ length: 511 }, (_, i) => (i - 255 < -LEAST_STEP ? 1 : i - 255 > LEAST_STEP ? 2 : 0));
+const SIDES = STEPS.map((step) =>
+  Uint8Array.from({ length: 511 }, (_, i) => (i - 255 < -step ? 1 : i - 255 > step ? 2 : 0)),
+);
 
 export interface Corners {
   count: number;
@@ -53,8 +53,16 @@ interface Ranked {
   y: Uint16Array;
 }
 
-export function createCorners(): { find(levels: readonly Level[], most: number): Corners } {
+export interface Spread {
+  /** Corners in all. Shares of the levels fall as their sides do. */
+  most: number;
+  /** Inside a level, cells hold at most so many times their fair share. */
+  cellShare: number;
+}
+
+export function createCorners(): { find(levels: readonly Level[], spread: Spread): Corners } {
   let score = new Uint16Array(0);
+  let spots = new Int32Array(0);
   const offsets = new Int32Array(16);
   let room = 0;
   let foundX = new Uint16Array(0);
@@ -62,8 +70,9 @@ export function createCorners(): { find(levels: readonly Level[], most: number):
   let keys = new Float64Array(0);
   let words = new Uint32Array(0);
 
-  /** Sets `score` wherever there is a corner, and says how many there are. */
-  function detect({ grey, width, height }: Level): void {
+  /** Sets `score` wherever there is a corner, lists those in `spots`, and says how many there are. */
+  function detect({ grey, width, height }: Level, step: number, SIDE: Uint8Array): number {
+    let count = 0;
     for (let k = 0; k < 16; k++) offsets[k] = CIRCLE[2 * k]! + CIRCLE[2 * k + 1]! * width;
     const [o0, o1, o2, o3, o4, o5, o6, o7] = offsets as unknown as [
       number,
@@ -84,7 +93,6 @@ export function createCorners(): { find(levels: readonly Level[], most: number):
     const o14 = -o6;
     const o15 = -o7;
     const from = PATCH_RADIUS - 1;
-    score.fill(0, 0, width * height);
     for (let y = from; y < height - from; y++) {
       const end = y * width + width - from;
       for (let p = y * width + from; p < end; p++) {
@@ -111,42 +119,45 @@ export function createCorners(): { find(levels: readonly Level[], most: number):
         let below = 0;
         for (let k = 0; k < 16; k++) {
           const d = grey[p + offsets[k]!]! - c;
-          if (d > LEAST_STEP) {
+          if (d > step) {
             light |= 1 << k;
-            above += d - LEAST_STEP;
-          } else if (d < -LEAST_STEP) {
+            above += d - step;
+          } else if (d < -step) {
             dark |= 1 << k;
-            below -= d + LEAST_STEP;
+            below -= d + step;
           }
         }
-        if (HAS_ARC[light]! | HAS_ARC[dark]!) score[p] = above > below ? above : below;
+        if (HAS_ARC[light]! | HAS_ARC[dark]!) {
+          score[p] = above > below ? above : below;
+          spots[count++] = p;
+        }
       }
     }
+    return count;
   }
 
-  /** Local maxima of `score`, at least a patch away from the edges, ranked. */
-  function rank(level: Level): Ranked {
-    const { grey, width, height } = level;
+  /** Local maxima among `spots`, at least a patch away from the edges, ranked. */
+  function rank({ grey, width, height }: Level, count: number): Ranked {
     let n = 0;
-    for (let y = PATCH_RADIUS; y < height - PATCH_RADIUS; y++) {
-      const row = y * width;
-      for (let x = PATCH_RADIUS; x < width - PATCH_RADIUS; x++) {
-        const p = row + x;
-        const s = score[p]!;
-        if (s === 0) continue;
-        if (s < score[p - 1]! || s < score[p - width - 1]! || s < score[p - width]! || s < score[p - width + 1]!)
-          continue;
-        if (s < score[p + 1]! || s < score[p + width - 1]! || s < score[p + width]! || s < score[p + width + 1]!)
-          continue;
-        const response = harris(grey, width, p);
-        if (response <= 0 || n >= room) continue;
-        keys[n] = response;
-        // The last 16 of the 52 bits of the fraction give way to the number of the corner: keys sort without comparisons.
-        words[2 * n] = (words[2 * n]! & 0xffff0000) | (0xffff - n);
-        foundX[n] = x;
-        foundY[n++] = y;
-      }
+    for (let i = 0; i < count; i++) {
+      const p = spots[i]!;
+      const s = score[p]!;
+      if (s < score[p - 1]! || s < score[p - width - 1]! || s < score[p - width]! || s < score[p - width + 1]!)
+        continue;
+      if (s < score[p + 1]! || s < score[p + width - 1]! || s < score[p + width]! || s < score[p + width + 1]!)
+        continue;
+      const y = Math.floor(p / width);
+      const x = p - y * width;
+      if (x < PATCH_RADIUS || y < PATCH_RADIUS || x >= width - PATCH_RADIUS || y >= height - PATCH_RADIUS) continue;
+      const response = harris(grey, width, p);
+      if (response <= 0 || n >= room) continue;
+      keys[n] = response;
+      // The last 16 of the 52 bits of the fraction give way to the number of the corner: keys sort without comparisons.
+      words[2 * n] = (words[2 * n]! & 0xffff0000) | (0xffff - n);
+      foundX[n] = x;
+      foundY[n++] = y;
     }
+    for (let i = 0; i < count; i++) score[spots[i]!] = 0;
     const sorted = keys.subarray(0, n).sort();
     const x = new Uint16Array(n);
     const y = new Uint16Array(n);
@@ -159,32 +170,39 @@ export function createCorners(): { find(levels: readonly Level[], most: number):
   }
 
   return {
-    find(levels, most) {
+    find(levels, spread) {
       const pixels = levels[0]!.width * levels[0]!.height;
       if (score.length < pixels) {
         score = new Uint16Array(pixels);
+        spots = new Int32Array(pixels);
         room = Math.min(0x10000, pixels);
         foundX = new Uint16Array(room);
         foundY = new Uint16Array(room);
         keys = new Float64Array(room);
         words = new Uint32Array(keys.buffer);
       }
-      const chosen = levels.map((level, l) => {
-        if (Math.min(level.width, level.height) <= 2 * PATCH_RADIUS) return { count: 0, x: NONE, y: NONE };
-        detect(level);
-        return spread(rank(level), level, quota(most, l));
-      });
-      return merge(chosen, most);
+      let found: Ranked[] = [];
+      for (const [i, step] of STEPS.entries()) {
+        found = levels.map((level) => {
+          if (Math.min(level.width, level.height) <= 2 * PATCH_RADIUS) return { count: 0, x: NONE, y: NONE };
+          return rank(level, detect(level, step, SIDES[i]!));
+        });
+        if (found.reduce((n, { count }) => n + count, 0) >= spread.most) break;
+      }
+      const quotas = quotasOf(spread.most, levels.length);
+      const most = (l: number) => Math.floor((quotas[l]! * spread.cellShare) / (CELLS_DOWN * CELLS_ACROSS));
+      const chosen = found.map((ranked, l) => spreadOut(ranked, levels[l]!, Math.max(1, most(l))));
+      return merge(chosen, quotas, spread.most);
     },
   };
 }
 
 const NONE = new Uint16Array(0);
 
-/** What the level has a right to, of `most` in all. */
-function quota(most: number, level: number): number {
-  const whole = (1 - 0.8 ** LEVELS) / (1 - 0.8);
-  return Math.max(LEAST_QUOTA, Math.round((most * 0.8 ** level) / whole));
+/** What each level has a right to, of `most` in all. */
+function quotasOf(most: number, levels: number): number[] {
+  const whole = (1 - 0.8 ** levels) / (1 - 0.8);
+  return Array.from({ length: levels }, (_, l) => Math.max(LEAST_QUOTA, Math.round((most * 0.8 ** l) / whole)));
 }
 
 function harris(grey: Uint8Array, width: number, p: number): number {
@@ -210,8 +228,7 @@ function harris(grey: Uint8Array, width: number, p: number): number {
 }
 
 /** Strongest first, cells full at a bound; then those that found their cell full. */
-function spread(ranked: Ranked, { width, height }: Level, share: number): Ranked {
-  const most = Math.max(1, Math.floor((share * CELL_SHARE) / (CELLS_DOWN * CELLS_ACROSS)));
+function spreadOut(ranked: Ranked, { width, height }: Level, most: number): Ranked {
   const held = new Uint16Array(CELLS_DOWN * CELLS_ACROSS);
   const { count } = ranked;
   const out = { count, x: new Uint16Array(count), y: new Uint16Array(count) };
@@ -234,8 +251,7 @@ function spread(ranked: Ranked, { width, height }: Level, share: number): Ranked
 }
 
 /** In turn from all levels, each as fast as its quota is used up; what a level cannot give, the others give. */
-function merge(chosen: readonly Ranked[], most: number): Corners {
-  const quotas = chosen.map((_, l) => quota(most, l));
+function merge(chosen: readonly Ranked[], quotas: readonly number[], most: number): Corners {
   const count = Math.min(
     most,
     chosen.reduce((sum, { count }) => sum + count, 0),

@@ -1,10 +1,10 @@
 /**
- * The pictures in which corners are looked for: one scaled to a given area, then seven more, each a fifth smaller. Whole
+ * The pictures in which corners are looked for: one scaled to a given area, then others, each a fifth smaller than the last. Whole
  * numbers throughout, rounded so that the pyramid of a mirrored picture is the mirrored pyramid, to the bit.
  */
 import type { Luma } from './pdq.ts';
 
-export const LEVELS = 8;
+export const MOST_LEVELS = 9;
 const STEP_UP = 5;
 const STEP_DOWN = 4;
 
@@ -32,8 +32,10 @@ export function patchSize(width: number, height: number, area: number): { width:
 }
 
 /** Levels of one picture at a time: the memory is used again by the next `build`. */
-export function createPyramid(): { build(luma: Luma, width: number, height: number, area: number): Level[] } {
-  const held: Level[] = Array.from({ length: LEVELS }, () => ({
+export function createPyramid(): {
+  build(luma: Luma, width: number, height: number, area: number, count: number): Level[];
+} {
+  const held: Level[] = Array.from({ length: MOST_LEVELS }, () => ({
     width: 0,
     height: 0,
     grey: new Uint8Array(0),
@@ -41,10 +43,10 @@ export function createPyramid(): { build(luma: Luma, width: number, height: numb
   }));
   let scratch = new Uint8Array(0);
   return {
-    build(luma, width, height, area) {
+    build(luma, width, height, area, count) {
       const size = patchSize(width, height, area);
       const levels: Level[] = [];
-      for (let l = 0; l < LEVELS; l++) {
+      for (let l = 0; l < count; l++) {
         const level = held[l]!;
         level.width = shrunk(size.width, l);
         level.height = shrunk(size.height, l);

@@ -11,13 +11,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RADIUS } from '@vigil/contracts';
 import sharp, { type Sharp } from 'sharp';
-import { createPatchCoder, PATCH_AREA, type PatchCodes, swapHalves } from '../src/patch-codes.ts';
+import { createPatchCoder, type PatchCodes, swapHalves } from '../src/patch-codes.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     pictures: { type: 'string', default: '60' },
-    reference: { type: 'string', default: '150' },
+    reference: { type: 'string', default: '60' },
     upload: { type: 'string', default: '300' },
     speed: { type: 'boolean', default: true },
   },
@@ -76,9 +76,55 @@ const EDITS: Record<string, (p: Picture) => Promise<Picture>> = {
       }),
     ),
   mirror: (p) => pixels(again(p).flop()),
+  caption: async (p) => {
+    const data = p.data.slice();
+    const size = Math.max(4, Math.round(p.height * 0.06));
+    for (const top of [0.78, 0.87]) glyphs({ ...p, data }, Math.round(p.height * top), size);
+    return pixels(
+      sharp(
+        await again({ ...p, data })
+          .jpeg({ quality: 70 })
+          .toBuffer(),
+      ),
+    );
+  },
+  'inset 60 %': async (p) => {
+    const base = pictures[(pictures.indexOf(p) + 7) % pictures.length]!;
+    const small = await pixels(again(p).resize(Math.round(p.width * 0.6), Math.round(p.height * 0.6), { fit: 'fill' }));
+    const under = await pixels(again(base).resize(p.width, p.height, { fit: 'fill' }));
+    const [left, top] = [Math.round(p.width * 0.37), Math.round(p.height * 0.36)];
+    for (let y = 0; y < small.height; y++) {
+      under.data.set(small.data.subarray(y * small.width, (y + 1) * small.width), (top + y) * p.width + left);
+    }
+    return under;
+  },
 };
 
-if (process.env.AREA) PATCH_AREA.upload = Number(process.env.AREA);
+/** A line of letter-like strokes, white with a black rim. */
+function glyphs({ data, width, height }: Picture, top: number, size: number): void {
+  let seed = 7;
+  const random = () => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+  const stroke = Math.max(1, Math.round(size / 7));
+  const fill = (x: number, y: number, w: number, h: number, level: number) => {
+    for (let v = Math.max(0, y); v < Math.min(height, y + h); v++) {
+      data.fill(level, v * width + Math.max(0, x), v * width + Math.min(width, x + w));
+    }
+  };
+  for (let x = Math.round(width * 0.08); x < width * 0.92; x += Math.round(size * 0.75)) {
+    if (random() < 0.17) continue;
+    const bars: [number, number, number, number][] = [];
+    for (const u of [0, 0.45]) if (random() < 0.7) bars.push([x + Math.round(u * size), top, stroke, size]);
+    for (const v of [0, 0.43, 0.86]) {
+      if (random() < 0.6) bars.push([x, top + Math.round(v * size), Math.round(size * 0.58), stroke]);
+    }
+    for (const [a, b, c, d] of bars) fill(a - 1, b - 1, c + 2, d + 2, 10);
+    for (const [a, b, c, d] of bars) fill(a, b, c, d, 240);
+  }
+}
+
 const coder = createPatchCoder();
 const reference = (p: Picture) =>
   coder.code(p.data, p.width, p.height, { count: Number(values.reference), kind: 'reference' });
@@ -120,14 +166,18 @@ const pictures: Picture[] = [];
 for (const name of spread.slice(0, count)) pictures.push(await load(name));
 const references = pictures.map(reference);
 const found: Record<string, number> = {};
+const enough: Record<string, number> = {};
 for (const [edit, act] of Object.entries(EDITS)) {
   const shares: number[] = [];
+  let eight = 0;
   for (const [i, picture] of pictures.entries()) {
     const copy = upload(await act(picture));
     const bits = edit === 'mirror' ? swapped(copy) : wordsOf(copy);
     const { least } = nearest(wordsOf(references[i]!), bits, RADIUS);
+    if (least.filter((d) => d <= RADIUS).length >= 8) eight++;
     if (least.length > 0) shares.push(least.filter((d) => d <= RADIUS).length / least.length);
   }
+  enough[edit] = Number((eight / pictures.length).toFixed(3));
   found[edit] = Number((shares.reduce((a, b) => a + b, 0) / shares.length).toFixed(3));
 }
 
@@ -189,6 +239,7 @@ process.stdout.write(
     pictures: count,
     codes: { reference: Number(values.reference), upload: Number(values.upload) },
     found,
+    atLeastEight: enough,
     accidentsPer1e9: Math.round((accidents / comparisons) * 1e9),
     pairs: comparisons,
     bias: Number((means.reduce((s, p) => s + Math.abs(p - 0.5), 0) / 256).toFixed(3)),
