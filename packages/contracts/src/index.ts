@@ -1,4 +1,6 @@
 export * from './acknowledgement.ts';
+export * from './asyncapi.ts';
+export * from './catalogue.ts';
 export * from './codes.ts';
 export * from './engine.ts';
 export * from './envelope.ts';
@@ -11,4 +13,3 @@ export * from './media.ts';
 export * from './policy.ts';
 export * from './topics.ts';
 export * from './upload-formats.ts';
-export * from './upload-samples.ts';

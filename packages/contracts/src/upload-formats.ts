@@ -38,7 +38,7 @@ export function readUpload(envelope: Envelope, mapping: UploadMapping): ReadUplo
   if ('specversion' in json) return { events: [ofCloudEvent(openEnvelope(UploadEvent, unstructured(json, envelope)))] };
   if ('Records' in json) return ofRecords(json, mapping);
   if (json.source === 'aws.s3') return ofEventBridge(json, mapping);
-  if (json.Event === 's3:TestEvent') return { events: [], nothing: 's3:TestEvent' };
+  if (S3TestMessage.safeParse(json).success) return { events: [], nothing: 's3:TestEvent' };
   throw new MalformedEvent('neither a CloudEvent nor a notification of an object store');
 }
 
@@ -77,7 +77,7 @@ function unstructured(json: object, { key }: Envelope): Envelope {
 const text = z.string().optional().nullable();
 const When = z.iso.datetime({ offset: true }).transform((t) => Date.parse(t));
 
-export const S3Record = z.object({
+const S3Record = z.object({
   eventSource: z.string(),
   eventTime: When,
   eventName: z.string(),
@@ -92,7 +92,10 @@ export const S3Record = z.object({
     }),
   }),
 });
-const S3Notification = z.object({ Records: z.array(S3Record).max(MAX_RECORDS) });
+/** `Records`, of Amazon S3; MinIO's have `EventName` and `Key` beside it. */
+export const S3Notification = z.object({ Records: z.array(S3Record).max(MAX_RECORDS) });
+
+export const S3TestMessage = z.object({ Service: z.string(), Event: z.literal('s3:TestEvent') });
 
 function ofRecords(json: object, mapping: UploadMapping): ReadUploads {
   const { Records } = parse(S3Notification, json, 'notification');
@@ -131,7 +134,8 @@ function decodeKey(key: string, record: number): string {
   }
 }
 
-const EventBridge = z.object({
+export const EventBridge = z.object({
+  source: z.literal('aws.s3'),
   'detail-type': z.string(),
   time: When,
   detail: z.object({

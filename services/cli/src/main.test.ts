@@ -25,7 +25,7 @@ describe('vigil', () => {
     const { code, stdout, stderr } = await vigil(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^Usage: vigil /);
-    for (const command of ['match', 'start', 'demo', 'upload', 'reference', 'trace'])
+    for (const command of ['match', 'start', 'demo', 'upload', 'reference', 'trace', 'schema'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     const listed = stdout.split('\n').filter((line) => line.length > 100);
     expect(listed).toEqual([]);
@@ -50,6 +50,7 @@ describe('vigil', () => {
     ['an unknown command', ['destroy'], /unknown command 'destroy'/],
     ['a port that is none', ['start', '--port', 'http'], /give a whole number/],
     ['half of the demo', ['demo', '--uploads', '/tmp'], /give both --references and --uploads, or neither/],
+    ['an event that is none', ['schema', 'rumour'], /there is no event rumour: vigil schema lists them/],
     ['no file to upload', ['upload'], /missing required argument 'file'/],
     ['an instance that is not there', ['trace', 'up_1', '-i', 'http://127.0.0.1:9'], /nothing answers at .*npm start/],
     ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],
@@ -70,6 +71,18 @@ describe('vigil', () => {
     expect(code).not.toBe(0);
     expect(stderr).toContain('VIGIL_CONCURRENCY is "many": give a whole number');
     expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('prints the schema of an event, and of all of them', async () => {
+    const one = await vigil(['schema', 'takedown']);
+    expect(JSON.parse(one.stdout)).toMatchObject({ title: 'takedown', type: 'object' });
+    const all = await vigil(['schema', '--asyncapi']);
+    expect(JSON.parse(all.stdout)).toMatchObject({
+      asyncapi: '3.0.0',
+      channels: { uploads: { address: 'vigil.uploads' } },
+    });
+    const list = await vigil(['schema']);
+    expect(list.stdout).toMatch(/^verdict +you read +vigil\.upload\.judged$/m);
   });
 
   test('ends quietly when nobody reads on', async () => {

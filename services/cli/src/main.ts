@@ -12,9 +12,11 @@ function positive(text: string): number {
 /** Commands are loaded when they are called: `--help` should not wait for decoders and databases. */
 const remote = () => import('./commands/remote.ts');
 
+const VERSION = '0.1.0';
+
 const program = new Command('vigil')
   .description("Finds copies of protected works among a platform's uploads and takes them down within seconds.")
-  .version('0.1.0')
+  .version(VERSION)
   .showHelpAfterError('(vigil --help tells what there is)')
   .exitOverride()
   .configureHelp({ sortSubcommands: false });
@@ -75,6 +77,13 @@ program
   .option(...instance)
   .option('-j, --json', 'as JSON')
   .action(async (given, options) => (await remote()).traceUpload(given, options));
+
+program
+  .command('schema')
+  .description('what stands on the topics: JSON Schema of an event, or all of it as AsyncAPI')
+  .argument('[name]', 'one of the events; without it they are listed')
+  .option('--asyncapi', 'topics, keys and messages as an AsyncAPI 3 document')
+  .action(async (given, options) => (await import('./commands/schema.ts')).schema(given, options, VERSION));
 
 try {
   await program.parseAsync();

@@ -3,17 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
 import {
-  awsDeleteMarker,
-  awsPut,
-  awsTestMessage,
-  cloudEvent,
   type Envelope,
   FRAMES_FORMAT,
   jsonEnvelope,
   MalformedEvent,
   type Manifest,
   type MediaLocation,
-  minioPut,
   type Opened,
   type Probe,
   parseKeyPattern,
@@ -22,6 +17,7 @@ import {
   sliceSpan,
   uploadId,
 } from '@vigil/contracts';
+import { awsDeleteMarker, awsPut, awsTestMessage, cloudEvent, minioPut } from '@vigil/contracts/upload-samples';
 import type { Fingerprinter, MediaSource } from '@vigil/fingerprint';
 import { createFakeClock } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
