@@ -77,11 +77,13 @@ export function route(deps: RouteDeps): Stage<never>[] {
   // Images must come to the lanes however many films wait in the same topic; what else waits may as well wait in the log.
   const urgent = 256;
   const patient = decoders * 2;
+  // Few probes of films run at a time, so this many may wait for them; more would wait for longer than the log allows.
+  const planned = 32;
   const frames = media && createFrameLists(blobs, media);
   const gone = (upload: string) => isDeleted(database.postgres, upload);
   const stages: unknown[] = [];
   if (has('plan') && media && frames) {
-    stages.push(planUpload({ media, frames, mapping, clock, shards, epoch, concurrency: decoders * 2 }));
+    stages.push(planUpload({ media, frames, mapping, clock, shards, epoch, concurrency: planned }));
     stages.push(learnReference({ media, database, clock, shards, epoch, concurrency: decoders }));
   }
   if (has('fingerprint') && media && frames) {
