@@ -18,7 +18,8 @@ import {
 } from './latency-load.ts';
 import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
 
-const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600] [--quick]
+const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]
+  [--only images,clips,beside-films] [--quick]
   From upload event to takedown event: images and 30 s clips, one at a time and at half of the measured capacity, and
   images while long films are queued; with the peak memory of the whole process tree. Prints one JSON line.`;
 
@@ -27,6 +28,7 @@ const AIMS = { imageP50Ms: 1000, clipP50Ms: 3000, peakPssMB: 800 };
 const PATIENCE_MS = { image: 60_000, clip: 180_000 };
 const IN_FLIGHT = { image: 16, clip: 8 };
 const WARM_UP = 4;
+const PARTS = ['images', 'clips', 'beside-films'];
 const SAMPLE_MS = 500;
 const MB = 1e6;
 
@@ -41,6 +43,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       clips: { type: 'string' },
       films: { type: 'string' },
       'film-seconds': { type: 'string', default: '600' },
+      only: { type: 'string', default: 'images,clips,beside-films' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -53,18 +56,32 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const films = count('films', values.films ?? '10', 0, 50);
   const filmSeconds = count('film-seconds', values['film-seconds'], 60, 7200);
 
+  const only = values.only.split(',');
+  const odd = only.find((part) => !PARTS.includes(part));
+  if (odd !== undefined) throw new RangeError(`--only: there is no ${odd}\n${HELP}`);
+
   const seeds = await seedsHere();
   say('making media ...');
   const media = {
     images: await makeImages(seeds, images, seed),
     clips: await makeClips(seeds, clips, seed),
-    film: films > 0 ? await makeLongFilm(seeds, filmSeconds) : null,
+    film: films > 0 && only.includes('beside-films') ? await makeLongFilm(seeds, filmSeconds) : null,
   };
   const machine = await machineNow();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
   try {
-    const measured = await measure(dataFolder, seeds, media, films, seed);
-    const options = { seed, images, clips, films, filmSeconds, quick, clipSeconds: CLIP_SECONDS, inFlight: IN_FLIGHT };
+    const measured = await measure(dataFolder, seeds, media, films, seed, only);
+    const options = {
+      seed,
+      images,
+      clips,
+      films,
+      filmSeconds,
+      only,
+      quick,
+      clipSeconds: CLIP_SECONDS,
+      inFlight: IN_FLIGHT,
+    };
     return { bench: 'latency', options, seeds: seeds.version, machine, aims: AIMS, ...measured };
   } finally {
     await rm(dataFolder, { recursive: true, force: true });
@@ -96,7 +113,7 @@ interface Media {
   film: Sample | null;
 }
 
-async function measure(dataFolder: string, seeds: SeedSet, media: Media, films: number, seed: number) {
+async function measure(dataFolder: string, seeds: SeedSet, media: Media, films: number, seed: number, only: string[]) {
   await using vigil = await startVigil(dataFolder, { ...process.env, VIGIL_LOG_LEVEL: 'warn' });
   using memory = watchMemory(vigil.pid);
   const all: Answer[] = [];
@@ -108,6 +125,7 @@ async function measure(dataFolder: string, seeds: SeedSet, media: Media, films: 
     const { next } = randomOf(seed + 2);
     for (const kind of ['image', 'clip'] as const) {
       const samples = kind === 'image' ? media.images : media.clips;
+      if (!only.includes(`${kind}s`)) continue;
       const ask = (sample: Sample) => platform.ask(sample, PATIENCE_MS[kind]);
       await closedLoop(samples.slice(0, WARM_UP), WARM_UP, ask);
       say(`${kind}s, one at a time ...`);
@@ -164,8 +182,11 @@ async function besideFilms(platform: Platform, film: Sample, films: number, imag
     answers.push(await platform.ask(image, PATIENCE_MS.image));
   }
   const unfinished = sent.length - platform.verdicts(sent);
+  const slowest = answers.toSorted((a, b) => (b.latency ?? 0) - (a.latency ?? 0)).slice(0, 1);
   const steps = await stepsOf(platform, answers);
-  return { answers, said: { ...summary(answers), films, filmsUnfinishedAtTheEnd: unfinished, steps } };
+  const stepsOfSlowest = await stepsOf(platform, slowest);
+  const said = { ...summary(answers), films, filmsUnfinishedAtTheEnd: unfinished, steps, stepsOfSlowest };
+  return { answers, said };
 }
 
 function summary(answers: readonly Answer[]) {
