@@ -6,7 +6,18 @@ import { AGREES, SPEED_ALTERED } from './limits.ts';
 import { at, covered, type Line, median, SPEEDS } from './line.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
 import { type Affine, isSane, sizeOf } from './patch-geometry.ts';
-import { agreementOf, BITS_PER_CORRELATION, bitsOf, mapOf, thumbnailsOf, type View, viewsOf } from './patch-views.ts';
+import { type Shown, settled } from './patch-settle.ts';
+import {
+  agreementOf,
+  BITS_PER_CORRELATION,
+  bitsOf,
+  changeAgreement,
+  mapOf,
+  type Thumbnail,
+  thumbnailsOf,
+  type View,
+  viewsOf,
+} from './patch-views.ts';
 import { picturesOf } from './pictures.ts';
 import { segmentOf, stretchesOf } from './stretches.ts';
 import { type Distances, timelineOf, UNKNOWN } from './timeline.ts';
@@ -17,6 +28,11 @@ const SAME_FRAME = 0.05;
 const OFFSET_REACH = 2;
 const OFFSET_STEP = 0.1;
 const SPEED_REACH = 0.081;
+/** Hits whose surroundings are looked at, and frames taken, to settle the map. */
+const SETTLE_HITS = 6;
+const SETTLE_FRAMES = 5;
+/** Least correlation of what changes, copies .35 to .9: a shared background or overlay (at most .06) stays as it is in both. */
+const MOVES_ALIKE = 0.25;
 
 /**
  * Compares a slice with a reference under the geometry of a patch alignment, thumbnail by thumbnail: null when they do
@@ -32,14 +48,16 @@ export function confirmPatches(
   if (!affine || !isPossible(affine, upload, reference)) return null;
   if (upload.sampling === 'still' || alignment.referenceMedia === 'image')
     return confirmPatchesStill(upload, alignment, reference);
-  const distances = underGeometry(upload, alignment, reference);
-  if (!distances) return null;
+  const compared = underGeometry(upload, alignment, reference);
+  if (!compared) return null;
+  const { distances, movement } = compared;
 
   const [even, other] = linesNear(distances, alignment).map((line) => followed(distances, line, upload.span));
   const found = other && clearlyBetter(other.score, even!.score) ? other : even!;
   if (found.segments.length === 0) return null;
   const segments = found.segments.map((s) => ({
     ...s,
+    timed: s.timed && movement(s) >= MOVES_ALIKE,
     correlation: 1 - s.distance.mean / BITS_PER_CORRELATION,
     inliers: alignment.inliers ?? 0,
     cells: alignment.cells ?? 0,
@@ -84,15 +102,21 @@ function isPossible(affine: Affine, upload: Fingerprint, reference: readonly Fin
 }
 
 /** Distances as whole pictures have them, but of thumbnails laid over each other; null without thumbnails. */
-function underGeometry(upload: Fingerprint, alignment: Alignment, reference: readonly Fingerprint[]): Distances | null {
-  const map = mapOf(alignment.altered);
-  const views = map && viewsOf(map);
+function underGeometry(
+  upload: Fingerprint,
+  alignment: Alignment,
+  reference: readonly Fingerprint[],
+): { distances: Distances; movement(s: Segment): number } | null {
   const [from, to] = reachOf(alignment, upload.span);
   const timeline = timelineOf(reference, from, to);
   const theirs = thumbnailsOf(timeline.fingerprints);
   const mine = thumbnailsOf([upload]);
   const pictures = picturesOf(upload);
-  if (!views || mine.length === 0 || theirs.length === 0 || timeline.from.length === 0) return null;
+  if (mine.length === 0 || theirs.length === 0 || timeline.from.length === 0) return null;
+  const rough = mapOf(alignment.altered);
+  const map = rough && settled(rough, clearest(rough, alignment, mine, theirs));
+  const views = map && viewsOf(map);
+  if (!views) return null;
 
   const own: View[] = Array.from(pictures.time, (time, f) => {
     const k = nearest(mine, time, SAME_FRAME);
@@ -118,7 +142,7 @@ function underGeometry(upload: Fingerprint, alignment: Alignment, reference: rea
     known[cell] = d;
     return known[cell]!;
   };
-  return {
+  const distances: Distances = {
     upload: pictures,
     reference: timeline,
     shown,
@@ -134,6 +158,51 @@ function underGeometry(upload: Fingerprint, alignment: Alignment, reference: rea
       return best;
     },
   };
+
+  /** Correlation of what changes from frame to frame: letters, logos and borders that stay do not count. */
+  function movement(s: Segment): number {
+    const pairs: [NonNullable<View>, NonNullable<View>][] = [];
+    for (const [u, time] of pictures.time.entries()) {
+      const a = own[u];
+      if (!a || time < s.upload[0] || time > s.upload[1]) continue;
+      const k = nearest(theirs, at(s, time), THUMBNAIL_NEAR);
+      const b = k < 0 ? null : viewed(k);
+      if (b) pairs.push([a, b]);
+    }
+    return changeAgreement(pairs);
+  }
+  return { distances, movement };
+}
+
+/** Of some instants with hits, those that agree best already, wherever near the line: with them the map is settled. */
+function clearest(
+  map: Affine,
+  alignment: Alignment,
+  mine: readonly Thumbnail[],
+  theirs: readonly Thumbnail[],
+): Shown[] {
+  const views = viewsOf(map);
+  if (!views) return [];
+  const step = Math.max(1, alignment.hits.length / SETTLE_HITS);
+  const found = new Map<number, { shown: Shown; correlation: number }>();
+  for (let i = 0; i < alignment.hits.length; i += step) {
+    const hit = alignment.hits[Math.floor(i)]!;
+    for (let m = first(mine, hit.at - 0.6); m < mine.length && mine[m]!.time <= hit.at + 0.6; m++) {
+      const a = views.upload(mine[m]!.luma);
+      const due = at(alignment, mine[m]!.time);
+      for (let k = first(theirs, due - OFFSET_REACH); a && k < theirs.length; k++) {
+        if (theirs[k]!.time > due + OFFSET_REACH) break;
+        const b = views.reference(theirs[k]!.luma);
+        const correlation = b ? agreementOf(a, b) : -1;
+        if (correlation > (found.get(m)?.correlation ?? -1))
+          found.set(m, { shown: [mine[m]!.luma, theirs[k]!.luma], correlation });
+      }
+    }
+  }
+  return [...found.values()]
+    .sort((a, b) => b.correlation - a.correlation)
+    .slice(0, SETTLE_FRAMES)
+    .map((f) => f.shown);
 }
 
 /** Lines near the alignment's along which the slice agrees best: at speed 1, and at any speed. */

@@ -17,6 +17,9 @@ const SCALE_SLACK = 0.6;
 const ANGLE_SLACK = 0.6;
 /** Of each of the two: a similarity first, since few or crowded pairs leave the rest open, then an affine map. */
 const ROUNDS = 3;
+/** Pairs from which on an affine map is believed as it is; before, it must explain clearly more than a similarity. */
+const ENOUGH = 16;
+const AFFINE_GAIN = 1.2;
 const MAX_PROPOSALS = 100;
 /** The map must not squeeze one way more than twice as much as the other, nor change sizes beyond these. */
 const MAX_ANISOTROPY = 2;
@@ -70,14 +73,31 @@ export function fitAffine(pairs: readonly Pair[]): Affine | null {
   }
   if (!best || best.count < MIN_INLIERS) return null;
   const { map: proposed, pivot } = best;
+  const consenting = pairs.filter((p) => consents(p, proposed, pivot));
+  const plain = refined(pairs, consenting, proposed, similarityFrom);
+  if (!plain) return null;
+  const bent = refined(pairs, plain.own, plain.map, affineFrom);
+  // Few pairs bend an affine map to their errors, and what lies away from them with it.
+  const enough =
+    bent && bent.own.length >= (bent.own.length < ENOUGH ? AFFINE_GAIN * plain.own.length + 1 : plain.own.length);
+  if (enough && isSane(bent.map)) return bent.map;
+  return isSane(plain.map) ? plain.map : null;
+}
+
+function refined(
+  pairs: readonly Pair[],
+  start: readonly Pair[],
+  proposed: Affine,
+  solve: (pairs: readonly Pair[], before: Affine) => Affine,
+): { map: Affine; own: Pair[] } | null {
   let map = proposed;
-  let own = pairs.filter((p) => consents(p, proposed, pivot));
-  for (let round = 0; round < 2 * ROUNDS; round++) {
-    map = round < ROUNDS ? similarityFrom(own, map) : affineFrom(own, map);
-    own = inliersOf(pairs, map, round === 0 ? 2 : 1);
+  let own = [...start];
+  for (let round = 0; round < ROUNDS; round++) {
+    map = solve(own, map);
+    own = inliersOf(pairs, map, round === 0 ? 1.5 : 1);
     if (own.length < MIN_INLIERS) return null;
   }
-  return isSane(map) ? map : null;
+  return { map, own };
 }
 
 /** Those that lie where the map says, about as large and as turned as it says. */

@@ -9,6 +9,8 @@ const LOOKED = 1400;
 /** Standard deviation in levels below which a part of a picture says nothing. */
 const LEAST_SPREAD = 4;
 const COMMONEST = 8;
+/** Mean change in levels below which a stretch is a still. */
+const LEAST_CHANGE = 2;
 const BANDS = 3;
 /** From here on it does not matter what a band hides. */
 const SURE = 0.9;
@@ -23,34 +25,46 @@ export const bitsOf = (correlation: number): number => Math.min(256, BITS_PER_CO
 /** What a thumbnail shows where the two pictures overlap, band by band from the top; null where there is hardly anything. */
 export type View = { values: Float32Array; ends: readonly number[] } | null;
 
+/** 64 x 64 levels. */
+type Levels = ArrayLike<number>;
+
 /** Reads thumbnails of upload and reference at the same places, as one geometry lays them over each other. */
 export interface Views {
   /** Share of the reference's picture that is compared. */
   share: number;
-  upload(luma: Uint8Array): View;
-  reference(luma: Uint8Array): View;
+  upload(luma: Levels): View;
+  reference(luma: Levels): View;
+  /** The thumbnails as they are read: what one side's pixels average, the other's must average too. */
+  soften: { upload(luma: Levels): Levels; reference(luma: Levels): Levels };
   /** Share of what is compared of a reference's thumbnail that has one of its 8 commonest levels: high for what was drawn. */
   plain(luma: Uint8Array): number;
 }
 
-/** @param map fractions of the upload to fractions of the reference. Null when they share too little to be compared. */
-export function viewsOf(map: Affine): Views | null {
+/**
+ * @param map fractions of the upload to fractions of the reference
+ * @param sparse for trying many maps: a quarter of the places, thumbnails that were softened before
+ * Null when the pictures share too little to be compared.
+ */
+export function viewsOf(map: Affine, sparse = false): Views | null {
   const back = inverse(map);
   if (!back) return null;
   // Reference pixels for one pixel of the upload's thumbnail, along a side.
   const { scale } = polar(map, 0.5, 0.5);
   const places: number[] = [];
   const [sx, sy]: number[][] = [[], []];
-  for (let i = 0; i < PIXELS; i++) {
-    const [u, v] = [((i % SIDE) + 0.5) / SIDE, (Math.floor(i / SIDE) + 0.5) / SIDE];
-    const [x, y] = apply(back, u, v).map((p) => p * SIDE - 0.5) as [number, number];
-    // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
-    if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
-    places.push(i);
-    sx!.push(x);
-    sy!.push(y);
+  const stride = sparse ? 2 : 1;
+  for (let row = 0; row < SIDE; row += stride) {
+    for (let column = 0; column < SIDE; column += stride) {
+      const [u, v] = apply(back, (column + 0.5) / SIDE, (row + 0.5) / SIDE);
+      const [x, y] = [u * SIDE - 0.5, v * SIDE - 0.5];
+      // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
+      if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
+      places.push(row * SIDE + column);
+      sx!.push(x);
+      sy!.push(y);
+    }
   }
-  const shared = places.length / Math.max(1, scale * scale);
+  const shared = (stride * stride * places.length) / Math.max(1, scale * scale);
   if (shared < LEAST_SHARED) return null;
   const step = Math.max(1, places.length / LOOKED);
   const chosen = Array.from({ length: Math.floor(places.length / step) }, (_, k) => Math.floor(k * step));
@@ -62,17 +76,22 @@ export function viewsOf(map: Affine): Views | null {
     (_, band) => rows.filter((row) => (row - rows[0]!) * BANDS < (band + 1) * height).length,
   );
   const blurOf = (ratio: number) => (ratio > 1.2 ? 0.5 * Math.sqrt(ratio * ratio - 1) : 0);
+  const soften = {
+    upload: (luma: Levels) => blurred(luma, blurOf(1 / scale)),
+    reference: (luma: Levels) => blurred(luma, blurOf(scale)),
+  };
   return {
-    share: places.length / PIXELS,
+    share: (stride * stride * places.length) / PIXELS,
+    soften,
     upload(luma) {
-      const soft = blurred(luma, blurOf(1 / scale));
+      const soft = sparse ? luma : soften.upload(luma);
       return viewOf(
         chosen.map((k) => bilinear(soft, sx![k]!, sy![k]!)),
         ends,
       );
     },
     reference(luma) {
-      const soft = blurred(luma, blurOf(scale));
+      const soft = sparse ? luma : soften.reference(luma);
       return viewOf(
         chosen.map((k) => soft[places[k]!]!),
         ends,
@@ -99,6 +118,28 @@ export function agreementOf(a: NonNullable<View>, b: NonNullable<View>): number 
   if (best >= SURE) return best;
   for (const band of bands) best = Math.max(best, correlationOf(all.map((v, i) => v - band[i]!)));
   return best;
+}
+
+/** Pearson's correlation -1..1 of how views differ from their own mean over time; -1 where hardly anything changes. */
+export function changeAgreement(pairs: readonly (readonly [NonNullable<View>, NonNullable<View>])[]): number {
+  const n = pairs[0]?.[0].values.length ?? 0;
+  const mean = (side: 0 | 1) => {
+    const sum = new Float64Array(n);
+    for (const pair of pairs) for (let i = 0; i < n; i++) sum[i]! += pair[side].values[i]! / pairs.length;
+    return sum;
+  };
+  const [a, b] = [mean(0), mean(1)];
+  let [xx, yy, xy] = [0, 0, 0];
+  for (const [p, q] of pairs) {
+    for (let i = 0; i < n; i++) {
+      const [u, v] = [p.values[i]! - a[i]!, q.values[i]! - b[i]!];
+      xx += u * u;
+      yy += v * v;
+      xy += u * v;
+    }
+  }
+  const least = LEAST_CHANGE ** 2 * n * pairs.length;
+  return xx > least && yy > least ? xy / Math.sqrt(xx * yy) : -1;
 }
 
 /** n, x, y, xx, yy, xy. */
@@ -138,8 +179,8 @@ function viewOf(values: readonly number[], ends: readonly number[]): View {
   return spread < LEAST_SPREAD ? null : { values: out, ends };
 }
 
-/** Gaussian, sigma in pixels, edges repeated: what one side's pixels average, the other's must average too. */
-function blurred(luma: Uint8Array, sigma: number): ArrayLike<number> {
+/** Gaussian, sigma in pixels, edges repeated. */
+function blurred(luma: Levels, sigma: number): Levels {
   if (sigma === 0) return luma;
   const reach = Math.min(SIDE - 1, Math.ceil(2.5 * sigma));
   const taps = Array.from({ length: 2 * reach + 1 }, (_, k) => Math.exp(-((k - reach) ** 2) / (2 * sigma * sigma)));
@@ -159,8 +200,13 @@ function blurred(luma: Uint8Array, sigma: number): ArrayLike<number> {
   return pass(pass(luma, 1, SIDE), SIDE, 1);
 }
 
+export interface Thumbnail {
+  time: number;
+  luma: Uint8Array;
+}
+
 /** Thumbnails of slices in order of time. */
-export function thumbnailsOf(slices: readonly Fingerprint[]): { time: number; luma: Uint8Array }[] {
+export function thumbnailsOf(slices: readonly Fingerprint[]): Thumbnail[] {
   return slices
     .flatMap(({ thumbnails: { time, luma } }) =>
       Array.from(time, (t, i) => ({ time: t, luma: luma.subarray(i * PIXELS, (i + 1) * PIXELS) })),
