@@ -239,8 +239,8 @@ function spreadOut(ranked: Ranked, { width, height }: Level, most: number): Rank
     out.y[n++] = ranked.y[i]!;
   };
   for (let i = 0; i < count; i++) {
-    const row = Math.floor((ranked.y[i]! * CELLS_DOWN) / height);
-    const cell = row * CELLS_ACROSS + Math.floor((ranked.x[i]! * CELLS_ACROSS) / width);
+    const row = Math.floor(((2 * ranked.y[i]! + 1) * CELLS_DOWN) / (2 * height));
+    const cell = row * CELLS_ACROSS + Math.floor(((2 * ranked.x[i]! + 1) * CELLS_ACROSS) / (2 * width));
     if (held[cell]! < most) {
       held[cell]!++;
       take(i);
