@@ -12,8 +12,12 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
 
 const [name = '', ...args] = process.argv.slice(2);
 const load = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+/** Disposing of what broke often breaks as well, and hides what came first. */
+const innermost = (error: unknown): unknown => (error instanceof SuppressedError ? innermost(error.suppressed) : error);
+
 if (load) {
-  const result = await (await load()).bench(args);
+  const { bench } = await load();
+  const result = await bench(args).catch((error: unknown) => Promise.reject(innermost(error)));
   const help = parseArgs({ args, strict: false, options: { help: { type: 'boolean' } } }).values.help;
   process.stdout.write(help && typeof result.help === 'string' ? `${result.help}\n` : `${JSON.stringify(result)}\n`);
 } else {
