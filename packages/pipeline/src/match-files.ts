@@ -20,7 +20,7 @@ import type { SimilarityIndex } from '@vigil/similarity';
 import { type Judgement, judge } from './judgement.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
 import { confirmAll } from './stages/confirm-proposal.ts';
-import { countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
+import { canConfirm, countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
 
 /** A file, and the name it goes by: its path below the folder that was given. */
 export interface NamedFile {
@@ -198,10 +198,9 @@ export function createFileMatcher(deps: {
     const alignments = searchSlice(index, codes);
     if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
     const proposal = `${upload}/${slice}`;
-    const dense =
-      codes.sampling === 'keyframes'
-        ? await fingerprinter.fingerprint(source, { probe, span, purpose: 'confirm' }, signal)
-        : made;
+    const dense = canConfirm(codes, alignments)
+      ? made
+      : await fingerprinter.fingerprint(source, { probe, span, purpose: 'confirm' }, signal);
     let outcome: SliceEvidence['outcome'];
     if (dense.status === 'rejected') {
       outcome = { ...dense, status: 'failed' };

@@ -74,7 +74,7 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
     const note = alignments.map(noteOf).join(', ');
     const matched = result(outcome, note);
     // Keyframes only propose; where the slice was read densely already, its codes go along and nothing is decoded twice.
-    const dense = codes.sampling === 'keyframes' ? null : codes;
+    const dense = canConfirm(codes, alignments) ? codes : null;
     return done([sliceMatched(matched), proposed({ ...proposal, steps: matched.steps }, dense)]);
   }
 
@@ -100,6 +100,12 @@ export function searchSlice(index: SimilarityIndex, codes: Fingerprint) {
     hits: index.search(s.kind, s.queries.bits, HITS_PER_CODE[s.kind]),
   }));
   return alignAll(codes, found);
+}
+
+/** Can the slice be compared frame by frame as it is? Patches are, by thumbnails, so those must be there. */
+export function canConfirm(codes: Fingerprint, alignments: readonly Alignment[]): boolean {
+  if (codes.sampling === 'keyframes') return false;
+  return codes.thumbnails.time.length > 0 || alignments.every((a) => a.kind !== 'patch');
 }
 
 /** Frames looked at, and those with something in them to be judged by. */
