@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -6,7 +6,7 @@ import type { SeedSet } from '../../seeds/generate.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { processTree, pssOf } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
-import { startVigil } from '../support/vigil-process.ts';
+import { removeData, startVigil } from '../support/vigil-process.ts';
 import {
   type Answer,
   closedLoop,
@@ -84,7 +84,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     };
     return { bench: 'latency', options, seeds: seeds.version, machine, aims: AIMS, ...measured };
   } finally {
-    await rm(dataFolder, { recursive: true, force: true });
+    await removeData(dataFolder);
   }
 }
 

@@ -1,6 +1,6 @@
 /** `vigil start` as a process of its own, on a data folder of its own: served, refused, drained, killed, and started again. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { ffmpegHere } from '../support/ffmpeg.ts';
 import { rememberTree, stillRunning } from '../support/process-tree.ts';
 import { describeWith } from '../support/require.ts';
 import { seedsHere } from '../support/seeds.ts';
-import { spawnVigil, startVigil, type VigilProcess, vigil } from '../support/vigil-process.ts';
+import { removeData, spawnVigil, startVigil, type VigilProcess, vigil } from '../support/vigil-process.ts';
 
 /** `vigil start` refuses the old fallback decoder. */
 const ffmpeg = await ffmpegHere().catch(() => null);
@@ -34,7 +34,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
   });
   afterEach(async () => {
     for (const one of started.splice(0)) await one[Symbol.asyncDispose]();
-    await rm(data, { recursive: true, force: true });
+    await removeData(data);
   });
 
   const pathOf = (name: string) => [...seeds.references, ...seeds.uploads].find((s) => s.name === name)!.path;

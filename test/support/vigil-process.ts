@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -97,6 +97,13 @@ export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = pr
     kill: (signal) => void child.kill(signal),
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Removes a data folder with its database, which lies elsewhere when root has started it. Nothing may run in it. */
+export async function removeData(dataFolder: string): Promise<void> {
+  const database = await readlink(path.join(dataFolder, 'postgres')).catch(() => null);
+  if (database !== null) await rm(database, { recursive: true, force: true });
+  await rm(dataFolder, { recursive: true, force: true });
 }
 
 /** PostgreSQL writes where its socket is, and its port, into postmaster.pid. */
