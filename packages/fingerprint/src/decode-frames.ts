@@ -6,7 +6,8 @@ import type { MediaLimits } from './media-source.ts';
 import { PATCH_SHAPE } from './patch-codes.ts';
 
 /** Which frames of a slice are handed over; the others are decoded at most. */
-export type FrameChoice = 'keyframes' | 'dense' | 'every';
+/** `again`: as dense, for a second look that compares and does not search, so without the larger size. */
+export type FrameChoice = 'keyframes' | 'dense' | 'again' | 'every';
 
 export interface VideoJob {
   url: string;
@@ -68,7 +69,7 @@ export function workingSize(width: number, height: number, area: number = AREA):
 
 /** An upload's frames are handed over a second time, at the size at which their patches are taken. */
 export function largerSize({ probe }: Pick<VideoJob, 'probe'>, choice: FrameChoice): Size | null {
-  if (choice === 'every') return null;
+  if (choice === 'every' || choice === 'again') return null;
   const size = workingSize(probe.width, probe.height, PATCH_SHAPE.upload.area);
   const { width, height } = workingSize(probe.width, probe.height);
   return size.width > width && size.height >= height ? size : null;
@@ -193,9 +194,11 @@ function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): 
   const start = (Number.isFinite(from) ? from + startTime : -1e9) - SLACK;
   const far = to + startTime + FAR_SECONDS;
   const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
+  const ticks = `gt(${tick('t')},${tick('prev_selected_t')})`;
   const apart = {
     keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})*key`,
-    dense: `gt(${tick('t')},${tick('prev_selected_t')})`,
+    dense: ticks,
+    again: ticks,
     every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,
   }[choice];
   return [

@@ -1,18 +1,22 @@
 import { CODE_BYTES, hamming, RADIUS } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
-import {
-  describe as describePatch,
-  direction,
-  PATCH_SHAPE,
-  type PatchCodes,
-  patchCodes,
-  swapHalves,
-} from './patch-codes.ts';
-import { PATCH_RADIUS } from './patch-corners.ts';
-import { PATTERN, PATTERN_UNIT } from './patch-pattern.ts';
-import { createPyramid, type Level } from './patch-pyramid.ts';
+import { PATCH_SHAPE, type PatchCodes, patchCodes, swapHalves } from './patch-codes.ts';
+import { openPatchKernel, type PatchKernel, type Plane } from './patch-kernel.ts';
+import { PATTERN } from './patch-pattern.ts';
+import { buildPyramid } from './patch-pyramid.ts';
+import { PATCH_RADIUS, PATTERN_UNIT, typescriptKernel } from './patch-typescript-kernel.ts';
 
-const AREA = PATCH_SHAPE.reference.area;
+/** The pyramid of a reference, and a copy of each plane. */
+function pyramidOf(luma: Uint8Array, width: number, height: number, kernel: PatchKernel = typescriptKernel()) {
+  const pyramid = buildPyramid(kernel, luma, width, height, PATCH_SHAPE.reference);
+  const bytes = new Uint8Array(kernel.reserve(0));
+  const planes = pyramid.levels.map((level) => ({
+    ...level,
+    grey: bytes.slice(level.at, level.at + level.width * level.height),
+    blurred: bytes.slice(level.soft, level.soft + level.width * level.height),
+  }));
+  return { ...pyramid, planes };
+}
 
 /** Overlapping discs and boxes in shades, from a seed: corners of every size, no noise. */
 function scene(width: number, height: number, seed = 1): Uint8Array {
@@ -38,6 +42,11 @@ const mirrored = (luma: Uint8Array, width: number): Uint8Array =>
   luma.map((_, i) => luma[i - (i % width) + width - 1 - (i % width)]!);
 
 const at = (codes: PatchCodes, i: number) => codes.bits.subarray(i * CODE_BYTES, (i + 1) * CODE_BYTES);
+
+interface Described {
+  levels: readonly Plane[];
+  codeAt(l: number, x: number, y: number): { bits: Uint8Array; dx: number };
+}
 
 /** Share of `a` with a neighbour in `b`. */
 function found(a: PatchCodes, b: PatchCodes): number {
@@ -74,23 +83,20 @@ describe('the pyramid', () => {
   ] as const;
   test.each(sizes)('of a mirrored picture of %i x %i is the mirrored pyramid', (width, height) => {
     const luma = scene(width, height);
-    const [one, two] = [createPyramid(), createPyramid()].map((pyramid, k) =>
-      pyramid.build(k ? mirrored(luma, width) : luma, width, height, AREA, 8),
-    ) as [Level[], Level[]];
+    const one = pyramidOf(luma, width, height).planes;
+    const two = pyramidOf(mirrored(luma, width), width, height).planes;
     expect(one).toHaveLength(8);
-    one.forEach((level, l) => {
-      for (const plane of ['grey', 'soft'] as const) {
-        const pixels = level[plane].subarray(0, level.width * level.height);
-        expect(two[l]![plane].subarray(0, pixels.length)).toEqual(mirrored(pixels, level.width));
-      }
+    one.forEach(({ grey, blurred, width }, l) => {
+      expect(two[l]!.grey).toEqual(mirrored(grey, width));
+      expect(two[l]!.blurred).toEqual(mirrored(blurred, width));
     });
   });
 
   test('averages over whole parts and keeps the area', () => {
     const luma = new Uint8Array(800 * 450).map((_, i) => ((i % 800) & 1 ? 200 : 100));
-    const [first] = createPyramid().build(luma, 800, 450, AREA, 8);
+    const [first] = pyramidOf(luma, 800, 450).planes;
     expect([first!.width, first!.height]).toEqual([400, 225]);
-    expect(new Set(first!.grey.subarray(0, 400 * 225))).toEqual(new Set([150]));
+    expect(new Set(first!.grey)).toEqual(new Set([150]));
   });
 });
 
@@ -98,23 +104,33 @@ describe('patch codes', () => {
   test('of exactly reflected corners are the same with their halves swapped: no bit differs', () => {
     const [width, height] = [400, 225];
     const luma = scene(width, height, 3);
-    const plain = createPyramid().build(luma, width, height, AREA, 8);
-    const turned = createPyramid().build(mirrored(luma, width), width, height, AREA, 8);
+    const kernels = [openPatchKernel(), openPatchKernel()];
+    const describer = (kernel: PatchKernel, k: number): Described => {
+      const pyramid = buildPyramid(kernel, k ? mirrored(luma, width) : luma, width, height, PATCH_SHAPE.reference);
+      const [direction, pattern, bits] = [pyramid.end, pyramid.end + 16, pyramid.end + 16 + 2048];
+      new Int16Array(kernel.reserve(bits + CODE_BYTES), pattern, PATTERN.length).set(PATTERN);
+      return {
+        levels: pyramid.levels,
+        codeAt(l: number, x: number, y: number) {
+          const level = pyramid.levels[l]!;
+          kernel.describe(level, level.soft, y * level.width + x, pattern, 256, bits, direction);
+          const memory = kernel.reserve(0);
+          return { bits: new Uint8Array(memory, bits, CODE_BYTES), dx: new Float64Array(memory, direction, 1)[0]! };
+        },
+      };
+    };
+    const [plain, turned] = kernels.map(describer) as [Described, Described];
+    const swapped = new Uint8Array(CODE_BYTES);
     let compared = 0;
-    plain.forEach((level, l) => {
-      const other = turned[l]!;
-      for (let y = 15; y < level.height - 15; y += 7) {
-        for (let x = 15; x < level.width - 15; x += 5) {
-          const a = new Uint8Array(32);
-          const b = new Uint8Array(32);
-          const swapped = new Uint8Array(32);
-          describePatch(level, x, y, ...direction(level, x, y), PATTERN, a, 0);
-          const [dx, dy] = direction(other, level.width - 1 - x, y);
+    plain.levels.forEach(({ width, height }, l) => {
+      for (let y = PATCH_RADIUS; y < height - PATCH_RADIUS; y += 7) {
+        for (let x = PATCH_RADIUS; x < width - PATCH_RADIUS; x += 5) {
+          const a = plain.codeAt(l, x, y);
+          const b = turned.codeAt(l, width - 1 - x, y);
           // Where no light lies to any side there is no direction to reflect.
-          if (direction(level, x, y)[0] === dx && dx === 1) continue;
-          describePatch(other, level.width - 1 - x, y, dx, dy, PATTERN, b, 0);
-          swapHalves(b, 0, swapped, 0);
-          expect(hamming(a, swapped)).toBe(0);
+          if (a.dx === 1 && b.dx === 1) continue;
+          swapHalves(b.bits, 0, swapped, 0);
+          expect(hamming(a.bits, swapped)).toBe(0);
           compared++;
         }
       }

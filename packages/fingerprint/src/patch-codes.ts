@@ -4,10 +4,12 @@
  * Bits 128..255 are the tests of bits 0..127 reflected, so the code of the mirrored patch is the code with its halves
  * swapped. seeds/vectors/patch defines all of it to the bit; whole numbers, square roots and plain sums only.
  */
-import { CODE_BYTES } from '@vigil/contracts';
-import { createCorners, PATCH_RADIUS } from './patch-corners.ts';
-import { PATTERN, PATTERN_UNIT } from './patch-pattern.ts';
-import { createPyramid, type Level } from './patch-pyramid.ts';
+import { CODE_BYTES } from '@vigil/contracts/codes';
+import { findCorners } from './patch-corners.ts';
+import { openPatchKernel, type PatchKernel } from './patch-kernel.ts';
+import { PATTERN } from './patch-pattern.ts';
+import { buildPyramid } from './patch-pyramid.ts';
+import { PATCH_RADIUS } from './patch-typescript-kernel.ts';
 import type { Luma } from './pdq.ts';
 
 export type PatchKind = 'reference' | 'upload';
@@ -47,30 +49,33 @@ export interface PatchOptions {
   kind: PatchKind;
 }
 
-/** Horizontal reach of each row of the disc over which light is weighed: points (x, y) with x*x + y*y <= 15.5^2. */
-const REACH = Int32Array.from({ length: PATCH_RADIUS + 1 }, (_, y) => Math.floor(Math.sqrt(15.5 ** 2 - y * y)));
-
 /** One picture at a time; memory is kept between calls. */
-export function createPatchCoder(pattern: Int16Array = PATTERN) {
-  const pyramid = createPyramid();
-  const corners = createCorners();
+export function createPatchCoder(
+  kernel: PatchKernel = openPatchKernel(),
+  pattern: Int16Array = PATTERN,
+): { code(luma: Luma, width: number, height: number, options: PatchOptions): PatchCodes } {
+  const tests = pattern.length / 4;
+  const bytes = tests / 8;
   return {
-    code(luma: Luma, width: number, height: number, { count, kind }: PatchOptions): PatchCodes {
-      const { area, levels: steps, cellShare } = PATCH_SHAPE[kind];
-      const levels = pyramid.build(luma, width, height, area, steps);
-      const found = corners.find(levels, { most: count, cellShare });
-      const out = columns(found.count, pattern.length / 4);
-      const diagonal = Math.hypot(width, height);
+    code(luma, width, height, { count, kind }) {
+      const shape = PATCH_SHAPE[kind];
+      const pyramid = buildPyramid(kernel, luma, width, height, shape);
+      const found = findCorners(kernel, pyramid, { most: count, cellShare: shape.cellShare });
+      const out = columns(found.count, bytes);
+      const [direction, patternAt] = [pyramid.end, pyramid.end + 16];
+      const bitsAt = patternAt + 2 * pattern.length;
+      const memory = kernel.reserve(bitsAt + bytes);
+      new Int16Array(memory, patternAt, pattern.length).set(pattern);
+      const [dx, bits] = [new Float64Array(memory, direction, 2), new Uint8Array(memory, bitsAt, bytes)];
       for (let i = 0; i < found.count; i++) {
-        const level = levels[found.level[i]!]!;
+        const level = pyramid.levels[found.level[i]!]!;
         const [x, y] = [found.x[i]!, found.y[i]!];
-        const [dx, dy] = direction(level, x, y);
-        describe(level, x, y, dx, dy, pattern, out.bits, i);
+        kernel.describe(level, level.soft, y * level.width + x, patternAt, tests, bitsAt, direction);
+        out.bits.set(bits, i * bytes);
         out.x[i] = Math.round((65535 * (x + 0.5)) / level.width);
         out.y[i] = Math.round((65535 * (y + 0.5)) / level.height);
-        const scale = Math.hypot(width, height) / Math.hypot(level.width, level.height);
-        out.diameter[i] = Math.min(65535, Math.round((65535 * DIAMETER * scale) / diagonal));
-        out.angle[i] = Math.round((Math.atan2(dy, dx) / (2 * Math.PI)) * 65536) & 0xffff;
+        out.diameter[i] = Math.min(65535, Math.round((65535 * DIAMETER) / Math.hypot(level.width, level.height)));
+        out.angle[i] = Math.round((Math.atan2(dx[1]!, dx[0]!) / (2 * Math.PI)) * 65536) & 0xffff;
         out.rank[i] = 255 - Math.floor((256 * i) / found.count);
       }
       return out;
@@ -89,73 +94,16 @@ export function patchCodes(luma: Luma, width: number, height: number, options: P
   return shared.code(luma, width, height, options);
 }
 
-function columns(count: number, tests: number): PatchCodes {
+function columns(count: number, bytes: number): PatchCodes {
   return {
     count,
-    bits: new Uint8Array((count * tests) / 8),
+    bits: new Uint8Array(count * bytes),
     x: new Uint16Array(count),
     y: new Uint16Array(count),
     diameter: new Uint16Array(count),
     angle: new Uint16Array(count),
     rank: new Uint8Array(count),
   };
-}
-
-/** Unit vector from the middle of the disc to where its light lies (Rosin, "Measuring corner properties", 1999). */
-export function direction({ grey, width }: Level, x: number, y: number): [number, number] {
-  let mx = 0;
-  let my = 0;
-  const p = y * width + x;
-  for (let u = -PATCH_RADIUS; u <= PATCH_RADIUS; u++) mx += u * grey[p + u]!;
-  for (let v = 1; v <= PATCH_RADIUS; v++) {
-    const reach = REACH[v]!;
-    const above = p - v * width;
-    const below = p + v * width;
-    let sum = 0;
-    for (let u = -reach; u <= reach; u++) {
-      const [a, b] = [grey[above + u]!, grey[below + u]!];
-      mx += u * (a + b);
-      sum += b - a;
-    }
-    my += v * sum;
-  }
-  const length = Math.sqrt(mx * mx + my * my);
-  return length === 0 ? [1, 0] : [mx / length, my / length];
-}
-
-/** Sets the bits of code `i`. Bit t: it is darker at the first end of test t than at the second. */
-export function describe(
-  { soft, width }: Level,
-  x: number,
-  y: number,
-  dx: number,
-  dy: number,
-  pattern: Int16Array,
-  bits: Uint8Array,
-  i: number,
-): void {
-  const middle = y * width + x;
-  const c = dx / PATTERN_UNIT;
-  const s = dy / PATTERN_UNIT;
-  let at = (i * pattern.length) / 32;
-  for (let k = 0; k < pattern.length; at++) {
-    let byte = 0;
-    for (let bit = 1; bit < 256; bit <<= 1, k += 4) {
-      const ax = pattern[k]!;
-      const ay = pattern[k + 1]!;
-      const bx = pattern[k + 2]!;
-      const by = pattern[k + 3]!;
-      const a = middle + nearest(c * ax - s * ay) + width * nearest(s * ax + c * ay);
-      const b = middle + nearest(c * bx - s * by) + width * nearest(s * bx + c * by);
-      if (soft[a]! < soft[b]!) byte |= bit;
-    }
-    bits[at] = byte;
-  }
-}
-
-/** The nearest whole number; a half goes away from zero, so that what is reflected stays reflected. */
-function nearest(v: number): number {
-  return (v < 0 ? v - 0.5 : v + 0.5) | 0;
 }
 
 /** The code of the mirrored patch, written to `out` at `to`. */

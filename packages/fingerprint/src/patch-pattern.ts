@@ -6,8 +6,6 @@
  * 150 photographs: 12000 tests drawn within 15 pixels, 1853 of them balanced (mean of the bit and of its reflection
  * within 0.1 of a half), of which these 128 correlate least (below 0.60). Seed 5.
  */
-export const PATTERN_UNIT = 64;
-
 // biome-ignore format: one test a line
 const TESTS = [
   -253, -227, -315, -597,

@@ -39,7 +39,12 @@ export type Purpose = 'upload' | 'confirm' | 'reference';
 /** Thumbnails of a reference are this far apart; those who look for the one of a time stay within half of it. */
 const THUMBNAIL_SECONDS = 0.5;
 
-const SAMPLING: Record<FrameChoice, Sampling> = { keyframes: 'keyframes', dense: 'dense', every: 'every-frame' };
+const SAMPLING: Record<FrameChoice, Sampling> = {
+  keyframes: 'keyframes',
+  dense: 'dense',
+  again: 'dense',
+  every: 'every-frame',
+};
 
 /**
  * Codes of one slice of video. Runs in a worker thread: the decoder is a process of its own whose frames are hashed as
@@ -52,9 +57,9 @@ export async function fingerprintVideo(
 ): Promise<FingerprintOutcome> {
   const deadline = performance.now() + job.limits.sliceSeconds * 1000;
   const read = (choice: FrameChoice) =>
-    readSlice(job, purpose, choice, Math.max(0.001, (deadline - performance.now()) / 1000), signal);
+    readSlice(job, choice, Math.max(0.001, (deadline - performance.now()) / 1000), signal);
   if (purpose === 'reference') return read('every');
-  if (purpose === 'confirm') return read('dense');
+  if (purpose === 'confirm') return read('again');
   const sparse = await read('keyframes');
   if (sparse.status === 'codes' && usable(sparse.fingerprint.frames) >= ENOUGH_KEYFRAMES) return sparse;
   if (sparse.status === 'rejected' && sparse.reason === 'too-slow') return sparse;
@@ -65,7 +70,7 @@ export async function fingerprintVideo(
 export function codeFrames(frames: readonly DecodedFrame[], job: Pick<VideoJob, 'probe' | 'span'>): FingerprintOutcome {
   const { probe, span } = job;
   const working = workingSize(probe.width, probe.height);
-  const slice = createUploadSlice(working, largerSize(job, 'dense'), 'confirm', MOST_PATCHED.dense);
+  const slice = createUploadSlice(working, largerSize(job, 'dense'), 'dense');
   for (const frame of frames) slice.add(frame);
   const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: 'dense' as const };
   const shape = { span: [span[0], span[1]] as [number, number], width: probe.width, height: probe.height };
@@ -82,16 +87,13 @@ function usable({ flags, quality }: { flags: Uint8Array; quality: Uint8Array }):
 
 async function readSlice(
   job: VideoJob,
-  purpose: Purpose,
   choice: FrameChoice,
   seconds: number,
   signal: AbortSignal | undefined,
 ): Promise<FingerprintOutcome> {
   const working = workingSize(job.probe.width, job.probe.height);
   const slice =
-    choice === 'every'
-      ? createReferenceSlice(working)
-      : createUploadSlice(working, largerSize(job, choice), purpose, MOST_PATCHED[choice]);
+    choice === 'every' ? createReferenceSlice(working) : createUploadSlice(working, largerSize(job, choice), choice);
   const end = await decodeFrames(job, choice, seconds, slice.add, signal);
   if (end.status === 'rejected') return end;
   const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: SAMPLING[choice] };
@@ -116,13 +118,13 @@ interface Timed {
  * Few frames, chosen by the decoder: all are held, then coded. Only damaged times make more of them than are held; what
  * follows has no patches.
  */
-function createUploadSlice(working: Size, larger: Size | null, purpose: Purpose, mostPatched: number): Slice {
+function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframes' | 'dense' | 'again'): Slice {
   const { width, height } = working;
   const held: DecodedFrame[] = [];
   const frames: TimedFrame[] = [];
   let trim: Region | null | undefined;
   const code = ({ time, keyframe, luma }: DecodedFrame) => {
-    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null, thumbnail: purpose === 'confirm' };
+    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null, thumbnail: choice !== 'keyframes' };
     const coded = frameCodes(luma, width, height, options);
     frames.push({ time, keyframe, coded });
     return coded;
@@ -133,7 +135,7 @@ function createUploadSlice(working: Size, larger: Size | null, purpose: Purpose,
     trim = findBorders(lumas, width, height);
     const codes = held.map(code);
     const size = larger ?? working;
-    for (const i of chooseFrames(codes, mostPatched)) {
+    for (const i of choice === 'again' ? [] : chooseFrames(codes, MOST_PATCHED[choice])) {
       const picture = held[i]!.larger ?? held[i]!.luma;
       const patches = { kind: 'upload', media: 'video' } as const;
       codes[i]!.patches = patchesOf(picture, size.width, size.height, codes[i]!, patches);

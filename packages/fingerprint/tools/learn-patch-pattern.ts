@@ -12,8 +12,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { createPatchCoder } from '../src/patch-codes.ts';
+import { openPatchKernel } from '../src/patch-kernel.ts';
+import { PATTERN_UNIT } from '../src/patch-typescript-kernel.ts';
 
-const UNIT = 64;
 const DRAWN = 12_000;
 const TESTS = 128;
 const RADIUS = 15;
@@ -67,13 +68,16 @@ function draw(): Int16Array {
   const out: number[] = [];
   const inside = () => {
     for (;;) {
-      const [x, y] = [Math.round((random() * 2 - 1) * RADIUS * UNIT), Math.round((random() * 2 - 1) * RADIUS * UNIT)];
-      if (Math.hypot(x, y) < RADIUS * UNIT) return [x, y] as const;
+      const [x, y] = [
+        Math.round((random() * 2 - 1) * RADIUS * PATTERN_UNIT),
+        Math.round((random() * 2 - 1) * RADIUS * PATTERN_UNIT),
+      ];
+      if (Math.hypot(x, y) < RADIUS * PATTERN_UNIT) return [x, y] as const;
     }
   };
   while (out.length < 4 * DRAWN) {
     const [a, b] = [inside(), inside()];
-    if (Math.hypot(a[0] - b[0], a[1] - b[1]) > LEAST_LENGTH * UNIT) out.push(...a, ...b);
+    if (Math.hypot(a[0] - b[0], a[1] - b[1]) > LEAST_LENGTH * PATTERN_UNIT) out.push(...a, ...b);
   }
   return Int16Array.from(out);
 }
@@ -88,7 +92,7 @@ async function observe(pattern: Int16Array): Promise<Columns> {
   // The others are left to measure by.
   const names = all.filter((_, i) => i % 2 === 0);
   shuffle(names);
-  const coder = createPatchCoder(pattern);
+  const coder = createPatchCoder(openPatchKernel(), pattern);
   const patches: Uint8Array[] = [];
   for (const name of names.slice(0, PICTURES)) {
     const image = sharp(join(corpus, 'images', name), { failOn: 'none' })
@@ -136,8 +140,6 @@ function source(tests: readonly number[]): string {
  * ${PICTURES} photographs: ${DRAWN} tests drawn within 15 pixels, ${order.length} of them balanced (mean of the bit and of its reflection
  * within ${MOST_BIAS} of a half), of which these 128 correlate least (below ${limit.toFixed(2)}). Seed ${positionals[1] ?? 5}.
  */
-export const PATTERN_UNIT = ${UNIT};
-
 // biome-ignore format: one test a line
 const TESTS = [
 ${rows.join('\n')}
