@@ -236,7 +236,7 @@ function verdictOf(row: UploadRow, manifest: Manifest, judged: Judgement, mediaS
     // What is down stays down until its claims are settled, whatever a later look says.
     verdict: mediaState === 'disabled' ? 'taken-down' : judged.verdict,
     reason: mediaState === 'disabled' ? null : judged.reason,
-    decisions: judged.decisions,
+    decisions: judged.decisions.slice(0, MOST_DECISIONS).map(slim),
     duration: planned?.probe.kind === 'video' ? planned.probe.duration : 0,
     coverage: judged.coverage,
     failures: judged.failures,
@@ -258,6 +258,15 @@ function deleted(manifest: Manifest): Manifest {
     ...manifest,
     outcome: { status: 'rejected', reason: 'deleted', detail: 'the platform deleted or replaced it' },
   };
+}
+
+/** Strictest first: what follows these adds nothing that anybody acts on, and an event has to stay small. */
+const MOST_DECISIONS = 20;
+
+/** Without the pictures of each segment, which only joining needs; claims keep them. */
+function slim(decision: Decision): Decision {
+  const segments = decision.evidence.segments.map(({ pictures: _, ...segment }) => segment);
+  return { ...decision, evidence: { ...decision.evidence, segments } };
 }
 
 /** A revision is written only when something is said differently. */
@@ -291,7 +300,7 @@ function takedownOf(
     reference: evidence.reference,
     ...owner,
     territories: decision.territories,
-    segments: evidence.segments,
+    segments: slim(decision).evidence.segments,
     longest: evidence.longest,
     total: evidence.total,
     share: evidence.share,
