@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { CODE_BYTES, RADIUS } from '@vigil/contracts';
+import { CODE_BYTES } from '@vigil/contracts';
 import { expect, test } from 'vitest';
 import type { PatchCodes } from './patch-codes.ts';
-import { withoutCommon } from './patch-common.ts';
+import { COMMON_RADIUS, withoutCommon } from './patch-common.ts';
 
 function codesOf(bits: Uint8Array): PatchCodes {
   const count = bits.length / CODE_BYTES;
@@ -21,10 +21,11 @@ test('codes within the radius of a common one are dropped, with all their column
   const common = new Uint8Array(2 * CODE_BYTES).map((_, i) => (i * 89) & 255);
   const second = common.subarray(CODE_BYTES);
   const bits = new Uint8Array(4 * CODE_BYTES);
-  [RADIUS + 1, RADIUS, 0, RADIUS + 2].forEach((distance, i) => {
+  [COMMON_RADIUS + 1, COMMON_RADIUS, 0, COMMON_RADIUS + 2].forEach((distance, i) => {
     bits.set(flipped(second, distance), i * CODE_BYTES);
   });
-  const kept = withoutCommon(codesOf(bits), new Uint32Array(common.buffer));
+  const kept = withoutCommon(codesOf(bits), 4, new Uint32Array(common.buffer));
+  expect([...withoutCommon(codesOf(bits), 1, new Uint32Array(common.buffer)).x]).toEqual([0]);
   expect([...kept.x]).toEqual([0, 3]);
   expect(kept.bits).toEqual(Uint8Array.of(...bits.subarray(0, CODE_BYTES), ...bits.subarray(3 * CODE_BYTES)));
   for (const column of ['y', 'diameter', 'angle', 'rank'] as const) expect(kept[column]).toHaveLength(2);

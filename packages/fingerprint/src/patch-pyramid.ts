@@ -96,7 +96,7 @@ function average(
   to: { width: number; height: number },
   out: Uint8Array,
 ): void {
-  const sums = new Float64Array(width);
+  const sums = new Int32Array(width);
   const whole = width * height;
   for (let k = 0; k < to.height; k++) {
     sums.fill(0);
@@ -104,7 +104,9 @@ function average(
     for (let y = Math.floor(top / to.height); y * to.height < bottom; y++) {
       const weight = Math.min((y + 1) * to.height, bottom) - Math.max(y * to.height, top);
       const row = y * width;
-      for (let x = 0; x < width; x++) sums[x]! += weight * ((luma[row + x]! + 0.5) | 0);
+      // Twice the same: each sees one kind of array only.
+      if (luma instanceof Uint8Array) for (let x = 0; x < width; x++) sums[x]! += weight * luma[row + x]!;
+      else for (let x = 0; x < width; x++) sums[x]! += weight * ((luma[row + x]! + 0.5) | 0);
     }
     let x = 0;
     for (let j = 0, right = width; j < to.width; j++, right += width) {

@@ -12,6 +12,9 @@ export const PATCHES = {
   video: { reference: 60, upload: 300 },
 };
 
+/** Of references more are taken, by this share, because codes that are everybody's are dropped. */
+const SPARE = 0.1;
+
 /** A reference's frames are coded by the clock, so often: the first kept one of each period. */
 export const REFERENCE_PATCH_SECONDS = 2;
 
@@ -28,8 +31,9 @@ export function patchesOf(
 ): PatchCodes | null {
   if (!isPatchable(coded)) return null;
   const { kind, media } = options;
-  const codes = patchCodes(luma, width, height, { count: PATCHES[media][kind], kind });
-  return kind === 'reference' ? withoutCommon(codes) : codes;
+  const count = PATCHES[media][kind];
+  if (kind === 'upload') return patchCodes(luma, width, height, { count, kind });
+  return withoutCommon(patchCodes(luma, width, height, { count: Math.ceil(count * (1 + SPARE)), kind }), count);
 }
 
 export function isPatchable({ flags }: CodedFrame): boolean {
