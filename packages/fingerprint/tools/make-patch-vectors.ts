@@ -89,7 +89,12 @@ function draw({ width, height, seed, contrast, shapes, mirrored }: Scene): Uint8
   const side = Math.sqrt(width * height);
   for (let n = 0; n < shapes; n++) {
     const [cx, cy, r] = [random() * width, random() * height, side * (0.01 + 0.12 * random() ** 2)];
-    const [turn, flat, round, level] = [random() * (31_416 / 10_000), 0.3 + 0.7 * random(), random() < 0.4, 2 * random() - 1];
+    const [turn, flat, round, level] = [
+      random() * (31_416 / 10_000),
+      0.3 + 0.7 * random(),
+      random() < 0.4,
+      2 * random() - 1,
+    ];
     const [c, s] = [Math.cos(turn), Math.sin(turn)];
     for (let y = Math.max(0, Math.floor(cy - 1.5 * r)); y < Math.min(height, cy + 1.5 * r); y++) {
       for (let x = Math.max(0, Math.floor(cx - 1.5 * r)); x < Math.min(width, cx + 1.5 * r); x++) {
