@@ -1,5 +1,5 @@
 import { CODE_BYTES, type Fingerprint, FRAME_FLAT, FRAME_PAGE, TURNS, tableOf } from '@vigil/contracts';
-import type { QueryCodes } from './query-codes.ts';
+import { doubled, type QueryCodes } from './query-codes.ts';
 
 const HALF = CODE_BYTES / 2;
 const MIRROR = TURNS.indexOf('mirror');
@@ -16,30 +16,21 @@ export function patchQueries(fingerprint: Fingerprint): QueryCodes {
   for (let i = 0; i < table.count; i++) {
     if (!(fingerprint.frames.flags[table.frame[i]!]! & (FRAME_FLAT | FRAME_PAGE))) fit.push(i);
   }
-  const n = 2 * fit.length;
-  const out: QueryCodes = {
-    bits: new Uint8Array(n * CODE_BYTES),
-    frame: new Uint16Array(n),
-    turn: new Uint8Array(n),
-    place: new Uint16Array(4 * n),
-    quality: new Uint8Array(n),
-    inverted: new Uint8Array(n),
-  };
-  for (let q = 0; q < n; q++) {
-    const i = fit[q % fit.length]!;
-    const code = table.bits.subarray(i * CODE_BYTES, (i + 1) * CODE_BYTES);
-    const place = table.place.subarray(4 * i, 4 * i + 4);
-    out.frame[q] = table.frame[i]!;
-    out.quality[q] = table.quality[i]!;
-    if (q < fit.length) {
-      out.bits.set(code, q * CODE_BYTES);
-      out.place.set(place, 4 * q);
-    } else {
-      out.bits.set(code.subarray(HALF), q * CODE_BYTES);
-      out.bits.set(code.subarray(0, HALF), q * CODE_BYTES + HALF);
-      out.place.set([65535 - place[0]!, place[1]!, place[2]!, (32768 - place[3]! + 65536) % 65536], 4 * q);
-      out.turn[q] = MIRROR;
-    }
+  const out = doubled(table, fit);
+  for (let q = fit.length; q < out.frame.length; q++) {
+    out.bits.subarray(q * CODE_BYTES, (q + 1) * CODE_BYTES).set(swapped(out.bits, q));
+    const [x, y, diameter, angle] = out.place.subarray(4 * q, 4 * q + 4) as unknown as [number, number, number, number];
+    out.place.set([65535 - x, y, diameter, (32768 - angle + 65536) % 65536], 4 * q);
   }
+  out.turn.fill(MIRROR, fit.length);
   return out;
+}
+
+/** Code `q` with its halves exchanged. */
+function swapped(bits: Uint8Array, q: number): Uint8Array {
+  const at = q * CODE_BYTES;
+  const code = new Uint8Array(CODE_BYTES);
+  code.set(bits.subarray(at + HALF, at + CODE_BYTES));
+  code.set(bits.subarray(at, at + HALF), HALF);
+  return code;
 }

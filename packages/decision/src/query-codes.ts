@@ -1,4 +1,4 @@
-import { CODE_BYTES, type Fingerprint, isFit, tableOf } from '@vigil/contracts';
+import { CODE_BYTES, type CodeTable, type Fingerprint, isFit, tableOf } from '@vigil/contracts';
 import { PROPOSE_QUALITY } from './limits.ts';
 
 /** The codes that a slice's hits refer to: `query` of a hit is an index into these columns. */
@@ -24,7 +24,16 @@ export function queryCodes(fingerprint: Fingerprint): QueryCodes {
   for (let i = 0; i < table.count; i++) {
     if (table.quality[i]! >= PROPOSE_QUALITY && isFit(fingerprint, table.frame[i]!)) fit.push(i);
   }
-  const n = 2 * fit.length;
+  const out = doubled(table, fit);
+  const half = fit.length;
+  for (let b = half * CODE_BYTES; b < out.bits.length; b++) out.bits[b]! ^= 255;
+  out.inverted.fill(1, half);
+  return out;
+}
+
+/** The codes of the table that are named, all of them twice over: the second half is for the caller to alter. */
+export function doubled(table: CodeTable, named: readonly number[]): QueryCodes {
+  const n = 2 * named.length;
   const out: QueryCodes = {
     bits: new Uint8Array(n * CODE_BYTES),
     frame: new Uint16Array(n),
@@ -34,15 +43,12 @@ export function queryCodes(fingerprint: Fingerprint): QueryCodes {
     inverted: new Uint8Array(n),
   };
   for (let q = 0; q < n; q++) {
-    const i = fit[q % fit.length]!;
-    const inverted = q >= fit.length;
+    const i = named[q % named.length]!;
     out.bits.set(table.bits.subarray(i * CODE_BYTES, (i + 1) * CODE_BYTES), q * CODE_BYTES);
-    if (inverted) for (let b = q * CODE_BYTES; b < (q + 1) * CODE_BYTES; b++) out.bits[b]! ^= 255;
     out.frame[q] = table.frame[i]!;
     out.turn[q] = table.turn[i]!;
     out.place.set(table.place.subarray(4 * i, 4 * i + 4), 4 * q);
     out.quality[q] = table.quality[i]!;
-    out.inverted[q] = inverted ? 1 : 0;
   }
   return out;
 }
