@@ -71,19 +71,32 @@ export interface Scheduler<T extends Item> {
 
 /**
  * Runs items of one lane and key one after another, in order of offset; others side by side, at most `concurrency` over
- * all lanes, lanes taken in turn. `run` must not reject: what its rejection would mean is the caller's business.
+ * all lanes, lanes taken in turn. A lane that has nothing running finds a slot kept for it, as long as all of them together are kept no more than
+ * a quarter: what hangs in one lane does not keep the others from going on. `run` must not reject: what its rejection would mean is the caller's business.
  * @throws RangeError when `concurrency` is below 1
  */
 export function createScheduler<T extends Item>({ concurrency }: { concurrency: number }): Scheduler<T> {
   if (!(concurrency >= 1)) throw new RangeError(`a concurrency of ${concurrency} would never do anything`);
-  const lanes: { next(): (() => Promise<void>) | undefined }[] = [];
+  const lanes: { readonly busy: boolean; next(): (() => Promise<void>) | undefined }[] = [];
+  const mostKept = Math.floor(concurrency / 4);
   let turn = 0;
   let running = 0;
 
+  /** A lane that runs something already leaves slots to those that do not. */
+  const free = (busy: boolean) => {
+    const kept = busy
+      ? Math.min(
+          mostKept,
+          lanes.reduce((n, lane) => n + (lane.busy ? 0 : 1), 0),
+        )
+      : 0;
+    return running < concurrency - kept;
+  };
   const pump = () => {
     for (let tried = 0; running < concurrency && tried < lanes.length; ) {
       turn = (turn + 1) % lanes.length;
-      const start = lanes[turn]!.next();
+      const lane = lanes[turn]!;
+      const start = free(lane.busy) ? lane.next() : undefined;
       if (!start) {
         tried++;
         continue;
@@ -122,6 +135,9 @@ export function createScheduler<T extends Item>({ concurrency }: { concurrency: 
         turn = 0;
       };
       const self = {
+        get busy() {
+          return active > 0;
+        },
         next() {
           if (closed || ready.length === 0 || (alone && active > 0)) return undefined;
           const item = ready.shift()!;

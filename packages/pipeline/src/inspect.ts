@@ -1,4 +1,4 @@
-import { type Step, TOPICS, type Verdict } from '@vigil/contracts';
+import type { Step, Verdict } from '@vigil/contracts';
 import {
   acknowledgementsOf,
   actionsOf,
@@ -9,9 +9,9 @@ import {
   resultsOf,
   verdictsOf,
 } from '@vigil/database';
-import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
+import { type Environment, REACHABLE } from './environment.ts';
 
 export interface ReferenceView {
   id: string;
@@ -46,8 +46,6 @@ export interface Health {
   library: ReturnType<SimilarityIndex['stats']>;
 }
 
-const REACHABLE = 'reachable';
-
 /** What can be asked of a running instance. */
 export interface Inspect {
   references(): Promise<ReferenceView[]>;
@@ -59,11 +57,11 @@ export interface Inspect {
 
 export function createInspect(deps: {
   database: Database;
-  log: EventLog;
+  environment: Pick<Environment, 'checks'>;
   index: SimilarityIndex;
   clock: Clock;
 }): Inspect {
-  const { database, log, index, clock } = deps;
+  const { database, environment, index, clock } = deps;
   const db = database.postgres;
   return {
     references: () => listReferences(db),
@@ -140,15 +138,7 @@ export function createInspect(deps: {
     },
 
     async health() {
-      const checks: Record<string, string> = {};
-      const check = async (name: string, look: () => Promise<unknown>) => {
-        checks[name] = await look().then(
-          () => REACHABLE,
-          (error: unknown) => String(error),
-        );
-      };
-      await check('database', () => db.query('SELECT 1'));
-      await check('log', () => log.ends(TOPICS.uploads.name));
+      const checks = await environment.checks();
       return { ready: Object.values(checks).every((c) => c === REACHABLE), checks, library: index.stats() };
     },
   };

@@ -6,6 +6,7 @@ import { openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { createActions } from './actions.ts';
+import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
@@ -61,6 +62,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const stores = await openStores(config, logger, stack);
     const { database, blobs } = stores;
     const log = wrapLog ? wrapLog(stores.log) : stores.log;
+    const environment = createEnvironment({ database, log, blobs, clock, logger });
     const decoding = has('plan', 'fingerprint', 'confirm');
     // One thread more than slices of film are decoded at once: images never wait for those. See lanes.ts.
     const fingerprinter = decoding
@@ -107,13 +109,16 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
     };
-    const parts = stages.map((stage) => runStage(stage, { log, blobs, clock, logger, counters }, signal).done);
-    if (has('match')) parts.push(library.follow(signal));
+    const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
+    const staged = { log, blobs, clock, logger, counters, environment };
+    const parts = stages.map((stage) => runStage(stage, staged, signal).done);
+    if (has('match')) parts.push(rideOut('library', () => library.follow(signal)));
     if (has('decide')) {
+      const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(
-        runRelay({ database, log, clock, woken: wake.next }, signal),
-        runTimers({ database, clock, logger, handlers, published: wake.now }, signal),
-        maintain(log, database, signal),
+        rideOut('relay', () => runRelay({ database, log, clock, woken: wake.next }, signal)),
+        rideOut('timers', () => runTimers(timed, signal)),
+        rideOut('maintenance', () => maintain(log, database, signal)),
       );
     }
     // However few parts a role has, it lasts until it is told to stop.
@@ -133,7 +138,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       index,
       library,
       intake: createIntake({ blobs, log, database, clock, published: wake.now }),
-      inspect: createInspect({ database, log, index, clock }),
+      inspect: createInspect({ database, environment, index, clock }),
       counters,
       lag: () => lagOf(log, stages),
       failed,

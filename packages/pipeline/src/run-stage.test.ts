@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BlobStore, openFileBlobStore } from '@vigil/blob-store';
+import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
 import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
 import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
 import { createCounters, createFakeClock, createLogger } from '@vigil/runtime';
@@ -42,6 +42,9 @@ describe('run-stage', () => {
   });
 
   let draining: AbortController;
+  let isBroken: () => boolean;
+  /** May fail, as a log that is away does. */
+  let appendWith: () => Promise<void>;
 
   function start(
     run: (n: number, signal: AbortSignal, alive?: () => void) => Outcome | Promise<Outcome>,
@@ -49,8 +52,12 @@ describe('run-stage', () => {
     schema: Stage<Data>['schema'] = Data,
   ) {
     draining = new AbortController();
+    isBroken = () => false;
+    appendWith = async () => undefined;
+    const environment = { isBroken: async () => isBroken() };
     const log = {
       append: async (records: readonly NewRecord[]) => {
+        await appendWith();
         appended.push(...records);
         return [];
       },
@@ -69,9 +76,9 @@ describe('run-stage', () => {
       ...(giveUp ? { giveUp } : {}),
     };
     const logger = createLogger({ level: 'silent' });
-    runStage(stage, { log, blobs, clock, logger, counters }, draining.signal);
-    return (record: LogRecord, alive: () => void = () => undefined) =>
-      options.handle(record, new AbortController().signal, alive);
+    runStage(stage, { log, blobs, clock, logger, counters, environment }, draining.signal);
+    return (record: LogRecord, alive: () => void = () => undefined, owned = new AbortController().signal) =>
+      options.handle(record, owned, alive);
   }
   const topics = () => appended.map((r) => r.topic);
 
@@ -114,6 +121,50 @@ describe('run-stage', () => {
     await second;
     expect(topics().slice(1)).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
     expect(appended[2]!.headers.ce_id).toBe('gave up');
+  });
+
+  test('gives nothing up for what no store answers, and goes on when they do', async () => {
+    let tries = 0;
+    let over = false;
+    const handle = start(() => {
+      tries++;
+      return over ? done([out('at last')]) : retry('store is down');
+    });
+    isBroken = () => !over;
+    const handled = handle(input(1));
+    await clock.advance(24 * 3_600_000);
+    expect([tries > 1000, appended]).toEqual([true, []]);
+    over = true;
+    await clock.advance(10_000);
+    await handled;
+    expect(appended.map((r) => r.headers.ce_id)).toEqual(['at last']);
+  });
+
+  test('says what it has to say when the log is back, and leaves it to others when the record is theirs', async () => {
+    const outage = new BlobStoreError('unavailable', 'gone for now');
+    let failures = 3;
+    const handle = start(() => done([out('a')]));
+    appendWith = async () => {
+      if (failures-- > 0) throw outage;
+    };
+    const handled = handle(input(1));
+    await clock.advance(60_000);
+    await handled;
+    expect(appended.map((r) => r.headers.ce_id)).toEqual(['a']);
+
+    failures = Number.POSITIVE_INFINITY;
+    const lost = new AbortController();
+    const theirs = handle(input(2), undefined, lost.signal);
+    await clock.advance(60_000);
+    lost.abort(new Error('lost'));
+    await expect(theirs).rejects.toThrow('lost');
+
+    failures = 1;
+    appendWith = async () => {
+      throw new BlobStoreError('not-allowed', 'refused');
+    };
+    await expect(handle(input(3))).rejects.toThrow('refused');
+    expect(appended.length).toBe(1);
   });
 
   test('a drain calls off what waits, also between tries, and gives the record back', async () => {

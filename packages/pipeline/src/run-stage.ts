@@ -12,6 +12,7 @@ import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, type Counters, isRetriable, type Logger } from '@vigil/runtime';
 import type { z } from 'zod';
 import { recordOf, unspilled } from './emit.ts';
+import type { Environment } from './environment.ts';
 import type { Outcome, Output } from './outcome.ts';
 
 /** One verb of the route. `run` turns one event into one outcome; a throw is a bug, or says `retriable`. */
@@ -34,16 +35,20 @@ export interface StageDeps {
   clock: Clock;
   logger: Logger;
   counters: Counters;
+  environment: Pick<Environment, 'isBroken'>;
 }
 
-/** A retry holds its partition this long at most, then counts as a broken environment: wait longest, and say so. */
-const RETRY_MS = [50, 200, 1000, 3000, 10_000];
-/** An event that cannot be done for reasons outside of it is given up after this many tries (about five minutes). */
-const MAX_TRIES = 32;
+/** From one try to the next. */
+const RETRY_MS = [50, 200, 1000, 3000, 5000];
+/**
+ * An event that cannot be done for reasons outside of it, while all stores answer others, is given up after this many tries
+ * (three minutes and more). What fails while a store answers nobody does not count: an outage condemns no upload, however long.
+ */
+const MAX_TRIES = 40;
 
 /** The only loop: takes events from the log, runs the stage, sends what it says, and accounts for each. */
 export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSignal): Consumer {
-  const { log, blobs, clock, counters } = deps;
+  const { log, blobs, clock, counters, environment } = deps;
   const logger = deps.logger.child({ stage: stage.name });
 
   async function read(record: LogRecord): Promise<Opened<I>> {
@@ -51,25 +56,45 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     return typeof stage.schema === 'function' ? stage.schema(envelope) : openEnvelope(stage.schema, envelope);
   }
 
-  async function send(outputs: readonly Output[]): Promise<void> {
-    if (outputs.length === 0) return;
-    const now = clock.now();
-    await log.append(await Promise.all(outputs.map((o) => recordOf(o, now, blobs))));
+  const pause = (tries: number, sig: AbortSignal) =>
+    clock.sleep(RETRY_MS[Math.min(tries, RETRY_MS.length) - 1]! * (0.75 + Math.random() / 2), sig);
+
+  /** What has to be said is said, however long the log (or the store of what is large) stays away. */
+  async function insist<T>(what: string, work: () => Promise<T>, { sig, alive }: Turn): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      alive();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isRetriable(error)) throw error;
+        logger.warn({ tries, error }, `${what}: will try again`);
+        await pause(tries, sig);
+      }
+    }
   }
 
-  async function bury(record: LogRecord, reason: string): Promise<void> {
+  async function send(outputs: readonly Output[], turn: Turn): Promise<void> {
+    if (outputs.length === 0) return;
+    const now = clock.now();
+    const append = async () => log.append(await Promise.all(outputs.map((o) => recordOf(o, now, blobs))));
+    await insist('could not send', append, turn);
+  }
+
+  async function bury(record: LogRecord, reason: string, turn: Turn): Promise<void> {
     counters.add('vigil_dead_letters', { stage: stage.name });
     logger.error({ topic: record.topic, offset: record.offset, key: record.key, reason }, 'dead letter');
     const headers = {
       ...record.headers,
       vigil_reason: reason.slice(0, 2000),
       vigil_stage: stage.name,
+      vigil_group: stage.group,
       vigil_origin: `${record.topic}/${record.partition}/${record.offset}`,
     };
-    await log.append([{ topic: deadTopic(record.topic), key: record.key, headers, value: record.value }]);
+    const dead = { topic: deadTopic(record.topic), key: record.key, headers, value: record.value };
+    await insist('could not put away', () => log.append([dead]), turn);
   }
 
-  async function once(record: LogRecord, sig: AbortSignal, alive: () => void): Promise<Outcome> {
+  async function once(record: LogRecord, { sig, alive }: Turn): Promise<Outcome> {
     try {
       return await stage.run(await read(record), sig, alive);
     } catch (error) {
@@ -84,43 +109,44 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   /** A drain calls off what waits and what decodes: whoever comes next reads the record again. */
   async function handle(record: LogRecord, owned: AbortSignal, alive: () => void): Promise<void> {
     try {
-      await finish(record, AbortSignal.any([owned, signal]), alive);
+      await finish(record, { sig: AbortSignal.any([owned, signal]), alive });
     } catch (error) {
       signal.throwIfAborted();
       throw error;
     }
   }
 
-  async function finish(record: LogRecord, sig: AbortSignal, alive: () => void): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      alive();
+  async function finish(record: LogRecord, turn: Turn): Promise<void> {
+    for (let tries = 1, counted = 1; ; tries++) {
+      turn.alive();
       const startedAt = clock.now();
-      let outcome = await once(record, sig, alive);
+      let outcome = await once(record, turn);
       counters.add('vigil_stage_outcomes', { stage: stage.name, outcome: outcome.kind });
       counters.observe('vigil_stage_seconds', { stage: stage.name }, (clock.now() - startedAt) / 1000);
-      if (outcome.kind === 'retry' && tries >= MAX_TRIES) {
+      if (outcome.kind === 'retry' && !(await environment.isBroken()) && ++counted > MAX_TRIES) {
         outcome = { kind: 'rejected', reason: `gave up after ${tries} tries: ${outcome.reason}`, outputs: [] };
       }
       if (outcome.kind === 'retry') {
         logger.warn({ key: record.key, tries, reason: outcome.reason }, 'will try again');
-        await clock.sleep(RETRY_MS[Math.min(tries - 1, RETRY_MS.length - 1)]!, sig);
+        await pause(tries, turn.sig);
         continue;
       }
       if (outcome.kind === 'skipped') logger.debug({ key: record.key, reason: outcome.reason }, 'skipped');
       if (outcome.kind === 'rejected') {
-        await bury(record, outcome.reason);
-        await send(outcome.outputs.length > 0 ? outcome.outputs : await resultsOf(record, outcome.reason));
+        await bury(record, outcome.reason, turn);
+        const owed = outcome.outputs.length > 0 ? outcome.outputs : await resultsOf(record, outcome.reason, turn);
+        await send(owed, turn);
       }
-      if (outcome.kind === 'done') await send(outcome.outputs);
+      if (outcome.kind === 'done') await send(outcome.outputs, turn);
       return;
     }
   }
 
   /** What a dead event owes to those who wait for its result; nothing when it cannot even be read. */
-  async function resultsOf(record: LogRecord, reason: string): Promise<Output[]> {
+  async function resultsOf(record: LogRecord, reason: string, turn: Turn): Promise<Output[]> {
     if (!stage.giveUp) return [];
     try {
-      return stage.giveUp(await read(record), reason);
+      return stage.giveUp(await insist('could not read', () => read(record), turn), reason);
     } catch (error) {
       if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
       throw error;
@@ -135,8 +161,16 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     handle,
     async bury(record, deaths) {
       const reason = `its handler died ${deaths} times`;
-      await bury(record, reason);
-      await send(await resultsOf(record, reason));
+      const turn = { sig: signal, alive: () => undefined };
+      await bury(record, reason, turn);
+      await send(await resultsOf(record, reason, turn), turn);
     },
   });
+}
+
+/** One record's time with its handler. */
+interface Turn {
+  /** The record is somebody else's now, or given back. */
+  sig: AbortSignal;
+  alive: () => void;
 }

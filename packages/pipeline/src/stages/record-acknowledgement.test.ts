@@ -284,7 +284,7 @@ describe('acknowledgements', () => {
 
   test('the trace of an upload says who has acknowledged what, who has not, and how it ended', async () => {
     running = instance({ surfaces: ['web', 'cdn'] });
-    const inspect = createInspect({ database, clock, log: null as never, index: null as never });
+    const inspect = createInspect({ database, clock, environment: null as never, index: null as never });
     const told = async () =>
       (await inspect.trace(event.upload))!.steps
         .filter((s) => s.stage === 'acknowledge')
@@ -383,7 +383,8 @@ describe('acknowledgements', () => {
       ]),
     );
     const stop = new AbortController();
-    const deps = { log, blobs: null as never, clock: realClock, logger, counters: createCounters() };
+    const environment = { isBroken: async () => false };
+    const deps = { log, blobs: null as never, clock: realClock, logger, counters: createCounters(), environment };
     const consumer = runStage(running.stage, deps, stop.signal);
     await vi.waitFor(async () => expect(await row()).toMatchObject({ closedWhy: 'acknowledged' }), { timeout: 20_000 });
     stop.abort();
