@@ -29,6 +29,8 @@ export interface LocalKafka {
 export interface LocalKafkaOptions {
   /** Where the broker keeps its data. Default: a temporary folder. */
   folder?: string;
+  /** Only one that can be stopped and started will do: from the jars, whatever else there is. */
+  own?: boolean;
   log?: (line: string) => void;
 }
 
@@ -45,9 +47,9 @@ const GUARD = fileURLToPath(new URL('guard.sh', import.meta.url));
 export async function startKafka(options: LocalKafkaOptions = {}): Promise<LocalKafka | null> {
   const log = options.log ?? (() => undefined);
   const given = process.env.VIGIL_TEST_KAFKA?.split(',').filter(Boolean);
-  if (given?.length) return theirs(given);
+  if (given?.length && !options.own) return theirs(given);
   // A container keeps nothing: who names a folder wants to find the data again.
-  const container = options.folder ? null : await startInDocker(log);
+  const container = options.folder || options.own ? null : await startInDocker(log);
   if (container) return theirs([container.address], container.stop);
   const program = await findProgram(log);
   if (!program) return null;
@@ -75,6 +77,11 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
       log(String(error));
     }
   }
+}
+
+/** True where `startKafka` with `own` has all that it needs. Fetches the jars, once. */
+export async function isOwnKafkaHere(log: (line: string) => void): Promise<boolean> {
+  return (await findProgram(log)) !== null;
 }
 
 function theirs(brokers: string[], dispose: () => Promise<void> = async () => undefined): LocalKafka {

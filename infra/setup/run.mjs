@@ -18,6 +18,7 @@ const COMMANDS = {
   test: { run: [TESTS], allowFallback: true },
   'test:full': { run: [TESTS], allowFallback: true, env: { VIGIL_FULL: '1' } },
   fleet: { run: ['test/network/run-fleet.ts'], allowFallback: false },
+  'test:fault': { run: ['test/fault/run.ts'], allowFallback: false },
   bench: { run: ['test/bench/run.ts'], allowFallback: true },
   setup: { run: null, allowFallback: true },
 };

@@ -16,7 +16,6 @@ export const FLEET = {
   'matcher-1': { VIGIL_ROLES: 'match', VIGIL_SHARD: '1' },
   decider: { VIGIL_ROLES: 'decide' },
 } as const satisfies Record<string, Record<string, string>>;
-export type Member = keyof typeof FLEET;
 const SHARDS = '2';
 
 /** Kafka, S3 and PostgreSQL, and every role of Vigil as a process of its own. */
@@ -25,19 +24,39 @@ export interface Fleet {
   env: Record<string, string>;
   kafka: LocalKafka;
   s3: S3;
-  member(name: Member): VigilProcess;
-  /** Starts a member (again), and waits until it is ready. */
-  start(name: Member): Promise<VigilProcess>;
+  /** Running, or the last one of that name. */
+  member(name: string): VigilProcess;
+  /** Starts a member (again), and waits until it listens. `roles` are those of FLEET where it is one of these. */
+  spawn(name: string, roles?: Record<string, string>): Promise<VigilProcess>;
+  /** The same, and waits until it is ready. */
+  start(name: string, roles?: Record<string, string>): Promise<VigilProcess>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+export interface FleetOptions {
+  log(line: string): void;
+  /** A database that is there already; else one is made. */
+  databaseUrl?: string;
+  /** Where the members reach the store, when something lies between. */
+  s3Endpoint?(s3: S3): Promise<string>;
+  settings?: Record<string, string>;
+  /** Its servers are to be stopped and started: those that are somebody else's will not do. */
+  own?: boolean;
+}
+
 /** Null where a server is not to be had; `log` says which. */
-export async function openFleet(log: (line: string) => void): Promise<Fleet | null> {
+export async function openFleet({
+  log,
+  databaseUrl,
+  s3Endpoint,
+  settings,
+  own = false,
+}: FleetOptions): Promise<Fleet | null> {
   const stack = new AsyncDisposableStack();
   const folder = await mkdtemp(path.join(tmpdir(), 'vigil-fleet-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   try {
-    const kafka = await startKafka({ log });
+    const kafka = await startKafka({ log, own });
     if (kafka) stack.use(kafka);
     await mkdir(path.join(folder, 's3'), { recursive: true });
     const s3 = kafka && (await startS3({ folder: path.join(folder, 's3'), log }));
@@ -46,20 +65,21 @@ export async function openFleet(log: (line: string) => void): Promise<Fleet | nu
       return null;
     }
     stack.use(s3);
-    const postgres = stack.use(await openTemporaryPostgres());
+    const url = databaseUrl ?? stack.use(await openTemporaryPostgres()).url;
     for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
     const env = {
-      DATABASE_URL: postgres.url,
+      DATABASE_URL: url,
       VIGIL_KAFKA_BROKERS: kafka.brokers.join(','),
       VIGIL_KAFKA_REPLICAS: '1',
-      VIGIL_S3_ENDPOINT: s3.endpoint,
+      VIGIL_S3_ENDPOINT: (await s3Endpoint?.(s3)) ?? s3.endpoint,
       VIGIL_S3_REGION: s3.region,
       VIGIL_S3_ACCESS_KEY: s3.accessKey,
       VIGIL_S3_SECRET_KEY: s3.secretKey,
       VIGIL_SHARDS: SHARDS,
       VIGIL_LOG_LEVEL: 'warn',
+      ...settings,
     };
-    const members = new Map<Member, VigilProcess>();
+    const members = new Map<string, VigilProcess>();
     stack.defer(async () => {
       const running = [...members.values()];
       for (const m of running) m.kill('SIGTERM');
@@ -67,10 +87,21 @@ export async function openFleet(log: (line: string) => void): Promise<Fleet | nu
       await Promise.all(running.map((m) => m[Symbol.asyncDispose]()));
     });
 
-    async function start(name: Member): Promise<VigilProcess> {
-      const own = { ...process.env, ...env, ...FLEET[name], VIGIL_REPLICA: name };
-      const started = await startVigil(path.join(folder, name), own);
+    async function spawn(name: string, roles?: Record<string, string>): Promise<VigilProcess> {
+      const own = roles ?? (FLEET as Record<string, Record<string, string>>)[name];
+      if (!own) throw new Error(`no roles are known of ${name}`);
+      const started = await startVigil(path.join(folder, name), {
+        ...process.env,
+        ...env,
+        ...own,
+        VIGIL_REPLICA: name,
+      });
       members.set(name, started);
+      return started;
+    }
+
+    async function start(name: string, roles?: Record<string, string>): Promise<VigilProcess> {
+      const started = await spawn(name, roles);
       for (let tries = 0; !(await isReady(started.url)); tries++) {
         if (tries > 200) throw new Error(`${name} does not become ready`);
         await sleep(100);
@@ -78,16 +109,17 @@ export async function openFleet(log: (line: string) => void): Promise<Fleet | nu
       return started;
     }
 
-    const names = Object.keys(FLEET) as Member[];
+    const names = Object.keys(FLEET);
     // The first one makes topics and tables; the others find them.
     await start(names[0]!);
-    await Promise.all(names.slice(1).map(start));
+    await Promise.all(names.slice(1).map((name) => start(name)));
     const running = stack.move();
     return {
       env,
       kafka,
       s3,
       member: (name) => members.get(name)!,
+      spawn,
       start,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
     };
@@ -97,7 +129,7 @@ export async function openFleet(log: (line: string) => void): Promise<Fleet | nu
   }
 }
 
-const isReady = (url: string): Promise<boolean> =>
+export const isReady = (url: string): Promise<boolean> =>
   fetch(`${url}/health/ready`).then(
     (response) => response.ok,
     () => false,

@@ -6,7 +6,7 @@ import { openFleet } from './open-fleet.ts';
 /** `npm run fleet`: Kafka, S3, PostgreSQL and every role as a process, and the demo against all of it. */
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 const startedAt = Date.now();
-await using fleet = await openFleet(say);
+await using fleet = await openFleet({ log: say });
 if (fleet) {
   say(
     `the fleet is up (${((Date.now() - startedAt) / 1000).toFixed(1)} s): Kafka ${fleet.kafka.brokers.join(', ')}, S3 ${fleet.s3.endpoint}`,

@@ -1,0 +1,270 @@
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openS3BlobStore } from '@vigil/blob-store';
+import { jsonEnvelope, placeOf, TOPICS, uploadId } from '@vigil/contracts';
+import { type EmbeddedPostgres, openEmbeddedPostgres, outboxLag } from '@vigil/database';
+import { type EventLog, type NewRecord, openKafkaEventLog } from '@vigil/event-log';
+import type { ReferenceView } from '@vigil/pipeline';
+import { isRetriable, openPostgres, silentLogger } from '@vigil/runtime';
+import { FLEET, openFleet } from '../network/open-fleet.ts';
+import { type HttpProxy, openHttpProxy } from '../support/http-proxy.ts';
+import { removeData } from '../support/vigil-process.ts';
+import { FAULTS, mib, type World } from './faults.ts';
+import { faultMedia, LATE_WORK, type Medium } from './media.ts';
+import { type Expected, examine, type Findings, type Planted } from './oracle.ts';
+import { FORMS, type Form, isLate, planUploads, randomOf, shuffled } from './plan.ts';
+import { type Life, supervise } from './supervisor.ts';
+import { watch } from './watch.ts';
+
+export interface Outcome {
+  /** Empty when nothing was lost, said twice, or held that should not. */
+  wrong: string[];
+  findings: Findings;
+  summary: string[];
+}
+
+const BUCKET = 'uploads';
+/** Who reads which topics: at the end nobody has anything left to read. */
+const READERS: readonly [group: string, topic: string][] = [
+  ['plan', TOPICS.uploads.name],
+  ['learn', TOPICS.references.name],
+  ['fingerprint-first', TOPICS.slicesFirst.name],
+  ['fingerprint-rest', TOPICS.slicesRest.name],
+  ['fingerprint-batch', TOPICS.slicesBatch.name],
+  ['match-0-of-2', TOPICS.fingerprints.name],
+  ['match-1-of-2', TOPICS.fingerprints.name],
+  ['confirm', TOPICS.proposals.name],
+  ['decide-manifests', TOPICS.manifests.name],
+  ['decide-alignments', TOPICS.alignments.name],
+  ['decide-evidence', TOPICS.evidence.name],
+  ['record-acknowledgements', TOPICS.acknowledgements.name],
+];
+
+/**
+ * Uploads through the whole fleet while everything round it fails, and then a look at whether all of it was judged, once.
+ * Null where Kafka or S3 is not to be had.
+ */
+export async function runFaults(options: {
+  form: Form['name'];
+  seed: number;
+  say(line: string): void;
+}): Promise<Outcome | null> {
+  const form = FORMS[options.form];
+  const random = randomOf(options.seed ^ 0x5eed);
+  const startedAt = Date.now();
+  const say = (line: string) =>
+    options.say(`${`+${((Date.now() - startedAt) / 1000).toFixed(1)}`.padStart(7)} s  ${line}`);
+  await using stack = new AsyncDisposableStack();
+  const { works, media } = await faultMedia();
+  const planned = planUploads(form, media, options.seed);
+
+  const folder = await mkdtemp(path.join(tmpdir(), 'vf-'));
+  stack.defer(() => removeData(folder));
+  const postgres = await restartable(folder);
+  stack.defer(postgres.stop);
+  let store: HttpProxy | undefined;
+  const fleet = await openFleet({
+    log: (line) => line.startsWith('no ') && say(line),
+    own: true,
+    databaseUrl: postgres.url,
+    async s3Endpoint(s3) {
+      store = stack.use(await openHttpProxy(s3.endpoint));
+      return store.url;
+    },
+  });
+  if (!fleet) return null;
+  stack.use(fleet);
+  const log = stack.use(
+    openKafkaEventLog({ brokers: fleet.kafka.brokers, clientId: 'platform', logger: silentLogger }),
+  );
+  const { endpoint, region, accessKey, secretKey } = fleet.s3;
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
+  const blobs = stack.use(await openS3BlobStore({ endpoint, region, credentials }));
+  const supervisor = stack.use(supervise(fleet, Object.keys(FLEET), say));
+  say(`the fleet is up: ${supervisor.names().join(', ')}`);
+
+  const references = new Map<string, string>();
+  const protect = async (names: readonly string[]) => {
+    const url = fleet.member('planner').url;
+    for (const { name, path: file, title } of works.filter((w) => names.includes(w.name))) {
+      const query = new URLSearchParams({ name, title });
+      const body = await readFile(file);
+      const answer = await fetch(`${url}/v1/references?${query}`, { method: 'POST', body });
+      if (!answer.ok) throw new Error(`${name}: ${answer.status} ${await answer.text()}`);
+      references.set(name, ((await answer.json()) as { reference: { id: string } }).reference.id);
+    }
+    for (const end = Date.now() + 120_000; ; await sleep(200)) {
+      const { references: views } = (await (await fetch(`${url}/v1/references`)).json()) as {
+        references: ReferenceView[];
+      };
+      if (views.length === references.size && views.every((v) => v.state === 'live')) return;
+      if (Date.now() > end) throw new Error(`references are not live: ${JSON.stringify(views)}`);
+    }
+  };
+  await protect(works.map((w) => w.name).filter((name) => name !== LATE_WORK));
+  say(`${references.size} works are live; seed ${options.seed}, ${planned.length} uploads over ${form.sendSeconds} s`);
+
+  const looking = watch(log);
+  const sent = new Map<string, { medium: Medium; version: string; event: NewRecord }>();
+  const announced = new Map<string, number>();
+  const partitions = new Map<string, number>();
+  const planted: Planted[] = [];
+  const wrong: string[] = [];
+  const figures = { redoneSeconds: [] as number[], readySeconds: [] as number[] };
+  const append = (records: readonly NewRecord[]) => insist(() => log.append(records));
+  let extra = 0;
+  async function send(medium: Medium, key = `fault/extra/${extra++}`): Promise<string> {
+    const bytes = await readFile(medium.file);
+    const { version } = await blobs.put(BUCKET, key, bytes);
+    const location = { source: 'platform', bucket: BUCKET, key, version };
+    const upload = uploadId(location);
+    const now = Date.now();
+    const data = { media: location, account: `acc-${key.length}`, receivedAt: now };
+    const about = { id: upload, type: 'vigil.upload.created', source: 'platform', subject: upload, time: now, data };
+    const event = { topic: TOPICS.uploads.name, ...jsonEnvelope(upload, about) };
+    sent.set(upload, { medium, version, event });
+    partitions.set(key, placeOf(upload, TOPICS.uploads.partitions));
+    await append([event]);
+    announced.set(upload, Date.now());
+    return upload;
+  }
+
+  const world: World = {
+    ...{ form, random, fleet, supervisor, store: store!, postgres, watch: looking, media, say, send, append },
+    ...{ partitions, announced, planted, wrong, figures },
+  };
+
+  let polling = true;
+  const poll = (async () => {
+    for (; polling; await sleep(1000)) await looking.look();
+  })();
+  const sendAll = async () => {
+    const from = Date.now();
+    for (const { key, medium, at, deliveries } of planned) {
+      await sleep(Math.max(0, from + at * form.sendSeconds * 1000 - Date.now()));
+      const upload = await send(medium, key);
+      if (deliveries > 1) await append([sent.get(upload)!.event]);
+    }
+  };
+  const sending = sendAll().catch((error: unknown) => wrong.push(`the platform could not send: ${String(error)}`));
+
+  const until = Date.now() + form.sendSeconds * 1000;
+  for (let round = 0; round < form.rounds || (form.rounds > 1 && Date.now() < until); round++) {
+    for (const fault of shuffled(random, FAULTS)) {
+      if (round > 0 && Date.now() > until + form.drainSeconds * 250) break;
+      await sleep(500 + random() * (form.name === 'short' ? 500 : 4000));
+      await fault.befall(world, round);
+      const over = Date.now();
+      await supervisor.ready(90).catch((error: unknown) => wrong.push(`after ${fault.name}: ${String(error)}`));
+      figures.readySeconds.push((Date.now() - over) / 1000);
+    }
+  }
+  await sending;
+  say('no more faults, and all is sent');
+
+  const expected = (): Expected[] =>
+    [...sent].map(([upload, { medium, version }]) => ({
+      upload,
+      name: `${medium.name} (${upload})`,
+      version,
+      verdicts: medium.verdicts,
+      reference: medium.copyOf === null ? null : references.get(medium.copyOf)!,
+      late: isLate(medium),
+    }));
+  await using db = openPostgres({ url: postgres.url, max: 2 });
+  const settled = async (late: boolean) => {
+    for (const end = Date.now() + form.drainSeconds * 1000; ; await sleep(500)) {
+      const isRight = (upload: string, medium: Medium) => {
+        const said = looking.newest.get(upload)?.verdict ?? '';
+        return !late && isLate(medium) ? said === 'cleared' : medium.verdicts.includes(said);
+      };
+      const open = [...sent].filter(([upload, { medium }]) => !isRight(upload, medium));
+      const lag = open.length === 0 ? await lagOf(log) : 0;
+      if (open.length === 0 && lag === 0 && (await outboxLag(db)).waiting === 0) return;
+      if (Date.now() > end) {
+        wrong.push(
+          `not settled after ${form.drainSeconds} s: ${open.length} uploads without their verdict, ${lag} events unread`,
+        );
+        return;
+      }
+    }
+  };
+  await settled(false);
+  say(`${looking.judgedAt.size} of ${sent.size} uploads are judged`);
+
+  await protect([LATE_WORK]);
+  const late = [...sent.values()].filter(({ medium }) => isLate(medium));
+  await append(late.map(({ event }) => event));
+  say(`${LATE_WORK} is registered, and its ${late.length} copies are announced again`);
+  await settled(true);
+  // What should not come would come now.
+  await sleep(1000);
+  polling = false;
+  await poll;
+  await looking.look();
+
+  const findings = examine(expected(), planted, looking.observed());
+  wrong.push(...findings.wrong, ...memoryThatGrew(supervisor.lives));
+  const unasked = supervisor.lives.filter((l) => l.end && !l.end.asked);
+  const peak = Math.max(...supervisor.lives.flatMap((l) => l.memory.map((m) => m.bytes)));
+  const worst = (list: readonly number[]) => (list.length > 0 ? `${Math.max(...list).toFixed(1)} s` : 'none');
+  const summary = [
+    `seed ${options.seed}: ${sent.size} uploads, ${findings.takedowns} taken down, ${findings.revisions} later revisions (${findings.incomplete} because their time was up), ${findings.dead} dead letters of ${planted.length} planted`,
+    `${supervisor.lives.length - supervisor.names().length} processes were started again, ${unasked.length} of them because they had ended by themselves`,
+    `after the kill of a fingerprinter, slices were done again within ${worst(figures.redoneSeconds)}; after a fault all were ready within ${worst(figures.readySeconds)}`,
+    `the largest process had ${mib(peak).slice(1)} (PSS)`,
+  ];
+  return { wrong, findings, summary };
+}
+
+/** Repeats what fails for the world's sake, as a platform's producer would. */
+async function insist<T>(work: () => Promise<T>): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!isRetriable(error)) throw error;
+      await sleep(300);
+    }
+  }
+}
+
+async function lagOf(log: EventLog): Promise<number> {
+  let lag = 0;
+  for (const [group, topic] of READERS) {
+    const committed = new Map((await log.committed(group, topic)).map((c) => [c.partition, c.offset]));
+    for (const { partition, start, end } of await log.ends(topic)) lag += end - (committed.get(partition) ?? start);
+  }
+  return lag;
+}
+
+/** A PostgreSQL that goes and comes back, with its data, at the same address. */
+async function restartable(folder: string) {
+  let server: EmbeddedPostgres | null = await openEmbeddedPostgres({ dataFolder: folder });
+  const { url } = server;
+  return {
+    url,
+    async stop() {
+      await server?.[Symbol.asyncDispose]();
+      server = null;
+    },
+    async start() {
+      server = await openEmbeddedPostgres({ dataFolder: folder });
+      if (server.url !== url) throw new Error(`PostgreSQL has come back as ${server.url}`);
+    },
+  };
+}
+
+/** What a process needs is there after a while; from then on it may breathe, and not grow. */
+function memoryThatGrew(lives: readonly Life[]): string[] {
+  return lives.flatMap(({ name, memory }) => {
+    if (memory.length < 30) return [];
+    const high = (from: number, to: number) =>
+      Math.max(...memory.slice(from * memory.length, to * memory.length).map((m) => m.bytes));
+    const [early, late] = [high(0, 0.6), high(0.6, 1)];
+    return late > early * 1.2 + 48 * 2 ** 20 ? [`${name} grew from ${mib(early)} to ${mib(late)}`] : [];
+  });
+}
