@@ -159,9 +159,9 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     const apply = topic === TOPICS.references.name ? change : learn;
     const place: Place = places.get(placeName({ topic, partition })) ?? { topic, partition, next: 0, last: null };
     const from = Math.max(place.next, start);
-    if (from >= end) return;
     let last: LogRecord | null = null;
-    for await (const record of log.read(topic, partition, from, end)) {
+    const records = from < end ? log.read(topic, partition, from, end) : [];
+    for await (const record of records) {
       try {
         await apply(record);
       } catch (error) {
@@ -174,7 +174,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       fresh++;
     }
     const read = last ? { offset: last.offset, digest: digestOf(last) } : place.last;
-    places.set(placeName(place), { topic, partition, next: end, last: read });
+    places.set(placeName(place), { topic, partition, next: Math.max(from, end), last: read });
   }
 
   async function bringBack(reference: LibraryReference): Promise<void> {
@@ -290,8 +290,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   await library.catchUp();
   await library.reconcile();
   const codes = index.stats().reduce((sum, s) => sum + s.codes, 0);
-  const from = snapshot ? `a snapshot, and ${fresh} records since` : `${fresh} records`;
-  logger.info({ codes, checkpoint, ms: clock.now() - startedAt, from }, 'the library is loaded');
+  const about = { codes, checkpoint, snapshot: snapshot !== null, records: fresh, ms: clock.now() - startedAt };
+  logger.info(about, 'the library is loaded');
   return library;
 }
 
