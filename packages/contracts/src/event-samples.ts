@@ -159,6 +159,7 @@ const manifest: Manifest = {
 const alignments: SliceAlignments = {
   upload,
   slice: 2,
+  shards: 1,
   shard: 0,
   span: [60, 61.5],
   checkpoint: 120,
@@ -174,6 +175,7 @@ const proposal: Proposal = {
   probe,
   slice: 2,
   slices: 3,
+  shards: 1,
   shard: 0,
   span: [60, 61.5],
   checkpoint: 120,
@@ -211,6 +213,7 @@ export const SAMPLES = {
     proposal: 'pr_1',
     upload,
     slice: 2,
+    shards: 1,
     shard: 0,
     checkpoint: 120,
     outcome: { status: 'confirmed', evidence: [evidence] },

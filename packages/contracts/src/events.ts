@@ -149,9 +149,14 @@ export type ReferenceEvent = z.infer<typeof ReferenceEvent>;
 export const SliceAlignments = z.object({
   upload: z.string(),
   slice: z.number().int().nonnegative(),
+  /** Of so many shards this one: a layout of its own, whose results are never mixed with another's. */
+  shards: z.number().int().positive(),
   shard: z.number().int().nonnegative(),
   span: Span,
-  /** How far the shard's index had read the library when it searched. Later ones supersede earlier ones. */
+  /**
+   * How far the shard's index had read the library when it searched: the log's offsets at one moment, summed up. It never falls, in
+   * whatever replica and after whatever restart. Later ones supersede earlier ones.
+   */
   checkpoint: z.number().int(),
   outcome: z.discriminatedUnion('status', [
     z.object({
@@ -177,6 +182,7 @@ export const Proposal = z.object({
   probe: Probe,
   slice: z.number().int().nonnegative(),
   slices: z.number().int().positive(),
+  shards: z.number().int().positive(),
   shard: z.number().int().nonnegative(),
   span: Span,
   checkpoint: z.number().int(),
@@ -190,6 +196,7 @@ export const SliceEvidence = z.object({
   proposal: z.string(),
   upload: z.string(),
   slice: z.number().int().nonnegative(),
+  shards: z.number().int().positive(),
   shard: z.number().int().nonnegative(),
   checkpoint: z.number().int(),
   outcome: z.discriminatedUnion('status', [

@@ -2,6 +2,7 @@ export * from './actions.ts';
 export * from './claims.ts';
 export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
+export * from './layouts.ts';
 export { migrate } from './migrate.ts';
 export * from './open-database.ts';
 export {
@@ -17,6 +18,7 @@ export {
 export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';
+export * from './replicas.ts';
 export * from './timers.ts';
 export * from './trace.ts';
 export * from './uploads.ts';

@@ -6,17 +6,14 @@ import {
   disableReference,
   findReference,
   findReferences,
-  type LoadedSlice,
   listReferences,
   liveReferences,
-  markSliceLoaded,
   planReference,
   referenceFacts,
   registerReference,
-  registerReplica,
   rejectReference,
-  removeReplica,
 } from './references.ts';
+import { type LoadedSlice, markSlicesLoaded } from './replicas.ts';
 import { media } from './testing.ts';
 
 const database = await openTestDatabase();
@@ -32,13 +29,14 @@ const loaded = (id: string, slice: number, more: Partial<LoadedSlice> = {}): Loa
   reference: { id, version: 1 },
   slice,
   slices: 2,
-  shard: 0,
-  replica: 'local',
   usable: 10,
   failed: null,
   ...more,
 });
-const stateOf = async (id: string) => (await findReference(db, id))!.state;
+const replica = { shards: 1, shard: 0, replica: 'local' };
+/** What the reference is after one slice was loaded. */
+const mark = async (one: LoadedSlice) =>
+  (await markSlicesLoaded(db, replica, [one])).get(`${one.reference.id}@1`) ?? null;
 
 test('a version is registered once', async () => {
   const about = { reference: { id: 'r1', version: 1 }, work: 'w1', title: 'T', holder: 'h', media, now: 100 };
@@ -73,49 +71,22 @@ test('a version is registered once', async () => {
   ).toEqual([1]);
 });
 
-test('it is live with the last slice in the last replica, whichever comes last', async () => {
-  await register('r2');
-  await registerReplica(db, { shard: 0, replica: 'a' });
-  await registerReplica(db, { shard: 0, replica: 'b' });
-  expect(await markSliceLoaded(db, loaded('r2', 0, { replica: 'a' }))).toBeNull();
-  expect(await markSliceLoaded(db, loaded('r2', 0, { replica: 'b' }))).toBeNull();
-  expect(await markSliceLoaded(db, loaded('r2', 1, { replica: 'a' }))).toBe('fingerprinted');
-  expect(await markSliceLoaded(db, loaded('r2', 1, { replica: 'b' }))).toBe('live');
-  expect(await markSliceLoaded(db, loaded('r2', 1, { replica: 'b' }))).toBeNull();
-  expect(await findReference(db, 'r2')).toMatchObject({ state: 'live', loaded: 2, liveAt: expect.any(Number) });
-  await removeReplica(db, { shard: 0, replica: 'a' });
-  await removeReplica(db, { shard: 0, replica: 'b' });
-});
-
-test('two replicas that finish at the same time do not wait for each other for ever', async () => {
-  for (let round = 0; round < 10; round++) {
-    const id = `race${round}`;
-    await register(id);
-    await registerReplica(db, { shard: 1, replica: 'a' });
-    await registerReplica(db, { shard: 1, replica: 'b' });
-    const finish = (replica: string) =>
-      database.transaction((tx) => markSliceLoaded(tx, loaded(id, 0, { slices: 1, shard: 1, replica })));
-    await Promise.all([finish('a'), finish('b')]);
-    expect(await stateOf(id)).toBe('live');
-  }
-});
-
 test('a reference with nothing to compare with is rejected; one with some failed slices is live', async () => {
   await register('r3');
-  await markSliceLoaded(db, loaded('r3', 0, { usable: 0, failed: 'corrupt: damaged' }));
-  expect(await markSliceLoaded(db, loaded('r3', 1, { usable: 0 }))).toBe('rejected');
+  await mark(loaded('r3', 0, { usable: 0, failed: 'corrupt: damaged' }));
+  expect(await mark(loaded('r3', 1, { usable: 0 }))).toBe('rejected');
   expect(await findReference(db, 'r3')).toMatchObject({ state: 'rejected', reason: 'corrupt: damaged' });
   await register('r4');
-  await markSliceLoaded(db, loaded('r4', 0, { usable: 0, failed: 'corrupt: damaged' }));
-  expect(await markSliceLoaded(db, loaded('r4', 1))).toBe('live');
+  await mark(loaded('r4', 0, { usable: 0, failed: 'corrupt: damaged' }));
+  expect(await mark(loaded('r4', 1))).toBe('live');
 });
 
 test('a disabled reference stays disabled, whatever is loaded or said later', async () => {
   const key = await register('r5');
   expect(await disableReference(db, key, 'withdrawn by its holder', 500)).toBe(true);
   expect(await disableReference(db, key, 'again', 600)).toBe(false);
-  await markSliceLoaded(db, loaded('r5', 0));
-  await markSliceLoaded(db, loaded('r5', 1));
+  await mark(loaded('r5', 0));
+  await mark(loaded('r5', 1));
   await rejectReference(db, key, 'no');
   expect(await findReference(db, 'r5')).toMatchObject({
     state: 'disabled',
@@ -128,12 +99,12 @@ test('a disabled reference stays disabled, whatever is loaded or said later', as
 });
 
 test('slices of a reference that nobody registered change nothing', async () => {
-  expect(await markSliceLoaded(db, loaded('ghost', 0, { slices: 1 }))).toBeNull();
+  expect(await mark(loaded('ghost', 0, { slices: 1 }))).toBeNull();
 });
 
 test('who judges sees a disable that committed, and one that commits later waits for him', async () => {
   const key = await register('r6');
-  await markSliceLoaded(db, loaded('r6', 0, { slices: 1 }));
+  await mark(loaded('r6', 0, { slices: 1 }));
   const order: string[] = [];
   let disabling: Promise<unknown> | undefined;
   await database.transaction(async (tx) => {

@@ -99,83 +99,20 @@ export async function disableReference(
   return rows.length > 0;
 }
 
-/** A replica of a shard counts from here on: what becomes live must be loaded by it too. */
-export async function registerReplica(
-  db: Queryable,
-  { shard, replica }: { shard: number; replica: string },
-): Promise<void> {
-  await db.query('INSERT INTO index_replicas (shard, replica) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-    shard,
-    replica,
-  ]);
-}
-
-/** A replica that is gone for good is waited for no more. What it alone had kept back becomes live with the next slice. */
-export async function removeReplica(
-  db: Queryable,
-  { shard, replica }: { shard: number; replica: string },
-): Promise<void> {
-  await db.query('DELETE FROM index_replicas WHERE shard = $1 AND replica = $2', [shard, replica]);
-  await db.query('DELETE FROM reference_slices WHERE shard = $1 AND replica = $2', [shard, replica]);
-}
-
-export interface LoadedSlice {
-  reference: ReferenceKey;
-  slice: number;
-  slices: number;
-  shard: number;
-  replica: string;
-  /** Frames fit to be compared with; 0 where there is none. */
-  usable: number;
-  /** Why there are no codes, if there are none. */
-  failed: string | null;
-}
-
-/**
- * One replica has one slice in its index. With the last slice in the last replica of the shard the reference is live, or
- * rejected when none of its slices has anything to compare with. Saying it again is cheap and changes nothing.
- * Returns the state if this changed it.
- */
-export async function markSliceLoaded(db: Queryable, loaded: LoadedSlice): Promise<ReferenceState | null> {
-  const { reference, slice, slices, shard, replica, usable, failed } = loaded;
-  const { id, version } = reference;
-  const fresh = await db.query(
-    `INSERT INTO reference_slices (reference, version, slice, shard, replica, usable, failed)
-     SELECT id, version, $3, $4, $5, $6, $7 FROM reference_versions WHERE id = $1 AND version = $2
-     ON CONFLICT DO NOTHING RETURNING slice`,
-    [id, version, slice, shard, replica, usable, failed],
-  );
-  if (fresh.length === 0) return null;
-  await registerReplica(db, { shard, replica });
-  // Two replicas may say their last slices at once: whoever counts second must see what the first has written.
-  await db.query('SELECT 1 FROM reference_versions WHERE id = $1 AND version = $2 FOR NO KEY UPDATE', [id, version]);
-  const counts = await db.query<{ n: number; usable: number; failed: string | null }>(
-    `SELECT count(s.slice) AS n, coalesce(sum(s.usable), 0)::bigint AS usable, min(s.failed) AS failed
-     FROM index_replicas r
-     LEFT JOIN reference_slices s ON s.replica = r.replica AND s.reference = $1 AND s.version = $2
-     WHERE r.shard = $3 GROUP BY r.replica`,
-    [id, version, shard],
-  );
-  const whole = counts.filter((c) => c.n >= slices);
-  if (whole.length === 0) return null;
-  let state: ReferenceState = whole.length === counts.length ? 'live' : 'fingerprinted';
-  let reason: string | null = null;
-  if (whole[0]!.usable === 0) {
-    state = 'rejected';
-    reason = whole[0]!.failed ?? 'too-little: there is nothing in it to compare with';
-  }
-  const changed = await db.query(
-    `UPDATE reference_versions SET state = $3, reason = $4, live_at = CASE WHEN $3 = 'live' THEN now_ms() END
-     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted') AND state <> $3 RETURNING id`,
-    [id, version, state, reason],
-  );
-  return changed.length > 0 ? state : null;
+export interface LibraryReference extends ReferenceKey {
+  state: 'received' | 'fingerprinted' | 'live';
+  kind: 'image' | 'video' | null;
+  slices: number | null;
 }
 
 /** Every version that an index may hold: those that are live, and those that are on their way to it. */
-export async function liveReferences(db: Queryable, shard?: { number: number; of: number }): Promise<ReferenceKey[]> {
-  const rows = await db.query<{ id: string; version: number }>(
-    `SELECT id, version FROM reference_versions WHERE state IN ('received', 'fingerprinted', 'live') ORDER BY id, version`,
+export async function liveReferences(
+  db: Queryable,
+  shard?: { number: number; of: number },
+): Promise<LibraryReference[]> {
+  const rows = await db.query<LibraryReference>(
+    `SELECT id, version, state, kind, slices FROM reference_versions
+     WHERE state IN ('received', 'fingerprinted', 'live') ORDER BY id, version`,
   );
   return shard ? rows.filter((r) => placeOf(r.id, shard.of) === shard.number) : rows;
 }

@@ -23,6 +23,7 @@ export const manifest = (upload: string): Manifest => ({
 export const alignments = (upload: string, slice: number, checkpoint: number, why = 'no hit'): SliceAlignments => ({
   upload,
   slice,
+  shards: 1,
   shard: 0,
   span: [0, 30],
   checkpoint,
@@ -35,6 +36,7 @@ export const evidence = (upload: string, slice: number, checkpoint: number, why 
   proposal: `p_${checkpoint}`,
   upload,
   slice,
+  shards: 1,
   shard: 0,
   checkpoint,
   outcome: { status: 'nothing', why },

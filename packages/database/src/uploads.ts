@@ -98,25 +98,26 @@ async function record(
   table: 'slice_alignments' | 'slice_evidence',
   result: SliceAlignments | SliceEvidence,
 ): Promise<boolean> {
-  const { upload, slice, shard, checkpoint } = result;
+  const { upload, shards, slice, shard, checkpoint } = result;
   const rows = await tx.query(
-    `INSERT INTO ${table} AS known (upload, slice, shard, checkpoint, result) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (upload, slice, shard) DO UPDATE SET checkpoint = $4, result = $5, recorded_at = now_ms()
-     WHERE known.checkpoint < $4 RETURNING slice`,
-    [upload, slice, shard, checkpoint, jsonb(result)],
+    `INSERT INTO ${table} AS known (upload, shards, slice, shard, checkpoint, result) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (upload, shards, slice, shard) DO UPDATE SET checkpoint = $5, result = $6, recorded_at = now_ms()
+     WHERE known.checkpoint < $5 RETURNING slice`,
+    [upload, shards, slice, shard, checkpoint, jsonb(result)],
   );
   return rows.length > 0;
 }
 
-/** The newest result of each slice and shard, in order of slice and shard. */
+/** The newest result of each slice and shard of each layout, in order of layout, slice and shard. */
 export async function resultsOf(
   db: Queryable,
   upload: string,
 ): Promise<{ alignments: SliceAlignments[]; evidence: SliceEvidence[] }> {
   const of = async <T>(table: string) => {
-    const rows = await db.query<{ result: T }>(`SELECT result FROM ${table} WHERE upload = $1 ORDER BY slice, shard`, [
-      upload,
-    ]);
+    const rows = await db.query<{ result: T }>(
+      `SELECT result FROM ${table} WHERE upload = $1 ORDER BY shards, slice, shard`,
+      [upload],
+    );
     return rows.map((r) => r.result);
   };
   return {

@@ -92,14 +92,27 @@ export function sliceFingerprinted(
     : { to: 'referenceCodes', key: `${own}/${slice.slice}`, id, type, data, codes };
 }
 
-/** One result a slice, shard and checkpoint: searching again in a library that has grown is another result. */
+/** One result a slice, layout, shard and checkpoint: searching again in a library that has grown is another result. */
 export function sliceMatched(data: SliceAlignments): Output {
-  const id = derivedId('ev', data.upload, data.slice, data.shard, 'match', ENGINE_VERSION, data.checkpoint);
+  const id = derivedId(
+    'ev',
+    data.upload,
+    data.slice,
+    data.shards,
+    data.shard,
+    'match',
+    ENGINE_VERSION,
+    data.checkpoint,
+  );
   return { to: 'alignments', key: data.upload, id, type: 'vigil.slice.matched', data };
 }
 
-export const proposalId = (upload: string, slice: number, shard: number, checkpoint: number): string =>
-  derivedId('pr', upload, slice, shard, ENGINE_VERSION, checkpoint);
+export const proposalId = (
+  upload: string,
+  slice: number,
+  shard: { number: number; of: number },
+  checkpoint: number,
+): string => derivedId('pr', upload, slice, shard.of, shard.number, ENGINE_VERSION, checkpoint);
 
 export function proposed(data: Proposal, codes: Fingerprint | null): Output {
   return { to: 'proposals', key: data.upload, id: derivedId('ev', data.id), type: 'vigil.match.proposed', data, codes };

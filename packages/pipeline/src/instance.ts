@@ -10,7 +10,8 @@ import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
-import { createLibrary, type Library } from './library.ts';
+import { createLayout } from './layout.ts';
+import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
@@ -27,7 +28,8 @@ export interface Instance {
   readonly log: EventLog;
   readonly blobs: BlobStore;
   readonly index: SimilarityIndex;
-  readonly library: Library;
+  /** null where nothing is matched. */
+  readonly library: Library | null;
   readonly intake: Intake;
   readonly inspect: Inspect;
   readonly counters: Counters;
@@ -68,13 +70,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const fingerprinter = decoding
       ? stack.use(await openFingerprinter({ threads: config.concurrency + 1, limits: config.limits, ffmpeg }))
       : null;
-    const index = stack.use(createIndex());
     const shard = { number: config.shard, of: config.shards };
-    const library = createLibrary({ log, blobs, database, index, shard, replica: config.replica, clock, logger });
-    if (has('match')) {
-      await library.catchUp();
-      await library.reconcile();
-    }
+    const { replica } = config;
+    const library = has('match')
+      ? stack.use(await openLibrary({ log, blobs, database, shard, replica, clock, logger }))
+      : null;
+    const index = library?.index ?? stack.use(createIndex());
+    const layout = createLayout(database, clock, config.shards);
 
     const wake = createWake();
     stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));
@@ -89,7 +91,6 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       media: fingerprinter && createMedia(blobs, fingerprinter, stores.buckets),
       blobs,
       database,
-      index,
       library,
       references: createReferenceCodes(blobs),
       lanes: createLanes(config.concurrency),
@@ -97,7 +98,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       decide,
       acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
       shard,
-      epoch: config.shards,
+      layout,
       decoders: config.concurrency,
       has,
     });
@@ -112,7 +113,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
     const staged = { log, blobs, clock, logger, counters, environment };
     const parts = stages.map((stage) => runStage(stage, staged, signal).done);
-    if (has('match')) parts.push(rideOut('library', () => library.follow(signal)));
+    if (library) parts.push(rideOut('library', () => library.follow(signal)));
     if (has('decide')) {
       const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(

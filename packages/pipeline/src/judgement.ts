@@ -22,7 +22,7 @@ export interface ReferenceFacts {
 
 export interface Known {
   manifest: Manifest;
-  /** The newest result of each slice and shard, and of each proposal, in any order. */
+  /** The newest result of each slice and shard of each layout, and of each proposal, in any order. */
   alignments: readonly SliceAlignments[];
   evidence: readonly SliceEvidence[];
   references(key: ReferenceKey): ReferenceFacts | null;
@@ -43,35 +43,31 @@ export interface Judgement {
 }
 
 /** Pure: the same results in any order give the same judgement. */
-export function judge({ manifest, alignments, evidence, references }: Known): Judgement {
+export function judge({ manifest, alignments: results, evidence, references }: Known): Judgement {
   const { outcome, event } = manifest;
   if (outcome.status === 'rejected') return rejection(outcome.reason);
-  const { probe, slices, shards } = outcome;
+  const { probe, slices } = outcome;
   const duration = probe.kind === 'image' ? 0 : probe.duration;
   const upload = { account: event.account ?? null, kind: probe.kind, duration };
 
   const proposals = new Map(evidence.map((e) => [e.proposal, e]));
+  const isAnswered = ({ outcome: o }: SliceAlignments) =>
+    o.status !== 'alignments' || o.proposal === null || proposals.has(o.proposal);
+  const shards = layoutOf(outcome.shards, slices, results.filter(isAnswered));
+  const alignments = results.filter((a) => a.shards === shards);
   const failures: Verdict['failures'] = [];
   const failedSlices = new Set<number>();
   const found: Evidence[] = [];
-  let answered = 0;
+  const answered = alignments.filter(isAnswered).length;
   const fail = (at: { slice: number; shard: number }, reason: string) => {
     failures.push({ slice: at.slice, shard: at.shard, reason });
     failedSlices.add(at.slice);
   };
   for (const result of alignments) {
-    if (result.outcome.status === 'failed') {
-      answered++;
-      fail(result, result.outcome.reason);
-      continue;
-    }
-    if (result.outcome.status === 'nothing' || result.outcome.proposal === null) {
-      answered++;
-      continue;
-    }
+    if (result.outcome.status === 'failed') fail(result, result.outcome.reason);
+    if (result.outcome.status !== 'alignments' || result.outcome.proposal === null) continue;
     const confirmed = proposals.get(result.outcome.proposal);
     if (!confirmed) continue;
-    answered++;
     if (confirmed.outcome.status === 'failed') fail(result, confirmed.outcome.reason);
     if (confirmed.outcome.status === 'confirmed') found.push(...confirmed.outcome.evidence);
   }
@@ -89,7 +85,9 @@ export function judge({ manifest, alignments, evidence, references }: Known): Ju
   const certain = decided.filter((d) => d.certain && d.decision.action === 'takedown').map((d) => d.decision);
 
   const complete = answered === slices * shards;
-  const coverage = coverageOf(duration, slices, new Set(alignments.map((a) => a.slice)), failedSlices);
+  const shardsOf = (slice: number) => alignments.filter((a) => a.slice === slice && isAnswered(a)).length;
+  const seen = new Set(alignments.map((a) => a.slice).filter((slice) => shardsOf(slice) === shards));
+  const coverage = coverageOf(duration, slices, seen, failedSlices);
   const checkpoints = Array.from({ length: shards }, (_, shard) =>
     Math.min(...alignments.filter((a) => a.shard === shard).map((a) => a.checkpoint), Number.MAX_SAFE_INTEGER),
   ).map((c) => (c === Number.MAX_SAFE_INTEGER ? 0 : c));
@@ -107,6 +105,17 @@ export function judge({ manifest, alignments, evidence, references }: Known): Ju
     return { ...shared, verdict: 'in-review', reason: `${INCOMPLETE}: not every result came in time` };
   }
   return { ...shared, verdict: said.verdict, reason: said.reason };
+}
+
+/**
+ * In how many shards the library was searched: the layout whose results count. It is the one that was planned for, unless another
+ * has answered more of what it has to (an upload may be planned twice, before and after a change of layout). Results of two are
+ * never mixed: each has searched the whole library, and half of one beside half of another may not have.
+ */
+function layoutOf(planned: number, slices: number, answered: readonly SliceAlignments[]): number {
+  const share = (shards: number) => answered.filter((a) => a.shards === shards).length / (slices * shards);
+  const layouts = [planned, ...new Set(answered.map((a) => a.shards).sort((a, b) => b - a))];
+  return layouts.reduce((best, shards) => (share(shards) > share(best) ? shards : best));
 }
 
 /** What the reason of a verdict begins with when not all was seen. */

@@ -1,6 +1,7 @@
 import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
+  ENGINE_VERSION,
   MalformedEvent,
   openEnvelope,
   placeOf,
@@ -10,128 +11,288 @@ import {
   SliceCodes,
   TOPICS,
 } from '@vigil/contracts';
-import { type Database, liveReferences, markSliceLoaded } from '@vigil/database';
-import type { EventLog, LogRecord } from '@vigil/event-log';
+import {
+  type Database,
+  type LibraryReference,
+  type LoadedSlice,
+  liveReferences,
+  markSlicesLoaded,
+  registerReplica,
+  replicaSeen,
+} from '@vigil/database';
+import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
 import type { Clock, Logger } from '@vigil/runtime';
-import type { SimilarityIndex } from '@vigil/similarity';
-import { unspilled } from './emit.ts';
+import { createIndex, type SimilarityIndex } from '@vigil/similarity';
+import { OWN_BUCKET, unspilled } from './emit.ts';
+import {
+  digestOf,
+  loadSnapshot,
+  type Note,
+  type Place,
+  type Shard,
+  saveSnapshot,
+  snapshotKey,
+} from './library-snapshot.ts';
+import { readReferenceSlice } from './reference-codes.ts';
 import { countProtecting } from './stages/match-slice.ts';
 
 /**
- * Keeps one replica of one index shard in step with the library: the log carries the codes, the database says which
- * versions are allowed. Every replica reads the whole topics by itself; the log's offsets are its only state.
+ * One replica of one index shard, kept in step with the library: the log carries the codes, the database says which versions are
+ * allowed. It begins with a snapshot that it or a sibling wrote, and reads what came since.
  */
-export interface Library {
-  /** Sum of the offsets read: rises with everything that the index learned. */
+export interface Library extends AsyncDisposable {
+  readonly index: SimilarityIndex;
+  /**
+   * The sum of the log's ends at one moment, all of which was read: whoever says a larger number, in whatever replica and after
+   * whatever restart, has read all that was read here, and more.
+   */
   checkpoint(): number;
   /** Reads to the present end. */
   catchUp(): Promise<void>;
-  /** Drops what the database no longer allows; the second way that a removal arrives. */
+  /** Drops what the database no longer allows, the second way that a removal arrives; takes in again what it allows again. */
   reconcile(): Promise<void>;
-  /** Keeps up until aborted. */
+  /** Keeps up until aborted, and writes a snapshot now and then. */
   follow(signal: AbortSignal): Promise<void>;
+  /** Writes a snapshot now. @throws BlobStoreError */
+  save(signal?: AbortSignal): Promise<void>;
 }
 
 export interface LibraryDeps {
   log: EventLog;
   blobs: BlobStore;
   database: Database;
-  index: SimilarityIndex;
-  shard: { number: number; of: number };
+  shard: Shard;
   replica: string;
   clock: Clock;
   logger: Logger;
 }
 
 const POLL_MS = 100;
+const SEEN_MS = 2000;
 const RECONCILE_MS = 60_000;
+/** A snapshot is written when so much time has passed, or so many records were read, whichever is first. */
+const SAVE_MS = 10 * 60_000;
+const SAVE_RECORDS = 5000;
+const SAVE_AT_MOST_MS = 60_000;
+/** At the end, within the time that a drain may take; an index that is larger was written before, and reads a longer tail. */
+const LAST_SAVE_MS = 4000;
+const LAST_SAVE_BYTES = 512 * 2 ** 20;
+const MARKED_AT_ONCE = 500;
+/** References that a look at the database may bring back at once; the next look brings more. */
+const BROUGHT_BACK = 1000;
 
-export function createLibrary(deps: LibraryDeps): Library {
-  const { log, blobs, database, index, shard, replica, clock, logger } = deps;
-  const next = new Map<string, number>();
-  const removed = new Set<string>();
-  let total = 0;
+const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
+
+/** Ready when it resolves: at the present end of the log, and reconciled. */
+export async function openLibrary(deps: LibraryDeps): Promise<Library> {
+  const { log, blobs, database, shard, clock, logger } = deps;
+  const startedAt = clock.now();
+  const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
+  await registerReplica(database.postgres, replica);
+  const snapshot = await loadSnapshot({ blobs, log, logger, shard }, READ, clock.now());
+  const index = snapshot?.index ?? createIndex();
+  const places = new Map(snapshot?.note.places.map((p) => [placeName(p), p]));
+  const removed = new Set(snapshot?.note.removed);
+  /** Of references that are not live yet, by reference. */
+  const waiting = new Map<string, LoadedSlice[]>();
+  const lacking = new Set<string>();
+  let unmarked: LoadedSlice[] = [...(snapshot?.note.waiting ?? [])];
+  let checkpoint = 0;
+  /** Records read since the last snapshot, and when that was. */
+  let fresh = 0;
+  let savedAt = snapshot?.note.madeAt ?? clock.now();
+  let saving: Promise<void> | null = null;
+  let reconciledAt = 0;
 
   const mine = (id: string) => placeOf(id, shard.of) === shard.number;
 
   async function learn(record: LogRecord): Promise<void> {
-    if (!record.value) return;
+    if (!record.value) return forget(record.key.slice(0, record.key.lastIndexOf('/')));
     const { event, codes } = openEnvelope(SliceCodes, await unspilled(record, blobs));
     const { owner, slice, slices, probe, outcome } = event.data;
     if (owner.type !== 'reference' || !mine(owner.id)) return;
-    const key: ReferenceKey = { id: owner.id, version: owner.version };
-    if (removed.has(referenceKey(key))) return;
-    if (codes) index.add(key, slice, probe.kind, codes);
+    const reference: ReferenceKey = { id: owner.id, version: owner.version };
+    if (removed.has(referenceKey(reference))) return;
+    if (codes) index.add(reference, slice, probe.kind, codes);
     const usable = codes ? countProtecting(codes) : 0;
     const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
-    await markSliceLoaded(database.postgres, {
-      reference: key,
-      slice,
-      slices,
-      shard: shard.number,
-      replica,
-      usable,
-      failed,
-    });
+    unmarked.push({ reference, slice, slices, usable, failed });
+    if (unmarked.length >= MARKED_AT_ONCE) await mark();
   }
 
-  function change(record: LogRecord): void {
-    if (!record.value) return;
-    const { event } = openEnvelope(ReferenceEvent, record);
-    const { action, reference } = event.data;
-    if (action !== 'disabled') return;
-    removed.add(referenceKey(reference));
-    index.remove(reference.id, reference.version);
+  async function mark(): Promise<void> {
+    const batch = unmarked;
+    if (batch.length === 0) return;
+    const states = await markSlicesLoaded(database.postgres, replica, batch);
+    for (const one of batch) {
+      const key = referenceKey(one.reference);
+      const state = states.get(key);
+      if (state !== 'received' && state !== 'fingerprinted') waiting.delete(key);
+      else waiting.set(key, [...(waiting.get(key) ?? []).filter((w) => w.slice !== one.slice), one]);
+    }
+    unmarked = [];
   }
 
-  async function readTopic(topic: string, apply: (record: LogRecord) => Promise<void> | void): Promise<void> {
-    for (const { partition, start, end } of await log.ends(topic)) {
-      const place = `${topic}/${partition}`;
-      const from = Math.max(next.get(place) ?? 0, start);
-      if (from >= end) continue;
-      let reached = from;
-      for await (const record of log.read(topic, partition, from, end)) {
-        try {
-          await apply(record);
-        } catch (error) {
-          if (!(error instanceof MalformedEvent)) throw error;
-          logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
-          const headers = { ...record.headers, vigil_reason: error.message, vigil_stage: 'library' };
-          await log.append([{ topic: deadTopic(topic), key: record.key, headers, value: record.value }]);
-        }
-        reached = record.offset + 1;
-        next.set(place, reached);
-      }
-      next.set(place, Math.max(reached, end));
-      total += end - from;
+  async function change(record: LogRecord): Promise<void> {
+    if (!record.value) return forget(record.key);
+    const { action, reference } = openEnvelope(ReferenceEvent, record).event.data;
+    if (!mine(reference.id)) return;
+    if (action === 'disabled') forget(referenceKey(reference));
+    if (action === 'enabled') {
+      removed.delete(referenceKey(reference));
+      reconciledAt = 0;
     }
   }
 
+  /** `key` is an id, "@" and a version. */
+  function forget(key: string): void {
+    const at = key.lastIndexOf('@');
+    const [id, version] = [key.slice(0, at), Number(key.slice(at + 1))];
+    if (at < 1 || !mine(id)) return;
+    removed.add(key);
+    waiting.delete(key);
+    unmarked = unmarked.filter((one) => referenceKey(one.reference) !== key);
+    index.remove(id, version);
+  }
+
+  async function readTo({ topic, partition, start, end }: PartitionEnds): Promise<void> {
+    const apply = topic === TOPICS.references.name ? change : learn;
+    const place: Place = places.get(placeName({ topic, partition })) ?? { topic, partition, next: 0, last: null };
+    const from = Math.max(place.next, start);
+    let last: LogRecord | null = null;
+    const records = from < end ? log.read(topic, partition, from, end) : [];
+    for await (const record of records) {
+      try {
+        await apply(record);
+      } catch (error) {
+        if (!(error instanceof MalformedEvent)) throw error;
+        logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
+        const headers = { ...record.headers, vigil_reason: error.message, vigil_stage: 'library' };
+        await log.append([{ topic: deadTopic(topic), key: record.key, headers, value: record.value }]);
+      }
+      last = record;
+      fresh++;
+    }
+    const read = last ? { offset: last.offset, digest: digestOf(last) } : place.last;
+    places.set(placeName(place), { topic, partition, next: Math.max(from, end), last: read });
+  }
+
+  async function bringBack(reference: LibraryReference): Promise<void> {
+    for (let slice = 0; slice < (reference.slices ?? 0); slice++) {
+      const codes = await readReferenceSlice(blobs, reference, slice);
+      if (codes) index.add(reference, slice, reference.kind ?? 'video', codes);
+    }
+    const key = referenceKey(reference);
+    removed.delete(key);
+    if (index.has(reference)) return logger.info({ reference: key }, 'in the library again');
+    lacking.add(key);
+    logger.error({ reference: key }, 'a live reference has no codes, neither in the log nor in the store: add it anew');
+  }
+
+  function noteNow(): Note {
+    return {
+      engine: ENGINE_VERSION,
+      shards: shard.of,
+      shard: shard.number,
+      madeAt: clock.now(),
+      places: [...places.values()],
+      removed: [...removed],
+      waiting: [...[...waiting.values()].flat(), ...unmarked],
+    };
+  }
+
+  /** Another replica of the shard may just have written one that is as good. */
+  async function isFresh(ms: number): Promise<boolean> {
+    const found = await blobs.stat(OWN_BUCKET, snapshotKey(shard)).catch(() => null);
+    return found !== null && clock.now() - found.modifiedAt < ms;
+  }
+
+  async function saveIfDue(signal: AbortSignal): Promise<void> {
+    const age = clock.now() - savedAt;
+    if (fresh === 0 || age < SAVE_AT_MOST_MS || (age < SAVE_MS && fresh < SAVE_RECORDS)) return;
+    savedAt = clock.now();
+    if (fresh < SAVE_RECORDS && (await isFresh(SAVE_MS / 2))) return;
+    await library.save(signal);
+  }
+
   const library: Library = {
-    checkpoint: () => total,
+    index,
+    checkpoint: () => checkpoint,
+
     async catchUp() {
-      await readTopic(TOPICS.references.name, change);
-      await readTopic(TOPICS.referenceCodes.name, learn);
+      // The ends of one moment, all of them read before anything is said of it: so a larger sum has seen more.
+      const ends = (await Promise.all(READ.map((topic) => log.ends(topic)))).flat();
+      for (const end of ends) await readTo(end);
+      await mark();
+      checkpoint = ends.reduce((sum, { end }) => sum + end, 0);
     },
+
     async reconcile() {
-      const allowed = new Set((await liveReferences(database.postgres)).map(referenceKey));
+      reconciledAt = clock.now();
+      const allowed = new Map((await liveReferences(database.postgres, shard)).map((r) => [referenceKey(r), r]));
       for (const known of index.references()) {
         if (allowed.has(referenceKey(known))) continue;
         logger.info({ reference: referenceKey(known) }, 'no longer in the library');
         index.remove(known.id, known.version);
       }
+      for (const key of waiting.keys())
+        if (!allowed.has(key) || allowed.get(key)!.state === 'live') waiting.delete(key);
+      const missing = [...allowed.values()].filter(
+        (r) => r.state === 'live' && !index.has(r) && !lacking.has(referenceKey(r)),
+      );
+      for (const reference of missing.slice(0, BROUGHT_BACK)) await bringBack(reference);
     },
+
     async follow(signal) {
-      let reconciled = clock.now();
+      let seen = 0;
       while (!signal.aborted) {
         await library.catchUp();
-        if (clock.now() - reconciled > RECONCILE_MS) {
-          await library.reconcile();
-          reconciled = clock.now();
+        if (clock.now() - seen > SEEN_MS) {
+          await replicaSeen(database.postgres, replica, checkpoint, clock.now());
+          seen = clock.now();
         }
+        if (clock.now() - reconciledAt > RECONCILE_MS) await library.reconcile();
+        saving ??= saveIfDue(signal)
+          .catch((error: unknown) => {
+            if (!signal.aborted) logger.warn({ error }, 'no snapshot of the index was written');
+          })
+          .finally(() => {
+            saving = null;
+          });
         await Promise.allSettled([clock.sleep(POLL_MS, signal)]);
       }
     },
+
+    async save(signal = new AbortController().signal) {
+      const [begun, read] = [clock.now(), fresh];
+      const { bytes } = await saveSnapshot(blobs, index, noteNow(), signal);
+      savedAt = begun;
+      fresh -= read;
+      logger.info({ bytes, ms: clock.now() - begun, checkpoint }, 'wrote a snapshot of the index');
+    },
+
+    /** What was learned since the last snapshot, the next start would have to read again. */
+    async [Symbol.asyncDispose]() {
+      await saving;
+      const bytes = index.stats().reduce((sum, s) => sum + s.bytes, 0);
+      if (fresh > 0 && bytes <= LAST_SAVE_BYTES && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
+        await library.save(AbortSignal.timeout(LAST_SAVE_MS)).catch((error: unknown) => {
+          logger.warn(
+            { error },
+            'no snapshot of the index was written at the end: the next start reads more of the log',
+          );
+        });
+      }
+      index[Symbol.dispose]();
+    },
   };
+
+  await library.catchUp();
+  await library.reconcile();
+  const codes = index.stats().reduce((sum, s) => sum + s.codes, 0);
+  const about = { codes, checkpoint, snapshot: snapshot !== null, records: fresh, ms: clock.now() - startedAt };
+  logger.info(about, 'the library is loaded');
   return library;
 }
+
+const placeName = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`;

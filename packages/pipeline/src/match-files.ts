@@ -185,6 +185,7 @@ export function createFileMatcher(deps: {
     const said = (outcome: SliceAlignments['outcome'], codes: Fingerprint | null): SliceAlignments => ({
       upload,
       slice,
+      shards: 1,
       shard: 0,
       span,
       checkpoint: 0,
@@ -210,7 +211,7 @@ export function createFileMatcher(deps: {
     }
     return {
       alignments: said({ status: 'alignments', alignments, proposal }, codes),
-      evidence: { proposal, upload, slice, shard: 0, checkpoint: 0, outcome, steps: [] },
+      evidence: { proposal, upload, slice, shards: 1, shard: 0, checkpoint: 0, outcome, steps: [] },
     };
   }
 

@@ -12,27 +12,37 @@ export interface ReferenceCodes {
 const MAX_BYTES = 64 * 2 ** 20;
 const CACHED_SLICES = 512;
 
+/** Null where there are none: a slice that failed has no codes, nor is there one before the first or after the last. */
+export async function readReferenceSlice(
+  blobs: BlobStore,
+  reference: ReferenceKey,
+  slice: number,
+): Promise<Fingerprint | null> {
+  try {
+    return decodeFingerprint(await readBlob(blobs, OWN_BUCKET, codesKey(referenceKey(reference), slice), MAX_BYTES));
+  } catch (error) {
+    if (error instanceof BlobStoreError && error.code === 'missing') return null;
+    throw error;
+  }
+}
+
 /** Codes of one version never change, so what was read once is kept (least recently used goes first). */
 export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
   const cache = new Map<string, Fingerprint>();
 
-  async function read(key: string): Promise<Fingerprint | null> {
+  async function read(reference: ReferenceKey, slice: number): Promise<Fingerprint | null> {
+    const key = codesKey(referenceKey(reference), slice);
     const known = cache.get(key);
     if (known) {
       cache.delete(key);
       cache.set(key, known);
       return known;
     }
-    try {
-      const found = decodeFingerprint(await readBlob(blobs, OWN_BUCKET, key, MAX_BYTES));
-      cache.set(key, found);
-      if (cache.size > CACHED_SLICES) cache.delete(cache.keys().next().value!);
-      return found;
-    } catch (error) {
-      // A slice that failed has no codes, nor is there one before the first or after the last.
-      if (error instanceof BlobStoreError && error.code === 'missing') return null;
-      throw error;
-    }
+    const found = await readReferenceSlice(blobs, reference, slice);
+    if (!found) return null;
+    cache.set(key, found);
+    if (cache.size > CACHED_SLICES) cache.delete(cache.keys().next().value!);
+    return found;
   }
 
   return {
@@ -41,7 +51,7 @@ export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
       const last = Math.max(first, Math.floor(to / SLICE_SECONDS) + 1);
       const found: Fingerprint[] = [];
       for (let n = first; n <= last; n++) {
-        const slice = await read(codesKey(referenceKey(reference), n));
+        const slice = await read(reference, n);
         if (slice) found.push(slice);
       }
       return found;

@@ -62,7 +62,7 @@ describe('uploads that are deleted or replaced', () => {
   const judge = async (version: string) => {
     for (const slice of [0, 1]) {
       await run<SliceAlignments>(decide.stages.recordSlice, {
-        ...{ upload: id(version), slice, shard: 0, span: [slice * 30, slice * 30 + 30], checkpoint: 1 },
+        ...{ upload: id(version), slice, shards: 1, shard: 0, span: [slice * 30, slice * 30 + 30], checkpoint: 1 },
         ...{ outcome: { status: 'nothing', why: 'x' }, frames: { seen: 9, usable: 9 }, steps: [] },
       });
     }

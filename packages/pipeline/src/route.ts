@@ -2,9 +2,9 @@ import type { BlobStore } from '@vigil/blob-store';
 import type { UploadMapping } from '@vigil/contracts';
 import { type Database, isDeleted } from '@vigil/database';
 import type { Clock, Role } from '@vigil/runtime';
-import type { SimilarityIndex } from '@vigil/similarity';
 import { createFrameLists } from './frame-lists.ts';
 import type { Lanes } from './lanes.ts';
+import type { Layout } from './layout.ts';
 import type { Library } from './library.ts';
 import type { Media } from './media.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
@@ -23,16 +23,16 @@ export interface RouteDeps {
   mapping: UploadMapping;
   blobs: BlobStore;
   database: Database;
-  index: SimilarityIndex;
-  library: Library;
+  /** null where nothing is matched. */
+  library: Library | null;
   references: ReferenceCodes;
   lanes: Lanes;
   clock: Clock;
   decide: ReturnType<typeof decideUpload>;
   acknowledge: ReturnType<typeof recordAcknowledgement>;
+  /** The part of the library that this process searches, if it does. */
   shard: { number: number; of: number };
-  /** Changes when the number of shards does. */
-  epoch: number;
+  layout: Layout;
   /** Slices that are decoded at once. */
   decoders: number;
   /** Does this process have any of these roles? */
@@ -61,7 +61,6 @@ export function route(deps: RouteDeps): Stage<never>[] {
     mapping,
     blobs,
     database,
-    index,
     library,
     references,
     lanes,
@@ -69,11 +68,10 @@ export function route(deps: RouteDeps): Stage<never>[] {
     decide,
     acknowledge,
     shard,
-    epoch,
+    layout,
     decoders,
     has,
   } = deps;
-  const shards = shard.of;
   // Images must come to the lanes however many films wait in the same topic; what else waits may as well wait in the log.
   const urgent = 256;
   const patient = decoders * 2;
@@ -83,8 +81,8 @@ export function route(deps: RouteDeps): Stage<never>[] {
   const gone = (upload: string) => isDeleted(database.postgres, upload);
   const stages: unknown[] = [];
   if (has('plan') && media && frames) {
-    stages.push(planUpload({ media, frames, mapping, clock, shards, epoch, concurrency: planned }));
-    stages.push(learnReference({ media, database, clock, shards, epoch, concurrency: decoders }));
+    stages.push(planUpload({ media, frames, mapping, clock, layout, concurrency: planned }));
+    stages.push(learnReference({ media, database, clock, layout, concurrency: decoders }));
   }
   if (has('fingerprint') && media && frames) {
     const parts = { media, frames, isDeleted: gone, blobs, lanes, clock };
@@ -92,8 +90,9 @@ export function route(deps: RouteDeps): Stage<never>[] {
     stages.push(fingerprintSlice({ ...parts, from: 'slicesRest', concurrency: patient }));
     stages.push(fingerprintSlice({ ...parts, from: 'slicesBatch', concurrency: patient }));
   }
-  if (has('match')) {
-    stages.push(matchSlice({ index, checkpoint: library.checkpoint, shard, clock, concurrency: 1 }));
+  if (library) {
+    const { index, checkpoint } = library;
+    stages.push(matchSlice({ index, checkpoint, shard, clock, concurrency: 1 }));
   }
   if (has('confirm') && media) stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
   if (has('decide')) stages.push(...Object.values(decide.stages), acknowledge);

@@ -32,8 +32,8 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
     note: string,
   ): SliceEvidence => {
     const step: Step = { stage: 'confirm', startedAt, endedAt: clock.now(), outcome: outcome.status, note };
-    const { id, upload, slice, shard, checkpoint, steps } = p;
-    return { proposal: id, upload, slice, shard, checkpoint, outcome, steps: [...steps, step] };
+    const { id, upload, slice, shards, shard, checkpoint, steps } = p;
+    return { proposal: id, upload, slice, shards, shard, checkpoint, outcome, steps: [...steps, step] };
   };
 
   async function dense(p: Proposal, signal: AbortSignal, alive?: () => void) {

@@ -13,7 +13,7 @@ import {
   actionsOf,
   type Database,
   disableReference,
-  markSliceLoaded,
+  markSlicesLoaded,
   planReference,
   registerReference,
   relayBatch,
@@ -59,15 +59,10 @@ describe('decide', () => {
       now: 1,
     });
     await planReference(database.postgres, key, { kind: 'video', duration: 600, slices: 1 });
-    await markSliceLoaded(database.postgres, {
-      reference: key,
-      slice: 0,
-      slices: 1,
-      shard: 0,
-      replica: 'r',
-      usable: 9,
-      failed: null,
-    });
+    const replica = { shards: 1, shard: 0, replica: 'r' };
+    await markSlicesLoaded(database.postgres, replica, [
+      { reference: key, slice: 0, slices: 1, usable: 9, failed: null },
+    ]);
   }
 
   const opened = <T>(data: T): Opened<T> => ({
@@ -113,6 +108,7 @@ describe('decide', () => {
       opened<SliceAlignments>({
         upload,
         slice,
+        shards: 1,
         shard: 0,
         span: [slice * 30, slice * 30 + 30],
         checkpoint,
@@ -130,6 +126,7 @@ describe('decide', () => {
         proposal,
         upload,
         slice,
+        shards: 1,
         shard: 0,
         checkpoint,
         outcome: evidence.length > 0 ? { status: 'confirmed', evidence } : { status: 'nothing', why: 'does not hold' },

@@ -2,6 +2,7 @@ import { MAX_SLICES, type Opened, ReferenceEvent, sliceCount } from '@vigil/cont
 import { type Database, planReference, rejectReference } from '@vigil/database';
 import type { Clock } from '@vigil/runtime';
 import { firstSlices } from '../events.ts';
+import type { Layout } from '../layout.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
@@ -11,20 +12,12 @@ export interface LearnDeps {
   media: Media;
   database: Database;
   clock: Clock;
-  shards: number;
-  epoch: number;
+  layout: Layout;
   concurrency: number;
 }
 
 /** Looks at a new reference's container and sends its slices through the patient lane. */
-export function learnReference({
-  media,
-  database,
-  clock,
-  shards,
-  epoch,
-  concurrency,
-}: LearnDeps): Stage<ReferenceEvent> {
+export function learnReference({ media, database, clock, layout, concurrency }: LearnDeps): Stage<ReferenceEvent> {
   async function run({ event }: Opened<ReferenceEvent>, signal: AbortSignal): Promise<Outcome> {
     const { action, reference, media: location, receivedAt } = event.data;
     if (action !== 'registered') return skipped(`${action} concerns the index, not the media`);
@@ -41,7 +34,8 @@ export function learnReference({
     await planReference(database.postgres, reference, { kind: probe.kind, duration: probe.duration, slices });
     const steps = [{ stage: 'plan', startedAt, endedAt: clock.now(), outcome: 'planned' }];
     const owner = { type: 'reference' as const, ...reference };
-    return done(firstSlices({ owner, media: location, probe, slices, shards, epoch, receivedAt, steps }));
+    const shards = await layout();
+    return done(firstSlices({ owner, media: location, probe, slices, shards, epoch: shards, receivedAt, steps }));
   }
 
   return { name: 'learn', group: 'learn', consumes: ['references'], concurrency, schema: ReferenceEvent, run };

@@ -39,6 +39,7 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
     const result = (outcome: SliceAlignments['outcome'], note: string): SliceAlignments => ({
       upload,
       slice: slice.slice,
+      shards: layout.of,
       shard,
       span: slice.span,
       checkpoint: at,
@@ -57,12 +58,13 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
       return done([sliceMatched(result({ status: 'nothing', why }, why))]);
     }
     const proposal: Proposal = {
-      id: proposalId(upload, slice.slice, shard, at),
+      id: proposalId(upload, slice.slice, layout, at),
       upload,
       media: slice.media,
       probe: slice.probe,
       slice: slice.slice,
       slices: slice.slices,
+      shards: layout.of,
       shard,
       span: slice.span,
       checkpoint: at,

@@ -59,7 +59,7 @@ describe('plan', () => {
     frames = createFrameLists(blobs, media);
     asked = [];
     const mapping = { keyPattern: parseKeyPattern('{account}/{visibility}/{file}') };
-    stage = planUpload({ media, frames, mapping, clock: createFakeClock(), shards: 1, epoch: 1, concurrency: 1 });
+    stage = planUpload({ media, frames, mapping, clock: createFakeClock(), layout: async () => 1, concurrency: 1 });
   });
   afterEach(async () => {
     await blobs[Symbol.asyncDispose]();

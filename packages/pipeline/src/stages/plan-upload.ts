@@ -17,6 +17,7 @@ import {
 import type { Clock } from '@vigil/runtime';
 import { firstSlices, manifestMade } from '../events.ts';
 import type { FrameLists } from '../frame-lists.ts';
+import type { Layout } from '../layout.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
@@ -26,8 +27,7 @@ export interface PlanDeps {
   frames: FrameLists;
   mapping: UploadMapping;
   clock: Clock;
-  shards: number;
-  epoch: number;
+  layout: Layout;
   concurrency: number;
 }
 
@@ -37,7 +37,7 @@ const DEADLINE_MS_PER_SECOND = 500;
 
 /** Looks at an upload's container, cuts it into slices, and tells `decide` what to expect. */
 export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
-  const { media, frames, mapping, clock, shards, epoch, concurrency } = deps;
+  const { media, frames, mapping, clock, layout, concurrency } = deps;
 
   async function plan(event: UploadEvent, signal: AbortSignal): Promise<Output[]> {
     const startedAt = clock.now();
@@ -71,6 +71,9 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
     const { probe } = looked;
     const slices = probe.kind === 'image' ? 1 : sliceCount(probe.duration);
     if (slices > MAX_SLICES) return reject('too-long', `${Math.round(probe.duration)} seconds`);
+    // Looking at the media may have taken its time: what is planned now is planned for the layout of now.
+    const shards = await layout();
+    const epoch = shards;
     const planned = manifest({ status: 'planned', probe, slices, shards, epoch }, probe.duration);
     const first = firstSlices({
       owner: { type: 'upload' as const, id: upload },

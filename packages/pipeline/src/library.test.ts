@@ -1,0 +1,409 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type BlobStore, openFileBlobStore, readBlob } from '@vigil/blob-store';
+import { encodeFingerprint, jsonEnvelope, type ReferenceEvent, referenceKey, TOPICS } from '@vigil/contracts';
+import {
+  type Database,
+  disableReference,
+  findReference,
+  listReplicas,
+  openDatabase,
+  planReference,
+  registerReference,
+} from '@vigil/database';
+import { type EventLog, openPostgresEventLog } from '@vigil/event-log';
+import { createFakeClock, createLogger, type FakeClock } from '@vigil/runtime';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type MadeReference, madeFingerprint, madeSlice } from '../../../test/support/made-library.ts';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
+import { type Library, openLibrary } from './library.ts';
+import { SNAPSHOT_REACH_MS, snapshotKey } from './library-snapshot.ts';
+
+/** Faked: time. Real: log and database (PostgreSQL), the store, the index. */
+describe('library', () => {
+  const stack: AsyncDisposable[] = [];
+  let world: World;
+
+  interface World {
+    server: TestDatabase;
+    database: Database;
+    log: EventLog;
+  }
+  let blobs: BlobStore;
+  let clock: FakeClock;
+  let said: string[];
+  /** Records that the last one to open has read, and whether it began with a snapshot. */
+  let read: number;
+  let fromSnapshot: boolean;
+
+  async function openWorld(): Promise<World> {
+    const server = await createTestDatabase();
+    const database = await openDatabase({ url: server.url, max: 6 });
+    const log = await openPostgresEventLog({ postgres: database.postgres, clock, tombstoneMs: 24 * HOUR });
+    await log.ensureTopics(Object.values(TOPICS));
+    stack.push(server, database, log);
+    return { server, database, log };
+  }
+
+  beforeEach(async () => {
+    const root = await mkdtemp(path.join(tmpdir(), 'vigil-library-'));
+    clock = createFakeClock(Date.UTC(2030, 0, 1));
+    blobs = await openFileBlobStore({ root, now: clock.now });
+    stack.push({ [Symbol.asyncDispose]: () => rm(root, { recursive: true }) }, blobs);
+    world = await openWorld();
+    said = [];
+  });
+  afterEach(async () => {
+    while (stack.length > 0) await stack.pop()![Symbol.asyncDispose]();
+  });
+
+  const HOUR = 3_600_000;
+  const film = (id: string, slices = 2): MadeReference => ({
+    reference: { id, version: 1 },
+    slices,
+    codes: 20,
+    seed: 1,
+  });
+
+  /** A replica, opened and closed by hand, so that it ends as the test says. */
+  async function open(more: { replica?: string; number?: number; of?: number; in?: World } = {}): Promise<Library> {
+    const { database, log } = more.in ?? world;
+    const logger = createLogger({ level: 'info', to: { write: (line) => said.push(line) } });
+    const shard = { number: more.number ?? 0, of: more.of ?? 1 };
+    const library = await openLibrary({ log, blobs, database, shard, replica: more.replica ?? 'a', clock, logger });
+    ({ records: read, snapshot: fromSnapshot } = JSON.parse(
+      said.findLast((line) => line.includes('library is loaded'))!,
+    ));
+    return library;
+  }
+  const crash = async (library: Library) => void library;
+
+  async function register({ reference, slices }: MadeReference, { database } = world): Promise<void> {
+    const media = { source: 't', bucket: 'references', key: reference.id, version: '' };
+    await registerReference(database.postgres, {
+      reference,
+      work: reference.id,
+      title: 't',
+      holder: 'h',
+      media,
+      now: 1,
+    });
+    await planReference(database.postgres, reference, { kind: 'video', duration: 30 * slices, slices });
+  }
+  async function learn(made: MadeReference, slices = [...Array(made.slices).keys()], { log } = world): Promise<void> {
+    await log.append(slices.map((n) => madeSlice(made, n)));
+  }
+  async function add(...ids: string[]): Promise<void> {
+    for (const id of ids) {
+      await register(film(id));
+      await learn(film(id));
+    }
+  }
+  /** As the rights-holders' side does it: a row, and an event. */
+  async function disable(id: string, tell = true): Promise<void> {
+    await disableReference(world.database.postgres, { id, version: 1 }, 'withdrawn', clock.now());
+    if (tell) await tellOf(id, 'disabled');
+  }
+  async function tellOf(id: string, action: ReferenceEvent['action']): Promise<void> {
+    const data: ReferenceEvent = {
+      ...{ action, reference: { id, version: 1 }, work: id, holder: 'h', receivedAt: clock.now() },
+      media: { source: 't', bucket: 'references', key: id, version: '' },
+    };
+    const about = {
+      id: `ev_${id}_${action}`,
+      type: `vigil.reference.${action}`,
+      source: 'vigil',
+      subject: id,
+      time: 1,
+    };
+    await world.log.append([{ topic: TOPICS.references.name, ...jsonEnvelope(`${id}@1`, { ...about, data }) }]);
+  }
+  const stateOf = async (id: string) => (await findReference(world.database.postgres, id))!.state;
+  const held = (library: Library) =>
+    library.index
+      .references()
+      .map((r) => r.id)
+      .sort();
+  /** What a search finds of both slices of each film: the films that answer. */
+  const found = (library: Library, ...ids: string[]) =>
+    ids.filter((id) =>
+      [0, 1].every((n) => {
+        const { bits } = madeFingerprint(film(id), n).tables[0]!;
+        const hits = library.index.search('picture', bits);
+        return hits.filter((h) => h.distance === 0 && h.origin.reference.id === id).length === 20;
+      }),
+    );
+  const heard = (words: string) => said.some((line) => line.includes(words));
+
+  test('a restart reads the snapshot and what came since, and holds what it held', async () => {
+    const a = await open();
+    await add('one', 'two', 'three');
+    await a.catchUp();
+    await a.save();
+    await crash(a);
+    await add('four');
+    const again = await open();
+    expect(read).toBe(2);
+    expect(found(again, 'one', 'two', 'three', 'four')).toEqual(['one', 'two', 'three', 'four']);
+    expect(held(again)).toEqual(['four', 'one', 'three', 'two']);
+    expect(fromSnapshot).toBe(true);
+    expect(await stateOf('four')).toBe('live');
+  });
+
+  test('a drain writes the snapshot; a replica on another machine reads it; one that learned nothing writes none', async () => {
+    const a = await open();
+    await add('one', 'two');
+    await a.catchUp();
+    await a[Symbol.asyncDispose]();
+    const written = (await blobs.stat('vigil', 'index/1/0'))!;
+    await clock.advance(10 * 60_000);
+    const b = await open({ replica: 'b' });
+    expect(read).toBe(0);
+    expect(found(b, 'one', 'two')).toEqual(['one', 'two']);
+    await b[Symbol.asyncDispose]();
+    expect(await blobs.stat('vigil', 'index/1/0')).toEqual(written);
+  });
+
+  test('while it follows, a snapshot is written every ten minutes in which something was learned', async () => {
+    const a = await open();
+    const stop = new AbortController();
+    const following = a.follow(stop.signal);
+    await add('one');
+    const minutes = async (n: number) => {
+      for (let i = 0; i < n * 4; i++) {
+        await clock.advance(15_000);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await minutes(8);
+    expect(await blobs.stat('vigil', 'index/1/0')).toBeNull();
+    await minutes(4);
+    await expect.poll(() => blobs.stat('vigil', 'index/1/0')).not.toBeNull();
+    expect(await listReplicas(world.database.postgres)).toMatchObject([
+      { replica: 'a', checkpoint: a.checkpoint(), seenAt: expect.any(Number) },
+    ]);
+    stop.abort(new Error('enough'));
+    await clock.advance(1000);
+    await following;
+    const { modifiedAt } = (await blobs.stat('vigil', 'index/1/0'))!;
+    await a[Symbol.asyncDispose]();
+    expect((await blobs.stat('vigil', 'index/1/0'))!.modifiedAt).toBe(modifiedAt);
+  });
+
+  describe('no removed reference comes back after a restart', () => {
+    const restart = async (library: Library) => {
+      await crash(library);
+      return open();
+    };
+
+    test('removed before the snapshot, even when slices of it come later', async () => {
+      const a = await open();
+      await add('kept', 'gone');
+      await a.catchUp();
+      await disable('gone');
+      await a.catchUp();
+      await a.save();
+      await learn(film('gone'), [1]);
+      const b = await restart(a);
+      expect(read).toBe(1);
+      expect([held(b), found(b, 'kept', 'gone')]).toEqual([['kept'], ['kept']]);
+    });
+
+    test('removed after the snapshot', async () => {
+      const a = await open();
+      await add('kept', 'gone');
+      await a.catchUp();
+      await a.save();
+      await disable('gone');
+      await a.catchUp();
+      const b = await restart(a);
+      expect([held(b), found(b, 'kept', 'gone')]).toEqual([['kept'], ['kept']]);
+    });
+
+    test('removed while nobody was there, known by the row alone', async () => {
+      const a = await open();
+      await add('kept', 'gone');
+      await a.catchUp();
+      await a[Symbol.asyncDispose]();
+      await disable('gone', false);
+      const b = await open();
+      expect(read).toBe(0);
+      expect([held(b), found(b, 'kept', 'gone')]).toEqual([['kept'], ['kept']]);
+    });
+
+    test('erased from log and database, its tombstones compacted away', async () => {
+      const a = await open();
+      await add('kept', 'gone');
+      await a.catchUp();
+      await a.save();
+      await disable('gone');
+      for (const topic of [TOPICS.references.name, TOPICS.referenceCodes.name]) {
+        const keys = topic === TOPICS.references.name ? ['gone@1'] : ['gone@1/0', 'gone@1/1'];
+        await world.log.append(keys.map((key) => ({ topic, key, headers: {}, value: null })));
+      }
+      const { postgres } = world.database;
+      await postgres.query(`DELETE FROM reference_slices WHERE reference = 'gone'`);
+      await postgres.query(`DELETE FROM reference_versions WHERE id = 'gone'`);
+
+      const soon = await restart(a);
+      expect([held(soon), found(soon, 'kept', 'gone')]).toEqual([['kept'], ['kept']]);
+
+      await world.log.maintain();
+      await clock.advance(25 * HOUR);
+      // What stands at a partition's end is never compacted away: another reference comes after.
+      await add('later', 'later2', 'later3', 'later4', 'later5', 'later6');
+      await world.log.maintain();
+      said = [];
+      const late = await open();
+      expect(heard('hours old')).toBe(true);
+      expect(held(late)).not.toContain('gone');
+      expect(found(late, 'kept', 'gone', 'later')).toEqual(['kept', 'later']);
+    });
+
+    test('a tombstone alone removes it too', async () => {
+      const a = await open();
+      await add('kept', 'gone');
+      await a.catchUp();
+      await a.save();
+      await world.log.append([{ topic: TOPICS.referenceCodes.name, key: 'gone@1/0', headers: {}, value: null }]);
+      await a.catchUp();
+      expect(held(a)).toEqual(['kept']);
+    });
+
+    test('one that is allowed again comes back, by the event or by the row', async () => {
+      const a = await open();
+      await add('back');
+      for (const n of [0, 1]) {
+        await blobs.put('vigil', `codes/back@1/${n}`, encodeFingerprint(madeFingerprint(film('back'), n)));
+      }
+      await a.catchUp();
+      await disable('back');
+      await a.catchUp();
+      expect(held(a)).toEqual([]);
+      await a.save();
+      await world.database.postgres.query(`UPDATE reference_versions SET state = 'live' WHERE id = 'back'`);
+      await a.reconcile();
+      expect(found(a, 'back')).toEqual(['back']);
+      const b = await restart(a);
+      expect(found(b, 'back')).toEqual(['back']);
+    });
+  });
+
+  describe('a snapshot that cannot be trusted is refused aloud, and the log is read anew', () => {
+    async function written(): Promise<void> {
+      const a = await open();
+      await add('one', 'two');
+      await a.catchUp();
+      await a.save();
+      said = [];
+    }
+    const bytes = () => readBlob(blobs, 'vigil', snapshotKey({ number: 0, of: 1 }), 1e9);
+
+    test('of another log', async () => {
+      await written();
+      const other = await openWorld();
+      for (const id of ['three', 'four', 'five']) {
+        await register(film(id, 9), other);
+        await learn(film(id, 9), [...Array(9).keys()], other);
+      }
+      const library = await open({ in: other });
+      expect(held(library)).toEqual(['five', 'four', 'three']);
+      expect(heard('another log')).toBe(true);
+    });
+
+    test('of a log that began anew and is shorter', async () => {
+      await written();
+      const other = await openWorld();
+      const library = await open({ in: other });
+      expect(held(library)).toEqual([]);
+      expect(heard('another log')).toBe(true);
+    });
+
+    test('of another layout', async () => {
+      await written();
+      await blobs.put('vigil', snapshotKey({ number: 1, of: 2 }), await bytes());
+      const library = await open({ number: 1, of: 2 });
+      expect(heard('it is of shard 0 of 1, not of shard 1 of 2')).toBe(true);
+      expect(read).toBe(4);
+      await library[Symbol.asyncDispose]();
+    });
+
+    test('older than tombstones are kept, but not before', async () => {
+      await written();
+      await clock.advance(SNAPSHOT_REACH_MS);
+      await open();
+      expect(read).toBe(0);
+      await clock.advance(60_000);
+      const library = await open();
+      expect([read, heard('hours old'), found(library, 'one', 'two')]).toEqual([4, true, ['one', 'two']]);
+    });
+
+    test('altered or cut short', async () => {
+      await written();
+      const good = await bytes();
+      for (const at of [100, good.length >> 1, good.length - 40]) {
+        const bad = Uint8Array.from(good);
+        bad[at]! ^= 1;
+        await blobs.put('vigil', snapshotKey({ number: 0, of: 1 }), bad);
+        said = [];
+        const library = await open();
+        expect([read, heard('is refused'), found(library, 'one', 'two')]).toEqual([4, true, ['one', 'two']]);
+      }
+      await blobs.put('vigil', snapshotKey({ number: 0, of: 1 }), good.subarray(0, good.length >> 1));
+      await open();
+      expect(read).toBe(4);
+    });
+  });
+
+  test('the checkpoint of a replica that restarts is never smaller, with a snapshot, without, and after compaction', async () => {
+    const a = await open();
+    await add('one', 'two', 'three');
+    await a.catchUp();
+    for (let i = 0; i < 3; i++) await learn(film('one'));
+    await a.catchUp();
+    const before = a.checkpoint();
+    expect(before).toBe(12);
+    await world.log.maintain();
+    const rebuilt = await open({ replica: 'rebuilt' });
+    expect(rebuilt.checkpoint()).toBe(before);
+    await a.save();
+    const restored = await open({ replica: 'restored' });
+    expect(restored.checkpoint()).toBe(before);
+    await add('four');
+    for (const library of [a, rebuilt, restored]) {
+      await library.catchUp();
+      expect(library.checkpoint()).toBe(before + 2);
+    }
+  });
+
+  test('half a reference in a snapshot counts as loaded by whoever reads it', async () => {
+    const a = await open();
+    await register(film('half'));
+    await learn(film('half'), [0]);
+    await a.catchUp();
+    await a.save();
+    const b = await open({ replica: 'b' });
+    await learn(film('half'), [1]);
+    await a.catchUp();
+    expect(await stateOf('half')).toBe('fingerprinted');
+    await b.catchUp();
+    expect(await stateOf('half')).toBe('live');
+    expect(referenceKey((await findReference(world.database.postgres, 'half'))!)).toBe('half@1');
+  });
+
+  test('a shard holds its own part, and the snapshots of shards are apart', async () => {
+    const ids = Array.from({ length: 12 }, (_, n) => `film-${n}`);
+    const halves = [await open({ of: 2 }), await open({ of: 2, number: 1 })];
+    await add(...ids);
+    for (const half of halves) {
+      await half.catchUp();
+      await half.save();
+    }
+    const again = [await open({ of: 2 }), await open({ of: 2, number: 1 })];
+    expect(read).toBe(0);
+    expect(again.map(held)).toEqual(halves.map(held));
+    expect(again.flatMap(held).sort()).toEqual([...ids].sort());
+    expect(await Promise.all(ids.map(stateOf))).toEqual(ids.map(() => 'live'));
+  });
+});
