@@ -7,15 +7,8 @@ import { ffmpegHere } from '../support/ffmpeg.ts';
 import { processTree, pssOf } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
-import {
-  type Answer,
-  closedLoop,
-  DATABASE_CONNECTIONS,
-  oneAtATime,
-  openLoop,
-  openPlatform,
-  type Platform,
-} from './latency-load.ts';
+import type { Answer } from './answers.ts';
+import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
 import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
 
 const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]

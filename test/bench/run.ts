@@ -8,6 +8,7 @@ interface Bench {
 const BENCHES: Record<string, () => Promise<Bench>> = {
   index: () => import('./index.ts'),
   latency: () => import('./latency.ts'),
+  pipeline: () => import('./pipeline.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);
