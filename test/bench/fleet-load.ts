@@ -6,7 +6,7 @@ import { openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { FLEET, type Fleet, type Member } from '../network/open-fleet.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
-import { called, cpuSecondsOf, processTree, pssOf } from '../support/process-tree.ts';
+import { byProgram, cpuSecondsOf, processTree, pssOf } from '../support/process-tree.ts';
 import { type Answer, hearAnswers } from './answers.ts';
 import type { Sample } from './latency-media.ts';
 
@@ -95,12 +95,18 @@ export async function openFleetPlatform(fleet: Fleet, dataFolder: string): Promi
     },
 
     async cpu() {
-      const all = await processTree(process.pid);
+      const programs = await byProgram(await processTree(process.pid));
       const vigil = await Promise.all(
         members.map(async (name) => [name, await cpuSecondsOf(await processTree(fleet.member(name).pid))] as const),
       );
       const servers = await Promise.all(
-        Object.entries(SERVERS).map(async ([name, it]) => [name, await cpuSecondsOf(await called(it, all))] as const),
+        Object.entries(SERVERS).map(
+          async ([name, it]) =>
+            [
+              name,
+              await cpuSecondsOf([...programs].flatMap(([program, pids]) => (program.startsWith(it) ? pids : []))),
+            ] as const,
+        ),
       );
       return { vigil: Object.fromEntries(vigil), servers: Object.fromEntries(servers) } as unknown as Share;
     },

@@ -72,7 +72,7 @@ export async function openFleet(log: (line: string) => void): Promise<Fleet | nu
       const started = await startVigil(path.join(folder, name), own);
       members.set(name, started);
       for (let tries = 0; !(await isReady(started.url)); tries++) {
-        if (tries > 200) throw new Error(`${name} does not become ready`);
+        if (tries > 600) throw new Error(`${name} does not become ready`);
         await sleep(100);
       }
       return started;

@@ -63,10 +63,10 @@ export async function cpuSecondsOf(pids: readonly number[]): Promise<number> {
   return ticks.reduce((a, b) => a + b, 0) / TICKS_PER_SECOND;
 }
 
-/** Those of the processes whose program is so called. */
-export async function called(name: string, pids: readonly number[]): Promise<number[]> {
+/** The processes by what their program is called. */
+export async function byProgram(pids: readonly number[]): Promise<Map<string, number[]>> {
   const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')));
-  return pids.filter((_, i) => names[i]!.trim() === name);
+  return Map.groupBy(pids, (pid) => names[pids.indexOf(pid)]!.trim());
 }
 
 /** USER_HZ: what Linux shows to programs, whatever the kernel counts in. */

@@ -43,7 +43,8 @@ export interface LibraryDeps {
   logger: Logger;
 }
 
-const POLL_MS = 100;
+/** Between looks at the log: the first after something new was found, and the most when nothing is. */
+const POLL_MS = { least: 100, most: 500 };
 const RECONCILE_MS = 60_000;
 
 export function createLibrary(deps: LibraryDeps): Library {
@@ -123,13 +124,16 @@ export function createLibrary(deps: LibraryDeps): Library {
     },
     async follow(signal) {
       let reconciled = clock.now();
+      let pause = POLL_MS.least;
       while (!signal.aborted) {
+        const before = total;
         await library.catchUp();
+        pause = total > before ? POLL_MS.least : Math.min(POLL_MS.most, 2 * pause);
         if (clock.now() - reconciled > RECONCILE_MS) {
           await library.reconcile();
           reconciled = clock.now();
         }
-        await Promise.allSettled([clock.sleep(POLL_MS, signal)]);
+        await Promise.allSettled([clock.sleep(pause, signal)]);
       }
     },
   };
