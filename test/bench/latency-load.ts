@@ -2,24 +2,12 @@ import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
 import { openPostgresEventLog } from '@vigil/event-log';
 import type { ReferenceView, TraceView } from '@vigil/pipeline';
 import { openPostgres } from '@vigil/runtime';
 import type { VigilProcess } from '../support/vigil-process.ts';
+import { type Answer, hearAnswers } from './answers.ts';
 import type { Sample } from './latency-media.ts';
-
-/** What became of one upload. Times in milliseconds. */
-export interface Answer {
-  upload: string;
-  sample: Sample;
-  /** From the upload event to the takedown event in the log; null where nothing was taken down. */
-  latency: number | null;
-  /** null: none came while we waited. */
-  verdict: Verdict | null;
-  /** What is wrong with it, in a word; null when it is as it must be. */
-  wrong: 'missing' | 'wrong-reference' | 'innocent' | 'unanswered' | null;
-}
 
 /** A running Vigil as a platform sees it: files go in, events come out of the log. */
 export interface Platform {
@@ -41,42 +29,12 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
   const postgres = stack.use(openPostgres({ url: await vigil.databaseUrl(), max: 2, applicationName: 'bench' }));
   const log = stack.use(await openPostgresEventLog({ postgres }));
   const names = new Map<string, string>();
-  const takedowns = new Map<string, { time: number; event: TakedownEvent }>();
-  const verdicts = new Map<string, Verdict>();
-  const waiting = new Map<string, () => void>();
-  /** Two topics keep no order between them: the verdict may be read before the takedown that it speaks of. */
-  const answered = (upload: string) =>
-    verdicts.has(upload) && (verdicts.get(upload)!.verdict !== 'taken-down' || takedowns.has(upload));
-  const tell = (upload: string) => {
-    if (answered(upload)) waiting.get(upload)?.();
-  };
-  const stop = new AbortController();
-  const consumer = log.consume({
-    group: 'bench',
-    topics: [TOPICS.takedowns.name, TOPICS.verdicts.name],
-    concurrency: 1,
-    signal: stop.signal,
-    async handle(record) {
-      if (record.topic === TOPICS.takedowns.name) {
-        const event = openEnvelope(TakedownEvent, record).event.data;
-        if (!takedowns.has(event.upload)) takedowns.set(event.upload, { time: record.time, event });
-        tell(event.upload);
-      } else {
-        const verdict = openEnvelope(Verdict, record).event.data;
-        verdicts.set(verdict.upload, verdict);
-        tell(verdict.upload);
-      }
-    },
-    bury: () => Promise.reject(new Error('an event of Vigil cannot be read')),
-  });
-  stack.defer(async () => {
-    stop.abort();
-    await consumer.done;
-  });
   const gone = vigil.ended.then((end) => {
     throw new Error(`vigil has ended: ${end.stdout.slice(-2000)}${end.stderr.slice(-2000)}`);
   });
   gone.catch(() => undefined);
+  const answers = hearAnswers(log, names, gone);
+  stack.use(answers);
 
   async function post<T>(route: string, file: string, name: string): Promise<T> {
     const response = await fetch(`${vigil.url}${route}?${new URLSearchParams({ name })}`, {
@@ -91,20 +49,6 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
 
   const send = async (sample: Sample) =>
     (await post<{ upload: string }>('/v1/uploads', sample.file, path.basename(sample.file))).upload;
-
-  function answerOf(upload: string, sample: Sample): Answer {
-    const takedown = takedowns.get(upload);
-    const verdict = verdicts.get(upload) ?? null;
-    const latency = takedown ? takedown.time - takedown.event.latency.receivedAt : null;
-    return { upload, sample, latency, verdict, wrong: wrongOf() };
-
-    function wrongOf(): Answer['wrong'] {
-      if (takedown && sample.copyOf === null) return 'innocent';
-      if (takedown) return names.get(takedown.event.reference.id) === sample.copyOf ? null : 'wrong-reference';
-      if (!verdict) return 'unanswered';
-      return sample.copyOf === null ? null : 'missing';
-    }
-  }
 
   const running = stack.move();
   return {
@@ -121,22 +65,12 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
         const refused = references.find((r) => r.state === 'rejected');
         if (refused) throw new Error(`${refused.title} was refused: ${refused.reason}`);
         if (live === files.length) return;
-        await Promise.race([sleep(100), gone, consumer.done]);
+        await Promise.race([sleep(100), answers.failed]);
       }
     },
     send,
-    async ask(sample, patienceMs) {
-      const upload = await send(sample);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      waiting.set(upload, resolve);
-      const late = new AbortController();
-      const patience = sleep(patienceMs, undefined, { signal: late.signal }).catch(() => undefined);
-      if (!answered(upload)) await Promise.race([promise, patience, gone, consumer.done]);
-      late.abort();
-      waiting.delete(upload);
-      return answerOf(upload, sample);
-    },
-    verdicts: (uploads) => uploads.filter((u) => verdicts.has(u)).length,
+    ask: async (sample, patienceMs) => answers.await(await send(sample), sample, patienceMs),
+    verdicts: answers.verdicts,
     async trace(upload) {
       const response = await fetch(`${vigil.url}/v1/uploads/${upload}/trace`);
       return response.ok ? ((await response.json()) as TraceView) : null;
@@ -153,10 +87,10 @@ export async function oneAtATime(samples: readonly Sample[], ask: (sample: Sampl
 }
 
 /** Closed loop: so many are on their way at any time. Returns the answers and how many a second were answered. */
-export async function closedLoop(
-  samples: readonly Sample[],
+export async function closedLoop<T>(
+  samples: readonly T[],
   inFlight: number,
-  ask: (sample: Sample) => Promise<Answer>,
+  ask: (sample: T) => Promise<Answer>,
 ): Promise<{ answers: Answer[]; perSecond: number }> {
   const answers: Answer[] = [];
   const began = performance.now();

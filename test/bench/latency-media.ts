@@ -13,12 +13,16 @@ export interface Sample {
   copyOf: string | null;
 }
 
-const CACHE = fileURLToPath(new URL('../../.vigil/cache/bench', import.meta.url));
+export const CACHE = fileURLToPath(new URL('../../.vigil/cache/bench', import.meta.url));
 /** Bump when the same recipe makes other media. */
 const VERSION = 1;
 export const CLIP_SECONDS = 30;
-/** One of so many is clean: speed must not be bought with takedowns of the innocent. */
-const CLEAN_EVERY = 6;
+/** Which of the samples are no copies. */
+type IsClean = (i: number) => boolean;
+/** One of six is clean: speed must not be bought with takedowns of the innocent. */
+const MOST_ARE_COPIES: IsClean = (i) => i % 6 === 5;
+/** One of six is a copy: rather like what a platform sees. */
+export const MOST_ARE_CLEAN: IsClean = (i) => i % 6 !== 5;
 
 const IMAGE_EDITS = ['null', 'hflip', 'negate', 'transpose=clock', 'pad=iw*5/4:ih*7/5:(ow-iw)/2:(oh-ih)/2:0x305068'];
 const IMAGE_WIDTHS = [480, 800, 1280, 1920, 2560];
@@ -29,12 +33,17 @@ const CLIP_GOPS = [24, 60, 250];
 type Pick = <T>(list: readonly T[]) => T;
 
 /** Altered copies of the seeds' pictures, with clean ones among them; the same for the same seed. */
-export async function makeImages(seeds: SeedSet, count: number, seed: number): Promise<Sample[]> {
+export async function makeImages(
+  seeds: SeedSet,
+  count: number,
+  seed: number,
+  cleanOf = MOST_ARE_COPIES,
+): Promise<Sample[]> {
   const works = seeds.references.filter((r) => r.kind === 'image');
   const clean = seeds.uploads.filter((u) => u.kind === 'image' && u.expect.verdict === 'cleared' && !u.expect.or);
   const { pick } = randomOf(seed);
   return inTurn(count, async (i) => {
-    const isClean = i % CLEAN_EVERY === CLEAN_EVERY - 1;
+    const isClean = cleanOf(i);
     const from = isClean ? pick(clean) : pick(works);
     const filter = `scale=${pick(IMAGE_WIDTHS)}:-2:flags=bicubic,${pick(IMAGE_EDITS)}`;
     const encode = ['-frames:v', '1', '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-q:v', String(pick([2, 4, 8]))];
@@ -44,12 +53,17 @@ export async function makeImages(seeds: SeedSet, count: number, seed: number): P
 }
 
 /** 30 s of a seeds' film from arbitrary instants on, altered, and clean clips of the same length. */
-export async function makeClips(seeds: SeedSet, count: number, seed: number): Promise<Sample[]> {
+export async function makeClips(
+  seeds: SeedSet,
+  count: number,
+  seed: number,
+  cleanOf = MOST_ARE_COPIES,
+): Promise<Sample[]> {
   const film = longestFilm(seeds);
   const clean = seeds.uploads.filter((u) => ['other-valley.mp4', 'glass-works.mp4'].includes(u.name));
   const { pick, next } = randomOf(seed + 1);
   return inTurn(count, async (i) => {
-    const isClean = i % CLEAN_EVERY === CLEAN_EVERY - 1;
+    const isClean = cleanOf(i);
     const start = next() * (film.seconds - CLIP_SECONDS);
     const source = isClean ? ['-stream_loop', '-1', '-i', pick(clean).path] : ['-i', film.path];
     const seek = isClean ? next() * 5 : start;

@@ -4,18 +4,11 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SeedSet } from '../../seeds/generate.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
-import { processTree, pssOf } from '../support/process-tree.ts';
+import { byProgram, processTree, pssOf } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
-import {
-  type Answer,
-  closedLoop,
-  DATABASE_CONNECTIONS,
-  oneAtATime,
-  openLoop,
-  openPlatform,
-  type Platform,
-} from './latency-load.ts';
+import type { Answer } from './answers.ts';
+import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
 import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
 
 const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]
@@ -152,7 +145,7 @@ async function measure(dataFolder: string, seeds: SeedSet, media: Media, films: 
     result.memory = {
       peakPssMB: megabytes(memory.peak()),
       idlePssMB: megabytes(idle),
-      processesAtPeak: memory.processesAtPeak(),
+      atPeak: memory.atPeak(),
       // The bench sends and listens from outside of the tree; what it adds is not in the peak but for its connections' servers.
       bench: {
         pssMB: megabytes(await pssOf([process.pid])),
@@ -237,15 +230,23 @@ const megabytes = (bytes: number): number => Math.round(bytes / MB);
 
 /** Looks at the tree twice a second. */
 function watchMemory(root: number) {
-  let [latest, peak, processes, looking] = [0, 0, 0, false];
+  let [latest, peak, looking] = [0, 0, false];
+  let atPeak: Record<string, string> = {};
   let failure: unknown;
   const timer = setInterval(async () => {
     if (looking) return;
     looking = true;
     try {
-      const tree = await processTree(root);
-      latest = await pssOf(tree);
-      if (latest > peak) [peak, processes] = [latest, tree.length];
+      const shares = await Promise.all(
+        [...(await byProgram(await processTree(root)))].map(
+          async ([name, pids]) => [name, pids.length, await pssOf(pids)] as const,
+        ),
+      );
+      latest = shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
+      if (latest > peak) {
+        peak = latest;
+        atPeak = Object.fromEntries(shares.map(([name, n, bytes]) => [name, `${megabytes(bytes)} MB in ${n}`]));
+      }
     } catch (error) {
       failure ??= error;
     }
@@ -257,7 +258,7 @@ function watchMemory(root: number) {
       if (failure) throw new Error('the memory of the process tree cannot be read', { cause: failure });
       return peak;
     },
-    processesAtPeak: () => processes,
+    atPeak: () => atPeak,
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }

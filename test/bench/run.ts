@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   index: () => import('./index.ts'),
   latency: () => import('./latency.ts'),
   restart: () => import('./restart.ts'),
+  pipeline: () => import('./pipeline.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -103,7 +103,7 @@ export async function openFleet({
     async function start(name: string, roles?: Record<string, string>): Promise<VigilProcess> {
       const started = await spawn(name, roles);
       for (let tries = 0; !(await isReady(started.url)); tries++) {
-        if (tries > 200) throw new Error(`${name} does not become ready`);
+        if (tries > 600) throw new Error(`${name} does not become ready`);
         await sleep(100);
       }
       return started;

@@ -54,9 +54,36 @@ export async function pssOf(pids: readonly number[]): Promise<number> {
   return kibibytes * 1024;
 }
 
-async function statOf(pid: number): Promise<{ parent: number; state: string; startedAt: string } | null> {
+/**
+ * CPU seconds that the processes have used so far, with those of their children that have ended and been waited for; from
+ * /proc, to a hundredth. Of a whole tree the sum only rises, whoever of it ends.
+ */
+export async function cpuSecondsOf(pids: readonly number[]): Promise<number> {
+  const ticks = await Promise.all(pids.map(async (pid) => (await statOf(pid))?.ticks ?? 0));
+  return ticks.reduce((a, b) => a + b, 0) / TICKS_PER_SECOND;
+}
+
+/** The processes by what their program is called. */
+export async function byProgram(pids: readonly number[]): Promise<Map<string, number[]>> {
+  const names = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')));
+  return Map.groupBy(pids, (pid) => names[pids.indexOf(pid)]!.trim());
+}
+
+/** USER_HZ: what Linux shows to programs, whatever the kernel counts in. */
+const TICKS_PER_SECOND = 100;
+
+interface Stat {
+  parent: number;
+  state: string;
+  startedAt: string;
+  ticks: number;
+}
+
+async function statOf(pid: number): Promise<Stat | null> {
   const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The name in parentheses may hold anything, also spaces and parentheses.
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-  return fields.length > 20 ? { state: fields[0]!, parent: Number(fields[1]), startedAt: fields[19]! } : null;
+  if (fields.length <= 20) return null;
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return { state: fields[0]!, parent: Number(fields[1]), startedAt: fields[19]!, ticks };
 }

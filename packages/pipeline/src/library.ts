@@ -67,7 +67,8 @@ export interface LibraryDeps {
   logger: Logger;
 }
 
-const POLL_MS = 100;
+/** Between looks at the log: the first after something new was found, and the most when nothing is. */
+const POLL_MS = { least: 100, most: 500 };
 const SEEN_MS = 2000;
 const RECONCILE_MS = 60_000;
 /** A snapshot is written when so much time has passed, or so many records were read, whichever is first. */
@@ -245,8 +246,11 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
     async follow(signal) {
       let seen = 0;
+      let pause = POLL_MS.least;
       while (!signal.aborted) {
+        const before = checkpoint;
         await library.catchUp();
+        pause = checkpoint > before ? POLL_MS.least : Math.min(POLL_MS.most, 2 * pause);
         if (clock.now() - seen > SEEN_MS) {
           await replicaSeen(database.postgres, replica, checkpoint, clock.now());
           seen = clock.now();
@@ -259,7 +263,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
           .finally(() => {
             saving = null;
           });
-        await Promise.allSettled([clock.sleep(POLL_MS, signal)]);
+        await Promise.allSettled([clock.sleep(pause, signal)]);
       }
     },
 

@@ -36,11 +36,9 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
     return { proposal: id, upload, slice, shards, shard, checkpoint, outcome, steps: [...steps, step] };
   };
 
-  async function dense(p: Proposal, signal: AbortSignal, alive?: () => void) {
-    const opened = await media.open(p.media);
-    if (opened.status === 'rejected') return opened;
-    const job = { probe: p.probe, span: p.span, purpose: 'confirm' } as const;
-    return lanes.run('confirm', signal, () => media.fingerprinter.fingerprint(opened.source, job, signal), alive);
+  function dense({ media: location, probe, span }: Proposal, signal: AbortSignal, alive?: () => void) {
+    const again = () => media.fingerprint(location, { probe, span, purpose: 'confirm' }, signal);
+    return lanes.run('confirm', signal, again, alive);
   }
 
   async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {

@@ -18,15 +18,11 @@ describe('fingerprint', () => {
   const deps = () =>
     ({
       media: {
-        open: async () => {
-          calls.push('open');
-          return { status: 'opened', source: { size: 1 } };
+        fingerprint: async () => {
+          calls.push('fingerprint');
+          return made;
         },
         fingerprinter: {
-          fingerprint: async () => {
-            calls.push('fingerprint');
-            return made;
-          },
           fingerprintFrames: async (images: unknown[]) => {
             calls.push(`fingerprintFrames ${images.length}`);
             return made;
@@ -69,7 +65,7 @@ describe('fingerprint', () => {
   test('sends the slice after it as long as the upload is there', async () => {
     const outcome = (await run(slice())) as Extract<Outcome, { kind: 'done' }>;
     expect(outcome.outputs.map((o) => o.to)).toEqual(['fingerprints', 'slicesRest']);
-    expect(calls).toEqual(['isDeleted', 'open', 'fingerprint']);
+    expect(calls).toEqual(['isDeleted', 'fingerprint']);
   });
 
   test('does not ask about what is one slice, nor about references', async () => {

@@ -57,18 +57,16 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
     // The verdict is given already: nobody waits for the rest. What is one slice only is done as fast as asked about.
     if (owner.type === 'upload' && slice.slices > 1 && (await isDeleted(owner.id))) return skipped('deleted meanwhile');
     const isList = owner.type === 'upload' && probe.format === FRAMES_FORMAT;
-    const opened = isList ? null : await media.open(slice.media);
-    if (opened?.status === 'rejected') return done(results(slice, clock.now(), opened));
     const work = async () => {
       const startedAt = clock.now();
       const purpose = owner.type === 'reference' ? 'reference' : 'upload';
-      const made = opened
-        ? await media.fingerprinter.fingerprint(opened.source, { probe, span, purpose }, signal)
-        : await media.fingerprinter.fingerprintFrames(
+      const made = isList
+        ? await media.fingerprinter.fingerprintFrames(
             await frames.between(ownerKey(owner), slice.media, probe, span),
             { probe, span },
             signal,
-          );
+          )
+        : await media.fingerprint(slice.media, { probe, span, purpose }, signal);
       if (made.status === 'rejected') return done(results(slice, startedAt, made));
       if (slice.owner.type === 'reference') {
         await blobs.put(OWN_BUCKET, codesKey(ownerKey(slice.owner), slice.slice), encodeFingerprint(made.fingerprint));

@@ -52,6 +52,7 @@ describe('plan', () => {
       const size = location.key.endsWith('.mp4') ? 100 : location.key.includes('empty') ? 0 : 1;
       return { status: 'opened', source: { size, read: async () => new Uint8Array(size) } };
     },
+    fingerprint: () => Promise.reject(new Error('planning fingerprints nothing')),
   };
   beforeEach(async () => {
     root = await mkdtemp(path.join(tmpdir(), 'vigil-plan-'));

@@ -1,0 +1,201 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { openFleet } from '../network/open-fleet.ts';
+import { ffmpegHere } from '../support/ffmpeg.ts';
+import { cpuSecondsOf, processTree } from '../support/process-tree.ts';
+import { seedsHere } from '../support/seeds.ts';
+import { type BareLoop, startBareLoop } from './bare-loop.ts';
+import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
+import { closedLoop } from './latency-load.ts';
+import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
+import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
+
+const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
+  [--only images,clips,film] [--quick]
+  images, clips: uploads a second through the whole fleet (Kafka, S3, PostgreSQL, every role a process) and the CPU time
+  that they cost it, beside the same files fingerprinted in a bare loop: in turns, round by round. One of six is a copy.
+  film: a film of which the last quarter is a copy; when its takedown comes, and whether memory stays flat.
+  Prints one JSON line; ends with 1 when an aim is missed.`;
+
+/** The aims of the product. CPU time is what is claimed: wall time says as much about the servers beside it. */
+const AIMS = { overBareCpu: 0.15, takedownAfterPartOfAll: 0.1, memoryGrowth: 0.1 };
+const PATIENCE_MS = 180_000;
+/** On their way at any time: enough that no decoder waits. */
+const IN_FLIGHT = { image: 32, clip: 8 };
+const IDLE_SECONDS = 10;
+const PARTS = ['images', 'clips', 'film'];
+
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+const round = (x: number): number => Math.round(x * 10_000) / 10_000;
+
+export async function bench(args: string[]): Promise<Record<string, unknown>> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seed: { type: 'string', default: '1' },
+      images: { type: 'string' },
+      clips: { type: 'string' },
+      rounds: { type: 'string' },
+      'film-minutes': { type: 'string' },
+      only: { type: 'string', default: PARTS.join(',') },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return { help: HELP };
+  const { quick } = values;
+  const seed = count('seed', values.seed, 0, 2 ** 32 - 1);
+  const images = count('images', values.images ?? (quick ? '24' : '120'), 6, 2000);
+  const clips = count('clips', values.clips ?? (quick ? '6' : '24'), 6, 500);
+  const rounds = count('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 20);
+  const filmMinutes = count('film-minutes', values['film-minutes'] ?? (quick ? '20' : '120'), 8, 240);
+  const only = values.only.split(',');
+  const odd = only.find((part) => !PARTS.includes(part));
+  if (odd !== undefined) throw new RangeError(`--only: there is no ${odd}\n${HELP}`);
+
+  const seeds = await seedsHere();
+  say('making media ...');
+  const samples = {
+    image: only.includes('images') ? await makeImages(seeds, images, seed, MOST_ARE_CLEAN) : [],
+    clip: only.includes('clips') ? await makeClips(seeds, clips, seed, MOST_ARE_CLEAN) : [],
+  };
+  const films = only.includes('film') ? await makeTwoFilms(filmMinutes * 60, seed) : null;
+  const machine = {
+    cpu: cpus()[0]?.model,
+    cores: availableParallelism(),
+    node: process.version,
+    ffmpeg: (await ffmpegHere()).version,
+    loadBefore: loadavg().map(round),
+  };
+
+  const folder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  say('starting the fleet ...');
+  const fleet = await openFleet((line) => /^no |fetching|building/.test(line) && say(line));
+  if (!fleet) throw new Error('the fleet needs Kafka and S3: see infra/README.md for what can bring them');
+  stack.use(fleet);
+  const platform = stack.use(await openFleetPlatform(fleet, folder));
+  await platform.protect(seeds.references);
+  const threads = FLEET_DECODERS.reduce((sum, concurrency) => sum + concurrency + 1, 0);
+
+  const result: Record<string, unknown> = {};
+  const missed: string[] = [];
+  if (samples.image.length + samples.clip.length > 0) {
+    await using bare = await startBareLoop(threads);
+    say('idle ...');
+    result.idleCpuPerSecond = await idle(platform);
+    for (const kind of ['image', 'clip'] as const) {
+      if (samples[kind].length === 0) continue;
+      const found = await besideBare(platform, bare, kind, samples[kind], rounds);
+      result[`${kind}s`] = found;
+      if (found.cpuOverBare > AIMS.overBareCpu) missed.push(`${kind}s: CPU over bare`);
+      if (Object.keys(found.wrong).length > 0) missed.push(`${kind}s: wrong verdicts`);
+    }
+  }
+  if (films) {
+    const film = await measureFilm(platform, films, AIMS, say);
+    result.film = film;
+    missed.push(...film.missed);
+  }
+  if (missed.length > 0) process.exitCode = 1;
+  const options = { seed, images, clips, rounds, filmMinutes, only, quick, threads, inFlight: IN_FLIGHT };
+  return { bench: 'pipeline', options, seeds: seeds.version, machine, aims: AIMS, ...result, missed };
+}
+
+function count(name: string, text: string, min: number, max: number): number {
+  const n = Number(text);
+  if (Number.isInteger(n) && n >= min && n <= max) return n;
+  throw new RangeError(`--${name}: give a whole number from ${min} to ${max}\n${HELP}`);
+}
+
+/** What the fleet and its servers use when nothing is asked of them, in CPU seconds a second. */
+async function idle(platform: FleetPlatform) {
+  await sleep(2000);
+  const before = await platform.cpu();
+  await sleep(IDLE_SECONDS * 1000);
+  return shown(between(before, await platform.cpu()), IDLE_SECONDS);
+}
+
+interface Measured {
+  seconds: number;
+  cpu: number;
+}
+
+/** The same files by the bare loop and by the fleet, in turns, after one turn each that is not counted. */
+async function besideBare(
+  platform: FleetPlatform,
+  bare: BareLoop,
+  kind: 'image' | 'clip',
+  samples: readonly Sample[],
+  rounds: number,
+) {
+  const files = samples.map(({ file, copyOf }) => ({ file, again: kind === 'clip' && copyOf !== null }));
+  const atOnce = FLEET_DECODERS.reduce((sum, n) => sum + n + (kind === 'image' ? 1 : 0), 0);
+  const bareRound = async (part = files): Promise<Measured> => {
+    const before = await cpuSecondsOf(await processTree(bare.pid));
+    const seconds = await bare.run(part, atOnce);
+    return { seconds, cpu: (await cpuSecondsOf(await processTree(bare.pid))) - before };
+  };
+  const wrong: Record<string, number> = {};
+  const fleetRound = async (part = samples) => {
+    const stored = await platform.store(part);
+    const before = await platform.cpu();
+    const began = performance.now();
+    const { answers } = await closedLoop(stored, IN_FLIGHT[kind], (one) => platform.ask(one, PATIENCE_MS));
+    const seconds = (performance.now() - began) / 1000;
+    const share = between(before, await platform.cpu());
+    for (const { wrong: what } of answers) if (what) wrong[what] = (wrong[what] ?? 0) + 1;
+    return { seconds, cpu: sumOf(share.vigil), share };
+  };
+
+  say(`${kind}s: warming up ...`);
+  await bareRound(files.slice(0, Math.ceil(files.length / 2)));
+  await fleetRound(samples.slice(0, Math.ceil(samples.length / 2)));
+  const pairs: { bare: Measured; fleet: Awaited<ReturnType<typeof fleetRound>> }[] = [];
+  for (let n = 1; n <= rounds; n++) {
+    const one = { bare: await bareRound(), fleet: await fleetRound() };
+    pairs.push(one);
+    const over = one.fleet.cpu / one.bare.cpu - 1;
+    say(
+      `${kind}s, round ${n}: bare ${one.bare.cpu.toFixed(2)} s CPU, fleet ${one.fleet.cpu.toFixed(2)}: ${percent(over)} over`,
+    );
+  }
+  const uploads = samples.length * rounds;
+  const sum = (of: (pair: (typeof pairs)[number]) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
+  const total = pairs.map(({ fleet }) => fleet.share).reduce(added);
+  return {
+    uploads,
+    copies: samples.filter((s) => s.copyOf !== null).length * rounds,
+    cpuOverBare: round(sum((p) => p.fleet.cpu) / sum((p) => p.bare.cpu) - 1),
+    cpuOverBareByRound: pairs.map(({ bare, fleet }) => round(fleet.cpu / bare.cpu - 1)),
+    bare: {
+      cpuPerUpload: round(sum((p) => p.bare.cpu) / uploads),
+      perSecond: round(uploads / sum((p) => p.bare.seconds)),
+    },
+    fleet: {
+      cpuPerUpload: round(sum((p) => p.fleet.cpu) / uploads),
+      perSecond: round(uploads / sum((p) => p.fleet.seconds)),
+      cpuPerUploadOf: shown(total, uploads),
+    },
+    wrong,
+  };
+}
+
+const added = (a: Share, b: Share): Share => {
+  const plus = (x: Record<string, number>, y: Record<string, number>) =>
+    Object.fromEntries(Object.entries(x).map(([name, value]) => [name, value + y[name]!]));
+  return { vigil: plus(a.vigil, b.vigil), servers: plus(a.servers, b.servers) } as Share;
+};
+
+/** Each share over so many, with the sum of Vigil's own. */
+function shown({ vigil, servers }: Share, per: number) {
+  const over = (shares: Record<string, number>) =>
+    Object.fromEntries(Object.entries(shares).map(([name, value]) => [name, round(value / per)]));
+  return { vigil: round(sumOf(vigil) / per), ...over(vigil), servers: over(servers) };
+}
+
+const percent = (part: number) => `${(100 * part).toFixed(0)} %`;
