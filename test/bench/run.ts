@@ -6,6 +6,7 @@ interface Bench {
 }
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
+  accuracy: () => import('./accuracy.ts'),
   index: () => import('./index.ts'),
   latency: () => import('./latency.ts'),
   restart: () => import('./restart.ts'),

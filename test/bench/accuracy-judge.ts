@@ -1,0 +1,67 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { Policy } from '@vigil/contracts';
+import { createFileMatcher, type Judgement } from '@vigil/pipeline';
+import type { IndexHit, SimilarityIndex } from '@vigil/similarity';
+import type { Work } from './accuracy-works.ts';
+
+type MatcherParts = Parameters<typeof createFileMatcher>[0];
+type Fingerprinter = MatcherParts['fingerprinter'];
+
+/** The library, and uploads judged against it, by the verbs that `vigil match` uses and the default policy. */
+export interface Examiner {
+  learn(work: Work): Promise<{ reason: string | null; codes: number }>;
+  /**
+   * What is said of a file: first against the whole library, then, when families are named, as though the library had nothing
+   * of them, for which nothing is decoded again.
+   */
+  judge(file: string, without: ReadonlySet<string>): Promise<{ whole: Judgement; without: Judgement | null }>;
+}
+
+interface Sitting {
+  codes: Map<string, ReturnType<Fingerprinter['fingerprint']>>;
+  hidden: ReadonlySet<string>;
+}
+
+export function createExaminer(parts: { fingerprinter: Fingerprinter; index: SimilarityIndex }): Examiner {
+  const sitting = new AsyncLocalStorage<Sitting>();
+  const families = new Map<string, string>();
+  const fingerprinter: Fingerprinter = {
+    ...parts.fingerprinter,
+    fingerprint(source, job, signal) {
+      const codes = sitting.getStore()?.codes;
+      const key = `${job.purpose} ${job.span}`;
+      const known = codes?.get(key) ?? parts.fingerprinter.fingerprint(source, job, signal);
+      codes?.set(key, known);
+      return known;
+    },
+  };
+  const index: SimilarityIndex = {
+    ...parts.index,
+    search(kind, bits, limit = 256) {
+      const hidden = sitting.getStore()?.hidden;
+      if (!hidden || hidden.size === 0) return parts.index.search(kind, bits, limit);
+      const seen = (hit: IndexHit) => !hidden.has(families.get(hit.origin.reference.id) ?? '');
+      const left = parts.index.search(kind, bits, 4 * limit).filter(seen);
+      let [query, n] = [-1, 0];
+      return left.filter((hit) => {
+        if (hit.query !== query) [query, n] = [hit.query, 0];
+        return n++ < limit;
+      });
+    },
+  };
+  const matcher = createFileMatcher({ fingerprinter, index, policy: Policy.parse({}) });
+
+  return {
+    async learn(work) {
+      families.set(work.name, work.family);
+      return matcher.learn({ name: work.name, file: work.file });
+    },
+    async judge(file, without) {
+      const codes: Sitting['codes'] = new Map();
+      const judged = (hidden: ReadonlySet<string>) =>
+        sitting.run({ codes, hidden }, async () => (await matcher.judge({ name: file, file })).judgement);
+      const whole = await judged(new Set());
+      return { whole, without: without.size > 0 ? await judged(without) : null };
+    },
+  };
+}
