@@ -6,8 +6,10 @@ interface Bench {
 }
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
+  images: () => import('./images.ts'),
   index: () => import('./index.ts'),
   latency: () => import('./latency.ts'),
+  video: () => import('./video.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);
