@@ -7,10 +7,12 @@ interface Bench {
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   accuracy: () => import('./accuracy.ts'),
+  images: () => import('./images.ts'),
   index: () => import('./index.ts'),
   latency: () => import('./latency.ts'),
-  restart: () => import('./restart.ts'),
   pipeline: () => import('./pipeline.ts'),
+  restart: () => import('./restart.ts'),
+  video: () => import('./video.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

@@ -91,12 +91,15 @@ export async function fingerprintImage(
   purpose: Purpose = 'upload',
 ): Promise<FingerprintOutcome> {
   try {
-    const format = stillFormat(bytes, limits);
-    const decoded = format === 'heic' ? await heic(bytes, limits) : await decode(bytes, limits);
-    return fingerprintPixels(decoded, purpose);
+    return fingerprintPixels(await decodeImage(bytes, limits), purpose);
   } catch (error) {
     return refusal(error);
   }
+}
+
+/** Pixels as they are coded; throws what `fingerprintImage` makes a refusal of. */
+export async function decodeImage(bytes: Uint8Array, limits: MediaLimits): Promise<Decoded> {
+  return stillFormat(bytes, limits) === 'heic' ? heic(bytes, limits) : decode(bytes, limits);
 }
 
 /** What the header says; no pixel is decoded. */
