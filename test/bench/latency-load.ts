@@ -100,7 +100,7 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
 
     function wrongOf(): Answer['wrong'] {
       if (takedown && sample.copyOf === null) return 'innocent';
-      if (takedown) return names.get(takedown.event.reference.id) === sample.copyOf ? null : 'wrong-reference';
+      if (takedown) return names.get(takedown.event.reference?.id ?? '') === sample.copyOf ? null : 'wrong-reference';
       if (!verdict) return 'unanswered';
       return sample.copyOf === null ? null : 'missing';
     }

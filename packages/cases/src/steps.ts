@@ -28,8 +28,8 @@ export type Step =
   /** DSA Art. 20, against whatever keeps the media disabled. */
   | { do: 'complain'; paper: Paper | null }
   | { do: 'decide-complaint'; upheld: boolean; paper?: Paper | null }
-  /** cause: the holder takes the claim back, its reference is withdrawn, or a policy does not ask for it any more. */
-  | { do: 'withdraw'; cause: 'holder' | 'reference' | 'policy' };
+  /** cause: the holder takes the claim back, its reference is withdrawn, or a policy does not ask for it any more; `asked`: by whom. */
+  | { do: 'withdraw'; cause: 'holder' | 'reference' | 'policy'; asked?: Actor };
 export type StepName = Step['do'];
 
 export interface ClaimEvent {
@@ -271,7 +271,10 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
       return { change, data: { upheld, ...paperOf(wanted.paper) } };
     }
     case 'withdraw':
-      return { change: over(claim, 'withdrawn', wanted.cause, now), data: { cause: wanted.cause } };
+      return {
+        change: over(claim, 'withdrawn', wanted.cause, now),
+        data: { cause: wanted.cause, ...(wanted.asked ? { asked: wanted.asked } : {}) },
+      };
   }
 }
 

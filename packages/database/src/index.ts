@@ -1,8 +1,11 @@
 export * from './actions.ts';
+export { canonical } from './canonical.ts';
+export * from './cases.ts';
 export * from './claims.ts';
 export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export { migrate } from './migrate.ts';
+export * from './notices.ts';
 export * from './open-database.ts';
 export {
   enqueue,
@@ -14,9 +17,12 @@ export {
   purgeOutbox,
   relayBatch,
 } from './outbox.ts';
+export * from './papers.ts';
 export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';
+export * from './strikes.ts';
 export * from './timers.ts';
 export * from './trace.ts';
 export * from './uploads.ts';
+export * from './webhooks.ts';

@@ -2,6 +2,7 @@ import type { Postgres } from '@vigil/runtime';
 import { migration0001 } from './migration-0001.ts';
 import { migration0002 } from './migration-0002.ts';
 import { migration0003 } from './migration-0003.ts';
+import { migration0004 } from './migration-0004.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -14,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: 'first', sql: migration0001 },
   { number: 2, name: 'actions', sql: migration0002 },
   { number: 3, name: 'removals', sql: migration0003 },
+  { number: 4, name: 'cases', sql: migration0004 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

@@ -113,7 +113,7 @@ export function judge({ manifest, alignments, evidence, references }: Known): Ju
 export const INCOMPLETE = 'incomplete';
 
 /** Below this share of the upload judged nothing is cleared, whatever a policy says. */
-const DEFAULT_MIN_COVERAGE = 0.9;
+export const DEFAULT_MIN_COVERAGE = 0.9;
 
 const rejection = (reason: string): Judgement => ({
   complete: true,
