@@ -100,8 +100,17 @@ function lastMonday(year: number, month: number): string {
   return iso(year, month, last.getUTCDate() - ((last.getUTCDay() + 6) % 7));
 }
 
-const dateIn = (at: number, zone: string): string =>
-  new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(at);
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** ISO date of an instant in a zone. A format costs much to make and little to use. */
+function dateIn(at: number, zone: string): string {
+  let format = formats.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' });
+    formats.set(zone, format);
+  }
+  return format.format(at);
+}
 
 /** The instant at which a day ends in a zone: the earliest one whose date there is later. */
 function midnightAfter(date: string, zone: string): number {
