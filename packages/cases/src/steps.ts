@@ -36,6 +36,7 @@ export interface ClaimEvent {
   kind: string;
   at: number;
   by: Actor;
+  /** `state`: the claim's from then on. */
   data: Record<string, unknown>;
 }
 
@@ -124,7 +125,7 @@ export function step(claim: Claim, wanted: Step, given: Given): StepResult {
   const why = refusalOf(current, wanted, given);
   if (why) return { ok: false, why, allowed: allowed(current, given) };
   const { change, data } = effectOf(current, wanted, given);
-  const event: ClaimEvent = { kind: wanted.do, at: given.now, by: given.by, data };
+  const event: ClaimEvent = { kind: wanted.do, at: given.now, by: given.by, data: { ...data, state: change.state } };
   return { ok: true, claim: change, events: [...passed.events, event] };
 }
 
@@ -317,7 +318,7 @@ export function passTime(
   const clock = clockOf(claim, terms);
   if (!clock || clock.dueAt > now) return { claim, events: [] };
   const by: Actor = { role: 'system', id: null };
-  const event = (kind: string, data: Record<string, unknown> = {}): ClaimEvent => ({
+  const event = (kind: string, data: Record<string, unknown>): ClaimEvent => ({
     kind,
     at: now,
     by,
@@ -330,19 +331,19 @@ export function passTime(
       const decided = { ...claim.procedure, [which]: { ...claim.procedure[which]!, decidedAt: now } };
       return {
         claim: over({ ...claim, procedure: decided }, 'reversed', 'silence', now),
-        events: [event('silence', { of: which })],
+        events: [event('silence', { of: which, state: 'reversed' })],
       };
     }
     case 'put-back': {
       const { putBackUntil, forwardedAt } = claim.procedure.counterNotice!;
-      const data = { late: now > putBackUntil, forwarded: forwardedAt !== null };
+      const data = { late: now > putBackUntil, forwarded: forwardedAt !== null, state: 'put-back' };
       return { claim: over(claim, 'put-back', 'put-back', now), events: [event('put-back', data)] };
     }
     case 'redress': {
       const ended = { at: now, why: 'time' };
       return {
         claim: { ...claim, state: 'closed', procedure: { ...claim.procedure, ended } },
-        events: [event('closed')],
+        events: [event('closed', { state: 'closed' })],
       };
     }
   }

@@ -1,4 +1,5 @@
 export * from './actions.ts';
+export * from './audit.ts';
 export { canonical } from './canonical.ts';
 export * from './cases.ts';
 export * from './claims.ts';

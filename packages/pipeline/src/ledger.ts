@@ -150,7 +150,9 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
       };
       await lockCase(tx, { id: claim.case, account, work, holder, openedAt: at });
       await insertClaim(tx, claim);
-      await chain(tx, claim, [{ at, kind: 'opened', by, claim: id, data: { upload, ground, territories, ...data } }]);
+      await chain(tx, claim, [
+        { at, kind: 'opened', by, claim: id, data: { upload, ground, territories, ...data, state: 'open' } },
+      ]);
       return claim;
     },
 
