@@ -65,7 +65,7 @@ export function hearAnswers(log: EventLog, names: ReadonlyMap<string, string>, g
 
     function wrongOf(): Answer['wrong'] {
       if (takedown && sample.copyOf === null) return 'innocent';
-      if (takedown) return names.get(takedown.event.reference.id) === sample.copyOf ? null : 'wrong-reference';
+      if (takedown) return names.get(takedown.event.reference?.id ?? '') === sample.copyOf ? null : 'wrong-reference';
       if (!verdict) return 'unanswered';
       return sample.copyOf === null ? null : 'missing';
     }

@@ -75,7 +75,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   say('starting the fleet ...');
-  const fleet = await openFleet((line) => /^no |fetching|building/.test(line) && say(line));
+  const fleet = await openFleet({
+    log: (line) => {
+      if (/^no |fetching|building/.test(line)) say(line);
+    },
+  });
   if (!fleet) throw new Error('the fleet needs Kafka and S3: see infra/README.md for what can bring them');
   stack.use(fleet);
   const platform = stack.use(await openFleetPlatform(fleet, folder));

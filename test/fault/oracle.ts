@@ -68,8 +68,8 @@ export function examine(expected: readonly Expected[], planted: readonly Planted
     sent.add(data.id);
     if (!actions.has(data.id)) wrong.push(`takedown ${data.id} of ${data.upload} (${data.media.key}) should not be`);
     const one = expected.find((e) => e.upload === data.upload);
-    if (one?.reference && data.reference.id !== one.reference)
-      wrong.push(`${one.name}: taken down for ${data.reference.id} instead of ${one.reference}`);
+    if (one?.reference && data.reference?.id !== one.reference)
+      wrong.push(`${one.name}: taken down for ${data.reference?.id} instead of ${one.reference}`);
     if (id !== data.id || data.attempt !== 1) wrong.push(`takedown ${data.id} was sent again, as ${id}`);
   }
   for (const [id, name] of actions) if (!sent.has(id)) wrong.push(`${name}: its takedown ${id} is missing`);

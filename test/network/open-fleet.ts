@@ -16,6 +16,7 @@ export const FLEET = {
   'matcher-1': { VIGIL_ROLES: 'match', VIGIL_SHARD: '1' },
   decider: { VIGIL_ROLES: 'decide' },
 } as const satisfies Record<string, Record<string, string>>;
+export type Member = keyof typeof FLEET;
 const SHARDS = '2';
 
 /** Kafka, S3 and PostgreSQL, and every role of Vigil as a process of its own. */

@@ -6,6 +6,7 @@ const KEYS: Record<TopicSpec['key'], string> = {
   slice: 'id of the upload or reference, a slash, the number of the slice',
   reference: 'id of the reference, "@", its version',
   'reference-slice': 'id of the reference, "@", its version, a slash, the number of the slice',
+  root: 'number of the root',
 };
 
 /** Topics that the platform writes: what could not be understood there is its concern. */

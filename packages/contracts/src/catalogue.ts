@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Acknowledgement } from './acknowledgement.ts';
+import { AuditRoot } from './claims.ts';
 import { CODES_TYPE, JSON_TYPE } from './envelope.ts';
 import {
   Alarm,
@@ -81,6 +82,14 @@ export const EVENTS: readonly EventSpec[] = [
     'What is said of an upload. Each has one of revision 1; later ones say what they supersede.',
   ),
   event('alarm', 'out', 'alarms', ['vigil.alarm'], Alarm, 'Something that a person should look at.'),
+  event(
+    'audit-root',
+    'out',
+    'audit',
+    ['vigil.audit.rooted'],
+    AuditRoot,
+    'What was said and done in all cases until then, as one hash. Whoever keeps it can prove that nothing was rewritten.',
+  ),
   event(
     'acknowledgement',
     'in',

@@ -1,5 +1,6 @@
 /** One event of each kind, for tests of those who write or read them. Names and values are made up. */
 import type { Acknowledgement } from './acknowledgement.ts';
+import type { AuditRoot } from './claims.ts';
 import type {
   Alarm,
   Manifest,
@@ -106,6 +107,7 @@ const takedown: TakedownEvent = {
   work: 'work_1',
   holder: 'holder_1',
   case: 'case_1',
+  claims: ['claim_1'],
   territories: ['*'],
   segments: evidence.segments,
   longest: 30,
@@ -119,6 +121,18 @@ const takedown: TakedownEvent = {
   rule: 'contiguous-seconds',
   policy: { id: 'default', version: 1 },
   ground: 'rights-holder-rule',
+  statement: {
+    restriction: 'disabled',
+    territories: ['*'],
+    until: null,
+    facts: '30.0 s of the upload are a copy of a registered work',
+    ground: 'rights-holder-rule',
+    groundText: 'a rule of the rights-holder',
+    automatedDetection: true,
+    automatedDecision: true,
+    redress: [{ way: 'complaint', law: 'Regulation (EU) 2022/2065, Art. 20', until: receivedAt + 184 * 86_400_000 }],
+  },
+  why: null,
   automatedDetection: true,
   automatedDecision: true,
   epoch: 0,
@@ -189,6 +203,13 @@ export const SAMPLES = {
   takedown,
   verdict,
   alarm: { kind: 'incomplete', subject: upload, message: 'not all was judged in time', at: receivedAt } satisfies Alarm,
+  'audit-root': {
+    number: 1,
+    at: receivedAt,
+    previous: '0'.repeat(64),
+    root: 'ab'.repeat(32),
+    heads: 3,
+  } satisfies AuditRoot,
   acknowledgement: {
     action: takedown.id,
     upload,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Ground, StatementOfReasons } from './claims.ts';
 import { Alignment, Evidence, ReferenceKey, Segment, Span } from './evidence.ts';
 import { MediaKind, MediaLocation, Probe, Rejection, Text } from './media.ts';
 import { Action, Decision } from './policy.ts';
@@ -218,6 +219,8 @@ export const CAUSES = [
   'dispute',
   'withdrawal',
   'policy',
+  'notice',
+  'review',
 ] as const;
 
 /** out: what is said of an upload. Revision 1 is the first judgement; later ones say what they supersede. */
@@ -245,31 +248,43 @@ export const Verdict = z.object({
 });
 export type Verdict = z.infer<typeof Verdict>;
 
-/** out: media is to be disabled, or may be shown again. */
+/**
+ * out: media are to be disabled in `territories` ('*' is everywhere) and nowhere else, or may be shown again everywhere. The newest
+ * action of an upload (highest epoch) says all: a takedown of fewer territories than the one before gives the others back. It
+ * shows the strongest of the claims that hold the media back; those that rest on a notice by hand have no reference, no policy
+ * and no segments.
+ */
 export const TakedownEvent = z.object({
   id: z.string(),
   action: z.enum(['takedown', 'restore']),
   upload: z.string(),
   media: MediaLocation,
-  kind: MediaKind,
+  /** Null of media that could not be read, taken down on a notice. */
+  kind: MediaKind.nullable(),
   account: z.string().nullable(),
-  reference: ReferenceKey,
+  reference: ReferenceKey.nullable(),
   work: z.string(),
   holder: z.string(),
   case: z.string(),
+  /** All that hold the media back; of a restoration those that did last. */
+  claims: z.array(z.string()).default([]),
   territories: z.array(z.string()),
   segments: z.array(Segment),
   longest: z.number(),
   total: z.number(),
   share: z.object({ upload: z.number(), reference: z.number() }),
   altered: Evidence.shape.altered,
-  codeKind: Evidence.shape.kind,
+  codeKind: Evidence.shape.kind.nullable(),
   radius: z.number().int(),
   confidence: z.number(),
   manifest: z.boolean(),
   rule: z.string(),
-  policy: z.object({ id: z.string(), version: z.number().int() }),
-  ground: z.enum(['rights-holder-rule', '512c3-notice', 'dsa-16-notice', 'trusted-flagger']),
+  policy: z.object({ id: z.string(), version: z.number().int() }).nullable(),
+  ground: Ground,
+  /** For the uploader (DSA Art. 17), of a takedown. */
+  statement: StatementOfReasons.nullable().default(null),
+  /** Why the last claim fell, of a restoration: silence, accepted, appeal, complaint, court, put-back, holder, reference, policy. */
+  why: z.string().nullable().default(null),
   automatedDetection: z.boolean(),
   automatedDecision: z.boolean(),
   epoch: z.number().int(),

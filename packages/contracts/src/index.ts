@@ -1,6 +1,7 @@
 export * from './acknowledgement.ts';
 export * from './asyncapi.ts';
 export * from './catalogue.ts';
+export * from './claims.ts';
 export * from './codes.ts';
 export * from './engine.ts';
 export * from './envelope.ts';

@@ -2,7 +2,7 @@
 export interface TopicSpec {
   name: string;
   /** What the key of an event is: events of one key keep their order. */
-  key: 'upload' | 'slice' | 'reference' | 'reference-slice';
+  key: 'upload' | 'slice' | 'reference' | 'reference-slice' | 'root';
   partitions: number;
   cleanup: 'delete' | 'compact';
   /** null: kept for ever (compacted topics keep the newest event of each key). */
@@ -37,6 +37,8 @@ export const TOPICS = {
   takedowns: topic('vigil.takedowns', 'upload', { retentionMs: 30 * DAY }),
   verdicts: topic('vigil.verdicts', 'upload', { retentionMs: 30 * DAY }),
   alarms: topic('vigil.alarms', 'upload', { retentionMs: 30 * DAY, partitions: 1 }),
+  // Compacted under keys that never come twice: kept for ever.
+  audit: topic('vigil.audit', 'root', { cleanup: 'compact', retentionMs: null, partitions: 1 }),
   acknowledgements: topic('vigil.acknowledgements', 'upload', { retentionMs: 30 * DAY }),
 } as const satisfies Record<string, TopicSpec>;
 export type TopicName = keyof typeof TOPICS;

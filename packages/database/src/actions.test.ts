@@ -30,6 +30,7 @@ const takedown = (upload: string, epoch = 0, action: TakedownEvent['action'] = '
     work: 'w',
     holder: 'h',
     case: 'c',
+    claims: [],
     territories,
     segments: evidence.segments,
     longest: evidence.longest,
@@ -43,6 +44,8 @@ const takedown = (upload: string, epoch = 0, action: TakedownEvent['action'] = '
     rule,
     policy,
     ground: 'rights-holder-rule',
+    statement: null,
+    why: null,
     automatedDetection: true,
     automatedDecision: true,
     epoch,
@@ -143,7 +146,7 @@ test('takedowns sent by an earlier release are known after the migration, and wa
   await using postgres = openPostgres({ url: server.url, max: 1 });
   await migrate(postgres, MIGRATIONS.slice(0, 1));
   const event = takedown('up_old', 3);
-  await lockUpload(postgres, 'up_old');
+  await postgres.query(`INSERT INTO uploads (id) VALUES ('up_old')`);
   await postgres.query(
     `INSERT INTO outbox (seq, event_id, topic, key, headers, value, created_at)
      VALUES (1, $1, 'vigil.takedowns', 'up_old', '{}', $2, 50), (2, 'v', 'vigil.verdicts', 'up_old', '{}', $2, 50)`,

@@ -1,63 +1,65 @@
 import { afterAll, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
-import { claimsOf, findCase, openClaim } from './claims.ts';
-import { decision } from './testing.ts';
+import { findCase, listCases } from './cases.ts';
+import { claimsByReference, claimsOf, claimsOfCase, findClaim, insertClaim, listClaims, saveClaim } from './claims.ts';
+import { openClaim } from './testing.ts';
 import { lockUpload } from './uploads.ts';
 
 const database = await openTestDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
+const db = database.postgres;
 
-const open = (
-  upload: string,
-  account: string | null,
-  reference = 'ref_1',
-  action: 'takedown' | 'review' = 'review',
-  now = 1,
-) =>
+const open = (about: Parameters<typeof openClaim>[1]) =>
   database.transaction(async (tx) => {
-    await lockUpload(tx, upload);
-    return openClaim(tx, { upload, account, work: 'work_1', holder: 'h', decision: decision(reference, action), now });
+    await lockUpload(tx, about.upload);
+    return openClaim(tx, about);
   });
 
-test('a second delivery opens nothing new, and brings an open claim up to date', async () => {
-  const first = await open('up_1', 'acc');
-  const second = await open('up_1', 'acc', 'ref_1', 'takedown', 9);
-  expect(second).toMatchObject({
-    id: first.id,
-    case: first.case,
-    state: 'open',
-    action: 'takedown',
-    openedAt: 1,
-    changedAt: 9,
-  });
-  expect(await claimsOf(database.postgres, 'up_1')).toEqual([second]);
+test('a second delivery opens nothing new', async () => {
+  const claim = await open({ upload: 'up_1' });
+  expect(await insertClaim(db, { ...claim, state: 'taken-down' })).toBe(false);
+  expect(await claimsOf(db, 'up_1')).toEqual([claim]);
 });
 
 test('a case gathers the claims of one work against one account', async () => {
-  const one = await open('up_2', 'acc_2');
-  const two = await open('up_3', 'acc_2', 'ref_2');
-  const other = await open('up_4', 'acc_3');
+  const one = await open({ upload: 'up_2', account: 'acc_2', now: 5 });
+  const two = await open({ upload: 'up_3', account: 'acc_2', reference: 'ref_2', now: 6 });
+  const other = await open({ upload: 'up_4', account: 'acc_3' });
   expect(two.case).toBe(one.case);
   expect(other.case).not.toBe(one.case);
-  expect(await findCase(database.postgres, one.case)).toEqual({
-    id: one.case,
-    account: 'acc_2',
-    work: 'work_1',
-    holder: 'h',
-    openedAt: 1,
-  });
+  expect((await claimsOfCase(db, one.case)).map((c) => c.upload)).toEqual(['up_2', 'up_3']);
+  const row = { id: one.case, account: 'acc_2', work: 'work_1', holder: 'h', openedAt: 5, seq: 0 };
+  expect(await findCase(db, one.case)).toEqual(row);
+  expect(await listCases(db, { holder: 'h', account: 'acc_2', limit: 5 })).toEqual([row]);
+  expect(await listCases(db, { holder: 'another', limit: 5 })).toEqual([]);
 });
 
 test('without an account each upload is a case of its own', async () => {
-  const cases = [await open('up_5', null), await open('up_6', null), await open('up_5', null, 'ref_2')].map(
-    (c) => c.case,
-  );
-  expect(cases[2]).toBe(cases[0]);
-  expect(cases[1]).not.toBe(cases[0]);
+  const five = await open({ upload: 'up_5', account: null });
+  const six = await open({ upload: 'up_6', account: null });
+  const again = await open({ upload: 'up_5', account: null, reference: 'ref_2' });
+  expect(again.case).toBe(five.case);
+  expect(six.case).not.toBe(five.case);
 });
 
-test('what people have decided is not overruled by a slice that comes again', async () => {
-  const claim = await open('up_7', 'acc');
-  await database.postgres.query(`UPDATE claims SET state = 'released' WHERE id = $1`, [claim.id]);
-  expect(await open('up_7', 'acc', 'ref_1', 'takedown', 99)).toEqual({ ...claim, state: 'released' });
+test('what changes is kept, and pages are by time of opening', async () => {
+  const claim = await open({ upload: 'up_7', account: 'acc_7', reference: 'ref_7', now: 100 });
+  const changed = { ...claim, state: 'taken-down' as const, territories: ['DE'], changedAt: 200 };
+  await saveClaim(db, changed);
+  expect(await findClaim(db, claim.id)).toEqual(changed);
+  const later = await open({ upload: 'up_8', account: 'acc_7', now: 101 });
+  const first = await listClaims(db, { holder: 'h', limit: 1 });
+  expect(first.map((c) => c.id)).toEqual([later.id]);
+  const second = await listClaims(db, { holder: 'h', before: first[0]!, limit: 1 });
+  expect(second.map((c) => c.id)).toEqual([claim.id]);
+});
+
+test('of a reference those claims are found that have not ended', async () => {
+  const claim = await open({ upload: 'up_9', reference: 'ref_9' });
+  const of = { id: 'ref_9', version: 1 };
+  expect((await claimsByReference(db, of, '', 10)).map((c) => c.id)).toEqual([claim.id]);
+  expect(await claimsByReference(db, { ...of, version: 2 }, '', 10)).toEqual([]);
+  expect(await claimsByReference(db, of, claim.id, 10)).toEqual([]);
+  await saveClaim(db, { ...claim, state: 'withdrawn' });
+  expect(await claimsByReference(db, of, '', 10)).toEqual([]);
 });

@@ -1,83 +1,111 @@
-import { type Decision, derivedId } from '@vigil/contracts';
+import type { ClaimProcedure, ClaimState, Decision, Ground } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 
-export type ClaimState = 'open' | 'disputed' | 'released' | 'withdrawn';
-
-/** One reference against one upload. */
-export interface Claim {
+/** One reference, or one notice, against one upload. */
+export interface ClaimRow {
   id: string;
-  upload: string;
-  reference: string;
-  version: number;
   case: string;
+  upload: string;
+  /** Of its case. */
+  account: string | null;
+  work: string;
+  holder: string;
+  /** Null for a claim that rests on a notice by hand; then `notice` is set. */
+  reference: string | null;
+  version: number | null;
+  notice: string | null;
+  ground: Ground;
+  territories: string[];
   state: ClaimState;
-  action: Decision['action'];
-  decision: Decision;
+  procedure: ClaimProcedure;
+  /** What was found, by which policy and rule; null without a reference. */
+  decision: Decision | null;
   openedAt: number;
   changedAt: number;
 }
 
-const COLUMNS = `id, upload, reference, version, case_id AS "case", state, action, decision,
-  opened_at AS "openedAt", changed_at AS "changedAt"`;
+const COLUMNS = `c.id, c.case_id AS "case", c.upload, k.account, k.work, k.holder, c.reference, c.version, c.notice, c.ground, c.territories, c.state,
+  c.procedure, c.decision, c.opened_at AS "openedAt", c.changed_at AS "changedAt"`;
+const ROW = `SELECT ${COLUMNS} FROM claims c JOIN cases k ON k.id = c.case_id`;
 
-/**
- * Opens the claim, and the case it belongs to, or brings an open one up to date. Ids derive from what they name, so a second
- * delivery opens nothing new. A claim that is disputed, released or withdrawn is returned as it is: what people have
- * decided is not overruled by a slice that comes again.
- */
-export async function openClaim(
+/** false, and nothing changes: there is one of this reference or notice against this upload already. */
+export async function insertClaim(
   tx: Queryable,
-  about: { upload: string; account: string | null; work: string; holder: string; decision: Decision; now: number },
-): Promise<Claim> {
-  const { upload, account, work, holder, decision, now } = about;
-  const { reference } = decision.evidence;
-  const caseId =
-    account === null ? derivedId('case', 'upload', upload, work) : derivedId('case', 'account', account, work);
-  await tx.query(
-    'INSERT INTO cases (id, account, work, holder, opened_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING',
-    [caseId, account, work, holder, now],
-  );
-  const [claim] = await tx.query<Claim>(
-    `INSERT INTO claims AS c (id, upload, reference, version, case_id, action, decision, opened_at, changed_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
-     ON CONFLICT (upload, reference) DO UPDATE SET version = $4, action = $6, decision = $7, changed_at = $8
-       WHERE c.state = 'open'
-     RETURNING ${COLUMNS}`,
+  claim: Omit<ClaimRow, 'account' | 'work' | 'holder'>,
+): Promise<boolean> {
+  const rows = await tx.query(
+    `INSERT INTO claims (id, case_id, upload, reference, version, notice, ground, territories, state, procedure, decision,
+       opened_at, changed_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING RETURNING id`,
     [
-      derivedId('claim', upload, reference.id),
-      upload,
-      reference.id,
-      reference.version,
-      caseId,
-      decision.action,
-      jsonb(decision),
-      now,
+      claim.id,
+      claim.case,
+      claim.upload,
+      claim.reference,
+      claim.version,
+      claim.notice,
+      claim.ground,
+      jsonb(claim.territories),
+      claim.state,
+      jsonb(claim.procedure),
+      claim.decision && jsonb(claim.decision),
+      claim.openedAt,
+      claim.changedAt,
     ],
   );
-  if (claim) return claim;
-  const [settled] = await tx.query<Claim>(`SELECT ${COLUMNS} FROM claims WHERE upload = $1 AND reference = $2`, [
-    upload,
-    reference.id,
-  ]);
-  return settled!;
+  return rows.length > 0;
 }
 
-export async function claimsOf(db: Queryable, upload: string): Promise<Claim[]> {
-  return db.query<Claim>(`SELECT ${COLUMNS} FROM claims WHERE upload = $1 ORDER BY opened_at, id`, [upload]);
-}
-
-export interface Case {
-  id: string;
-  account: string | null;
-  work: string;
-  holder: string;
-  openedAt: number;
-}
-
-export async function findCase(db: Queryable, id: string): Promise<Case | null> {
-  const rows = await db.query<Case>(
-    'SELECT id, account, work, holder, opened_at AS "openedAt" FROM cases WHERE id = $1',
-    [id],
+/** What may change of a claim. The caller holds the upload's row (`lockUpload`), and the case's (`lockCase`). */
+export async function saveClaim(tx: Queryable, claim: ClaimRow): Promise<void> {
+  const { id, version, ground, territories, state, procedure, decision, changedAt } = claim;
+  await tx.query(
+    `UPDATE claims SET version = $2, ground = $3, territories = $4, state = $5, procedure = $6, decision = $7, changed_at = $8
+     WHERE id = $1`,
+    [id, version, ground, jsonb(territories), state, jsonb(procedure), decision && jsonb(decision), changedAt],
   );
+}
+
+export async function findClaim(db: Queryable, id: string): Promise<ClaimRow | null> {
+  const rows = await db.query<ClaimRow>(`${ROW} WHERE c.id = $1`, [id]);
   return rows[0] ?? null;
 }
+
+/** In the order in which they were opened. */
+export const claimsOf = (db: Queryable, upload: string): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(`${ROW} WHERE c.upload = $1 ORDER BY c.opened_at, c.id`, [upload]);
+
+/** In the order in which they were opened. */
+export const claimsOfCase = (db: Queryable, id: string): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(`${ROW} WHERE c.case_id = $1 ORDER BY c.opened_at, c.id`, [id]);
+
+/** Claims by a version of a reference that have not ended, some at a time, in order of id. */
+export const claimsByReference = (
+  db: Queryable,
+  { id, version }: { id: string; version: number },
+  after: string,
+  limit: number,
+): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(
+    `${ROW} WHERE c.reference = $1 AND c.version = $2 AND c.id > $3
+     AND c.state NOT IN ('reversed', 'put-back', 'dismissed', 'withdrawn') ORDER BY c.id LIMIT $4`,
+    [id, version, after, limit],
+  );
+
+/** Everybody's, or one holder's, opened in a span of time; newest first. */
+export const listClaims = (
+  db: Queryable,
+  about: {
+    holder?: string | undefined;
+    state?: ClaimState | undefined;
+    before?: { openedAt: number; id: string } | undefined;
+    limit: number;
+  },
+): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(
+    `${ROW}
+     WHERE ($1::text IS NULL OR k.holder = $1) AND ($2::text IS NULL OR c.state = $2)
+       AND ($3::bigint IS NULL OR (c.opened_at, c.id) < ($3, $4::text))
+     ORDER BY c.opened_at DESC, c.id DESC LIMIT $5`,
+    [about.holder ?? null, about.state ?? null, about.before?.openedAt ?? null, about.before?.id ?? null, about.limit],
+  );

@@ -1,9 +1,13 @@
 export * from './actions.ts';
+export * from './audit.ts';
+export { canonical } from './canonical.ts';
+export * from './cases.ts';
 export * from './claims.ts';
 export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './layouts.ts';
 export { migrate } from './migrate.ts';
+export * from './notices.ts';
 export * from './open-database.ts';
 export {
   enqueue,
@@ -15,10 +19,13 @@ export {
   purgeOutbox,
   relayBatch,
 } from './outbox.ts';
+export * from './papers.ts';
 export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';
 export * from './replicas.ts';
+export * from './strikes.ts';
 export * from './timers.ts';
 export * from './trace.ts';
 export * from './uploads.ts';
+export * from './webhooks.ts';

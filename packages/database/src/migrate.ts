@@ -3,6 +3,7 @@ import { migration0001 } from './migration-0001.ts';
 import { migration0002 } from './migration-0002.ts';
 import { migration0003 } from './migration-0003.ts';
 import { migration0004 } from './migration-0004.ts';
+import { migration0005 } from './migration-0005.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -15,7 +16,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: 'first', sql: migration0001 },
   { number: 2, name: 'actions', sql: migration0002 },
   { number: 3, name: 'removals', sql: migration0003 },
-  { number: 4, name: 'layouts', sql: migration0004 },
+  { number: 4, name: 'cases', sql: migration0004 },
+  { number: 5, name: 'layouts', sql: migration0005 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

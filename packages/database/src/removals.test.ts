@@ -12,7 +12,7 @@ import {
   markUploadedAgain,
   saveManifest,
   saveVerdict,
-  setMediaState,
+  setBlocked,
 } from './uploads.ts';
 
 let database: Database;
@@ -78,7 +78,7 @@ test('what is uploaded again is shown again, and a takedown of it is a new one',
   await lockUpload(db, 'up_again');
   await saveManifest(db, 'up_again', manifest('up_again'));
   await saveVerdict(db, verdict('up_again', 1));
-  await setMediaState(db, 'up_again', 'disabled', 0);
+  await setBlocked(db, 'up_again', ['*'], 0);
   await markDeleted(db, 'up_again');
   expect(await isDeleted(db, 'up_again')).toBe(true);
   await markUploadedAgain(db, 'up_again');

@@ -1,4 +1,14 @@
-import type { Decision, Manifest, SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
+import {
+  type Decision,
+  derivedId,
+  type Manifest,
+  type SliceAlignments,
+  type SliceEvidence,
+  type Verdict,
+} from '@vigil/contracts';
+import type { Queryable } from '@vigil/runtime';
+import { caseId, lockCase } from './cases.ts';
+import { type ClaimRow, insertClaim } from './claims.ts';
 import type { OutboxEvent } from './outbox.ts';
 
 /** Examples that this package's tests share. */
@@ -82,3 +92,44 @@ export const verdict = (upload: string, revision: number): Verdict => ({
   receivedAt: 1000,
   decidedAt: 1500,
 });
+
+/** A claim that is open, with its case. */
+export async function openClaim(
+  tx: Queryable,
+  about: { upload: string; account?: string | null; work?: string; reference?: string; now?: number },
+): Promise<ClaimRow> {
+  const { upload, account = 'acc', work = 'work_1', reference = 'ref_1', now = 1 } = about;
+  const id = caseId(upload, account, work);
+  await lockCase(tx, { id, account, work, holder: 'h', openedAt: now });
+  const claim: ClaimRow = {
+    id: derivedId('claim', upload, reference),
+    case: id,
+    upload,
+    account,
+    work,
+    holder: 'h',
+    reference,
+    version: 1,
+    notice: null,
+    ground: 'rights-holder-rule',
+    territories: ['*'],
+    state: 'open',
+    procedure: {
+      automatedDecision: null,
+      takenDownAt: null,
+      redressUntil: null,
+      dispute: null,
+      appeal: null,
+      counterNotice: null,
+      court: null,
+      complaint: null,
+      strike: null,
+      ended: null,
+    },
+    decision: decision(reference),
+    openedAt: now,
+    changedAt: now,
+  };
+  await insertClaim(tx, claim);
+  return claim;
+}

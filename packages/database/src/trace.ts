@@ -1,7 +1,7 @@
 import type { SliceAlignments, SliceEvidence, Verdict } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import { type AcknowledgementRow, type ActionRow, acknowledgementsOf, actionsOf } from './actions.ts';
-import { type Claim, claimsOf } from './claims.ts';
+import { type ClaimRow, claimsOf } from './claims.ts';
 import { type OutboxEntry, publishedEvents } from './outbox.ts';
 import { findUpload, type UploadRow, verdictsOf } from './uploads.ts';
 
@@ -11,7 +11,7 @@ export interface Trace {
   /** In order of arrival; each carries the steps that made it. */
   alignments: { recordedAt: number; result: SliceAlignments }[];
   evidence: { recordedAt: number; result: SliceEvidence }[];
-  claims: Claim[];
+  claims: ClaimRow[];
   verdicts: Verdict[];
   actions: (ActionRow & { acknowledgements: AcknowledgementRow[] })[];
   /** What was sent, and when it reached the log. */

@@ -1,8 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
-import { openClaim } from './claims.ts';
 import { enqueue } from './outbox.ts';
-import { alignments, decision, event, evidence, manifest, verdict } from './testing.ts';
+import { alignments, event, evidence, manifest, openClaim, verdict } from './testing.ts';
 import { traceOf } from './trace.ts';
 import {
   findUpload,
@@ -13,7 +12,7 @@ import {
   resultsOf,
   saveManifest,
   saveVerdict,
-  setMediaState,
+  setBlocked,
   verdictsOf,
 } from './uploads.ts';
 
@@ -30,7 +29,7 @@ test('an upload is made once and judged by one at a time', async () => {
         const row = await lockUpload(tx, 'up_race');
         most = Math.max(most, ++inside);
         await tx.query('SELECT pg_sleep(0.002)');
-        await setMediaState(tx, row.id, 'shown', row.epoch + 1);
+        await setBlocked(tx, row.id, [], row.epoch + 1);
         inside--;
       }),
     ),
@@ -49,6 +48,7 @@ test('a fresh upload knows nothing yet; its manifest fills it in', async () => {
       deleted: false,
       epoch: 0,
       mediaState: 'shown',
+      blocked: [],
       revision: 0,
       verdict: null,
       receivedAt: null,
@@ -109,14 +109,7 @@ test('a trace holds everything that is known', async () => {
     await tx.query('SELECT pg_sleep(0.003)');
     await recordAlignments(tx, alignments('up_t', 0, 1));
     await recordEvidence(tx, evidence('up_t', 0, 1));
-    await openClaim(tx, {
-      upload: 'up_t',
-      account: null,
-      work: 'w',
-      holder: 'h',
-      decision: decision('ref_t'),
-      now: 1400,
-    });
+    await openClaim(tx, { upload: 'up_t', account: null, reference: 'ref_t' });
     await saveVerdict(tx, verdict('up_t', 1));
     await enqueue(tx, event('ev_t', 'vigil.verdicts', 'up_t'));
   });

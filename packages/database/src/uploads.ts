@@ -13,6 +13,8 @@ export interface UploadRow {
   /** Rises with a reversal or a changed action only: it is part of the takedown's id. */
   epoch: number;
   mediaState: MediaState;
+  /** Where the media are disabled; empty when they are shown. */
+  blocked: string[];
   /** Of the newest verdict; 0 before the first. */
   revision: number;
   /** null: not judged yet, or to be judged again. */
@@ -22,7 +24,7 @@ export interface UploadRow {
   settledAt: number | null;
 }
 
-const ROW = `SELECT id, media, account, manifest, deleted, epoch, media_state AS "mediaState", revision, verdict,
+const ROW = `SELECT id, media, account, manifest, deleted, epoch, media_state AS "mediaState", blocked, revision, verdict,
   received_at AS "receivedAt", settled_at AS "settledAt" FROM uploads`;
 
 export async function findUpload(db: Queryable, id: string): Promise<UploadRow | null> {
@@ -72,14 +74,20 @@ export async function isDeleted(db: Queryable, id: string): Promise<boolean> {
  */
 export async function markUploadedAgain(tx: Queryable, id: string): Promise<void> {
   await tx.query(
-    `UPDATE uploads SET deleted = false, verdict = NULL, settled_at = NULL, media_state = 'shown',
+    `UPDATE uploads SET deleted = false, verdict = NULL, settled_at = NULL, media_state = 'shown', blocked = '[]',
      epoch = epoch + CASE media_state WHEN 'disabled' THEN 1 ELSE 0 END WHERE id = $1`,
     [id],
   );
 }
 
-export async function setMediaState(tx: Queryable, id: string, state: MediaState, epoch: number): Promise<void> {
-  await tx.query('UPDATE uploads SET media_state = $2, epoch = $3 WHERE id = $1', [id, state, epoch]);
+/** Where the media are disabled from now on, under the epoch of the action that says so. */
+export async function setBlocked(tx: Queryable, id: string, blocked: readonly string[], epoch: number): Promise<void> {
+  await tx.query('UPDATE uploads SET media_state = $2, blocked = $3, epoch = $4 WHERE id = $1', [
+    id,
+    (blocked.length > 0 ? 'disabled' : 'shown') satisfies MediaState,
+    jsonb(blocked),
+    epoch,
+  ]);
 }
 
 /**

@@ -1,4 +1,6 @@
 export { findFfmpeg } from '@vigil/fingerprint';
+export * from './cases.ts';
+export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
 export * from './inspect.ts';
 export * from './instance.ts';
 export * from './intake.ts';

@@ -1,4 +1,5 @@
 import type { BlobStore } from '@vigil/blob-store';
+import { DEFAULT_TERMS } from '@vigil/cases';
 import { TOPICS } from '@vigil/contracts';
 import { type Database, OUTBOX_CHANNEL, purgeOutbox } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
@@ -6,11 +7,13 @@ import { openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { createActions } from './actions.ts';
+import { type Cases, createCases } from './cases.ts';
 import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
 import { createLayout } from './layout.ts';
+import { createLedger } from './ledger.ts';
 import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
@@ -32,6 +35,7 @@ export interface Instance {
   readonly library: Library | null;
   readonly intake: Intake;
   readonly inspect: Inspect;
+  readonly cases: Cases;
   readonly counters: Counters;
   /** Events that some stage has yet to read. */
   lag(): Promise<number>;
@@ -84,7 +88,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     if (has('decide') && config.acknowledgements.surfaces.length === 0) {
       logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');
     }
-    const decide = decideUpload({ database, actions, clock, concurrency: 8, published: wake.now });
+    const terms = DEFAULT_TERMS;
+    const ledger = createLedger({ now: clock.now, terms });
+    const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
+    const decide = decideUpload({ database, actions, ledger, clock, concurrency: 8, published: wake.now });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
     const stages = route({
       mapping: { keyPattern: config.keyPattern },
@@ -107,6 +114,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const { signal } = stop;
     const handlers = {
       ...actions.handlers,
+      ...cases.handlers,
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
     };
@@ -140,6 +148,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       library,
       intake: createIntake({ blobs, log, database, clock, published: wake.now }),
       inspect: createInspect({ database, environment, index, clock }),
+      cases,
       counters,
       lag: () => lagOf(log, stages),
       failed,

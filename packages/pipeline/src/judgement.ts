@@ -122,7 +122,7 @@ function layoutOf(planned: number, slices: number, answered: readonly SliceAlign
 export const INCOMPLETE = 'incomplete';
 
 /** Below this share of the upload judged nothing is cleared, whatever a policy says. */
-const DEFAULT_MIN_COVERAGE = 0.9;
+export const DEFAULT_MIN_COVERAGE = 0.9;
 
 const rejection = (reason: string): Judgement => ({
   complete: true,

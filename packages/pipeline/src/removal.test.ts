@@ -1,3 +1,4 @@
+import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   type Manifest,
   openEnvelope,
@@ -7,11 +8,12 @@ import {
   uploadId,
   Verdict,
 } from '@vigil/contracts';
-import { type Database, findUpload, markDeleted, relayBatch, setMediaState } from '@vigil/database';
+import { type Database, findUpload, markDeleted, relayBatch, setBlocked } from '@vigil/database';
 import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { createActions } from './actions.ts';
+import { createLedger } from './ledger.ts';
 import { happenedBefore } from './removal.ts';
 import { decideUpload } from './stages/decide-upload.ts';
 
@@ -21,12 +23,13 @@ describe('uploads that are deleted or replaced', () => {
   let key: string;
   let n = 0;
   const clock = createFakeClock();
+  const ledger = createLedger({ now: clock.now, terms: DEFAULT_TERMS });
   let decide: ReturnType<typeof decideUpload>;
   const never = new AbortController().signal;
   beforeAll(async () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
-    decide = decideUpload({ database, actions, clock, concurrency: 1, published: () => undefined });
+    decide = decideUpload({ database, actions, ledger, clock, concurrency: 1, published: () => undefined });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -144,7 +147,7 @@ describe('uploads that are deleted or replaced', () => {
   test('uploaded again unchanged after it was deleted, it is judged again', async () => {
     await say(['created', 'v1', 1]);
     await judge('v1');
-    await setMediaState(database.postgres, id('v1'), 'disabled', 0);
+    await setBlocked(database.postgres, id('v1'), ['*'], 0);
     await say(['deleted', 'v1', 2]);
     await sent();
     await say(['created', 'v1', 3]);

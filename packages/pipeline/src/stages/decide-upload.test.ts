@@ -1,3 +1,4 @@
+import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   codeToHex,
   type Evidence,
@@ -22,6 +23,7 @@ import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { createActions } from '../actions.ts';
+import { createLedger } from '../ledger.ts';
 import { decideUpload } from './decide-upload.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */
@@ -31,13 +33,14 @@ describe('decide', () => {
   let upload: string;
   let n = 0;
   const clock = createFakeClock();
+  const ledger = createLedger({ now: clock.now, terms: DEFAULT_TERMS });
   let decide: ReturnType<typeof decideUpload>;
   const never = new AbortController().signal;
 
   beforeAll(async () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
-    decide = decideUpload({ database, actions, clock, concurrency: 1, published: () => undefined });
+    decide = decideUpload({ database, actions, ledger, clock, concurrency: 1, published: () => undefined });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -220,7 +223,7 @@ describe('decide', () => {
         throw new Error('killed');
       },
     };
-    const deps = { database, clock, concurrency: 1, published: () => undefined };
+    const deps = { database, ledger, clock, concurrency: 1, published: () => undefined };
     await planned(1);
     await aligned(0, proposes('pr'));
     decide = decideUpload({ ...deps, actions: failing });

@@ -1,48 +1,48 @@
 import {
-  actionId,
-  type Decision,
   derivedId,
   ENGINE_VERSION,
   Manifest,
   type Opened,
-  RADIUS,
   type ReferenceKey,
   referenceKey,
   SliceAlignments,
   SliceEvidence,
-  type TakedownEvent,
   TOPICS,
   type Verdict,
 } from '@vigil/contracts';
 import {
+  type ClaimRow,
   cancelTimer,
+  claimsOf,
   type Database,
   enqueue,
   lockUpload,
   markDeleted,
   markUploadedAgain,
-  openClaim,
   recordAlignments,
   recordEvidence,
   referenceFacts,
   resultsOf,
   saveManifest,
-  saveVerdict,
-  setMediaState,
   setTimer,
   type UploadRow,
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from '../actions.ts';
 import { envelopeOf } from '../emit.ts';
+import { claimFound, dropDisabled } from '../found-claims.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
-import { done, type Outcome, type Output, skipped } from '../outcome.ts';
+import type { Ledger } from '../ledger.ts';
+import { alignMedia, slim } from '../media-state.ts';
+import { done, type Outcome, skipped } from '../outcome.ts';
 import { happenedBefore, hear } from '../removal.ts';
+import { differs, publishVerdict, standing } from '../revision.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface DecideDeps {
   database: Database;
   actions: Actions;
+  ledger: Ledger;
   clock: Clock;
   concurrency: number;
   /** Called after a transaction wrote to the outbox. */
@@ -55,7 +55,7 @@ export const DEADLINE = 'upload-deadline';
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
  * its rows, in the transaction that writes the row, the claim, the verdict and the outgoing events.
  */
-export function decideUpload({ database, actions, clock, concurrency, published }: DecideDeps) {
+export function decideUpload({ database, actions, ledger, clock, concurrency, published }: DecideDeps) {
   /** Writes one result and judges; `write` says whether it was new. */
   async function take(upload: string, write: (tx: Queryable, row: UploadRow) => Promise<boolean>): Promise<Outcome> {
     const what = await database.transaction(async (tx) => {
@@ -90,49 +90,28 @@ export function decideUpload({ database, actions, clock, concurrency, published 
     const final = judged.complete || deadlinePassed || row.deleted;
     const now = clock.now();
 
-    const acting: { decision: Decision; case: string }[] = [];
-    for (const decision of final ? judged.decisions : judged.certain) {
-      if (decision.action !== 'takedown' && decision.action !== 'review') continue;
-      const { work, holder } = facts.get(referenceKey(decision.evidence.reference))!;
-      const claim = await openClaim(tx, {
-        upload: row.id,
-        account: manifest.event.account ?? null,
-        work,
-        holder,
-        decision,
-        now,
+    const found = (final ? judged.decisions : judged.certain)
+      .filter(({ action }) => action === 'takedown' || action === 'review')
+      .map((decision) => {
+        const { work, holder } = facts.get(referenceKey(decision.evidence.reference))!;
+        return { decision, work, holder };
       });
-      if (claim.state === 'open' && decision.action === 'takedown') acting.push({ decision, case: claim.case });
-    }
-
-    let sent = 0;
-    const send = async (output: Output) => {
-      await enqueue(tx, { topic: TOPICS[output.to].name, ...envelopeOf(output, now) });
-      sent++;
-    };
-
-    let { mediaState } = row;
-    const strictest = acting[0];
-    if (strictest && mediaState === 'shown' && manifest.outcome.status === 'planned' && !row.deleted) {
-      const { work, holder } = facts.get(referenceKey(strictest.decision.evidence.reference))!;
-      const takedown = takedownOf(row, manifest, strictest.decision, { work, holder, case: strictest.case }, now);
-      await actions.send(tx, takedown);
-      sent++;
-      mediaState = 'disabled';
-      await setMediaState(tx, row.id, mediaState, row.epoch);
-    }
+    if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
+    let sent = (await alignMedia(tx, { row, actions, now })) ? 1 : 0;
     if (!final) return sent;
 
-    const verdict = verdictOf(row, manifest, judged, mediaState, now);
+    const { blocked } = await lockUpload(tx, row.id);
+    const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), now);
     if (row.verdict && !differs(row.verdict, verdict)) return sent;
-    await saveVerdict(tx, verdict);
+    const id = await publishVerdict(tx, verdict);
+    sent++;
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
-    const id = derivedId('ev', row.id, 'verdict', verdict.revision);
-    await send({ to: 'verdicts', key: row.id, id, type: 'vigil.upload.judged', data: verdict });
     if (!judged.complete && !row.deleted) {
       const message = `not all of ${row.id} was judged in time`;
-      const alarm = { kind: 'incomplete', subject: row.id, message, at: now };
-      await send({ to: 'alarms', key: row.id, id: derivedId('ev', id, 'alarm'), type: 'vigil.alarm', data: alarm });
+      const data = { kind: 'incomplete', subject: row.id, message, at: now };
+      const alarm = { to: 'alarms', key: row.id, id: derivedId('ev', id, 'alarm'), type: 'vigil.alarm', data } as const;
+      await enqueue(tx, { topic: TOPICS.alarms.name, ...envelopeOf(alarm, now) });
+      sent++;
     }
     return sent;
   }
@@ -179,11 +158,20 @@ export function decideUpload({ database, actions, clock, concurrency, published 
     }
     if (row.manifest && (gone || !row.deleted)) return false;
     if (gone) await markDeleted(tx, row.id);
-    if (row.deleted && !gone) await markUploadedAgain(tx, row.id);
+    if (row.deleted && !gone) await uploadedAgain(tx, row.id);
     await saveManifest(tx, row.id, manifest);
     const dueAt = manifest.deadline;
     await setTimer(tx, { id: `${DEADLINE}:${row.id}`, kind: DEADLINE, dueAt, payload: { upload: row.id } });
     return true;
+  }
+
+  async function uploadedAgain(tx: Queryable, upload: string): Promise<void> {
+    await markUploadedAgain(tx, upload);
+    const claims = (await claimsOf(tx, upload)).filter((c) => c.reference !== null);
+    const keys = claims.map((c) => ({ id: c.reference!, version: c.version! }));
+    const facts = await referenceFacts(tx, keys);
+    const live = (id: string, version: number) => facts.get(referenceKey({ id, version }))?.live ?? false;
+    await dropDisabled(tx, { ledger, upload, live });
   }
 
   const recordManifest: Stage<Manifest> = {
@@ -223,7 +211,14 @@ export function decideUpload({ database, actions, clock, concurrency, published 
   };
 }
 
-function verdictOf(row: UploadRow, manifest: Manifest, judged: Judgement, mediaState: string, now: number): Verdict {
+function verdictOf(
+  row: UploadRow,
+  manifest: Manifest,
+  judged: Judgement,
+  blocked: readonly string[],
+  claims: readonly ClaimRow[],
+  now: number,
+): Verdict {
   const planned = manifest.outcome.status === 'planned' ? manifest.outcome : null;
   return {
     upload: row.id,
@@ -233,9 +228,7 @@ function verdictOf(row: UploadRow, manifest: Manifest, judged: Judgement, mediaS
     revision: row.revision + 1,
     cause: causeOf(row),
     supersedes: row.revision || null,
-    // What is down stays down until its claims are settled, whatever a later look says.
-    verdict: mediaState === 'disabled' ? 'taken-down' : judged.verdict,
-    reason: mediaState === 'disabled' ? null : judged.reason,
+    ...standing(judged, blocked, claims),
     decisions: judged.decisions.slice(0, MOST_DECISIONS).map(slim),
     duration: planned?.probe.kind === 'video' ? planned.probe.duration : 0,
     coverage: judged.coverage,
@@ -262,62 +255,3 @@ function deleted(manifest: Manifest): Manifest {
 
 /** Strictest first: what follows these adds nothing that anybody acts on, and an event has to stay small. */
 const MOST_DECISIONS = 20;
-
-/** Without the pictures of each segment, which only joining needs; claims keep them. */
-function slim(decision: Decision): Decision {
-  const segments = decision.evidence.segments.map(({ pictures: _, ...segment }) => segment);
-  return { ...decision, evidence: { ...decision.evidence, segments } };
-}
-
-/** A revision is written only when something is said differently. */
-function differs(a: Verdict, b: Verdict): boolean {
-  const said = (v: Verdict) =>
-    JSON.stringify([
-      v.verdict,
-      v.reason,
-      v.decisions.map((d) => `${referenceKey(d.evidence.reference)}=${d.action}`).sort(),
-    ]);
-  return said(a) !== said(b);
-}
-
-function takedownOf(
-  row: UploadRow,
-  manifest: Manifest,
-  decision: Decision,
-  owner: { work: string; holder: string; case: string },
-  now: number,
-): TakedownEvent {
-  const { evidence } = decision;
-  const planned = manifest.outcome.status === 'planned' ? manifest.outcome : null;
-  const { media } = manifest.event;
-  return {
-    id: actionId(row.id, media.version, 'takedown', row.epoch),
-    action: 'takedown',
-    upload: row.id,
-    media,
-    kind: planned!.probe.kind,
-    account: manifest.event.account ?? null,
-    reference: evidence.reference,
-    ...owner,
-    territories: decision.territories,
-    segments: slim(decision).evidence.segments,
-    longest: evidence.longest,
-    total: evidence.total,
-    share: evidence.share,
-    altered: evidence.altered,
-    codeKind: evidence.kind,
-    radius: RADIUS,
-    confidence: evidence.confidence,
-    manifest: decision.manifest,
-    rule: decision.rule,
-    policy: decision.policy,
-    ground: 'rights-holder-rule',
-    automatedDetection: true,
-    automatedDecision: true,
-    epoch: row.epoch,
-    attempt: 1,
-    supersedes: null,
-    engine: ENGINE_VERSION,
-    latency: { receivedAt: manifest.event.receivedAt, decidedAt: now },
-  };
-}

@@ -1,0 +1,68 @@
+import type { ClaimProcedure, ClaimState, Ground } from '@vigil/contracts';
+
+/** One reference, or one notice, against one upload, as far as the rules look at it. Times are milliseconds since 1970. */
+export interface Claim {
+  id: string;
+  case: string;
+  upload: string;
+  /** Whose upload it is; null where that is not known. */
+  account: string | null;
+  ground: Ground;
+  /** Where it holds; '*' is everywhere. */
+  territories: string[];
+  state: ClaimState;
+  openedAt: number;
+  procedure: ClaimProcedure;
+}
+
+export const NEW_PROCEDURE: ClaimProcedure = {
+  automatedDecision: null,
+  takenDownAt: null,
+  redressUntil: null,
+  dispute: null,
+  appeal: null,
+  counterNotice: null,
+  court: null,
+  complaint: null,
+  strike: null,
+  ended: null,
+};
+
+/** The claim stands: media are disabled where it holds. */
+export const BLOCKING: readonly ClaimState[] = [
+  'taken-down',
+  'disputed',
+  'upheld',
+  'appealed',
+  'counter-notice',
+  'waiting',
+  'court-hold',
+  'closed',
+];
+/** Nothing can happen to it any more. */
+export const OVER: readonly ClaimState[] = ['reversed', 'put-back', 'dismissed', 'withdrawn'];
+
+export const isBlocking = ({ state }: Pick<Claim, 'state'>): boolean => BLOCKING.includes(state);
+export const isOver = ({ state }: Pick<Claim, 'state'>): boolean => OVER.includes(state);
+
+export const EVERYWHERE = '*';
+
+/** Sorted, each once, and everywhere instead of a list that holds it. */
+export function territoriesOf(lists: readonly (readonly string[])[]): string[] {
+  const all = new Set(lists.flat());
+  return all.has(EVERYWHERE) ? [EVERYWHERE] : [...all].sort();
+}
+
+/** Where the claims of one upload keep its media disabled: what the strictest of them asks for in each territory. */
+export const blockedBy = (claims: readonly Pick<Claim, 'state' | 'territories'>[]): string[] =>
+  territoriesOf(claims.filter(isBlocking).map((c) => c.territories));
+
+export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
+
+/** What a person would call the case of these claims. contested: somebody waits for an answer. */
+export function caseState(claims: readonly Pick<Claim, 'state'>[]): CaseState {
+  const is = (...states: ClaimState[]) => claims.some(({ state }) => states.includes(state));
+  if (is('disputed', 'appealed', 'counter-notice', 'waiting', 'court-hold')) return 'contested';
+  if (is('open')) return 'open';
+  return is('taken-down', 'upheld') ? 'taken-down' : 'closed';
+}

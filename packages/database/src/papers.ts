@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { derivedId, type Paper } from '@vigil/contracts';
+import { jsonb, type Queryable } from '@vigil/runtime';
+import { canonical, hex, sha256 } from './canonical.ts';
+
+/** What a person wrote. `content` and `salt` are null once it was erased. */
+export interface PaperRow {
+  id: string;
+  subject: string;
+  kind: string;
+  content: unknown;
+  salt: Uint8Array | null;
+  digest: string;
+  writtenAt: number;
+  erasedAt: number | null;
+}
+
+/**
+ * Keeps what a person wrote in a row that can be erased. What it returns may stand in a chain: the digest is salted, so that nobody
+ * finds the content by guessing once the salt is gone.
+ */
+export async function savePaper(
+  tx: Queryable,
+  about: { subject: string; kind: string; content: unknown; now: number },
+): Promise<Paper> {
+  const { subject, kind, content, now } = about;
+  const salt = randomBytes(32);
+  const id = derivedId('paper', subject, kind, salt.toString('hex'));
+  // As the database gives it back: it does not take every character.
+  const kept = JSON.parse(jsonb(content)) as unknown;
+  const digest = sha256(salt, canonical(kept));
+  await tx.query(
+    'INSERT INTO papers (id, subject, kind, content, salt, digest, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+    [id, subject, kind, jsonb(kept), salt, digest, now],
+  );
+  return { id, digest: hex(digest) };
+}
+
+const ROW = `SELECT id, subject, kind, content, salt, encode(digest, 'hex') AS digest, written_at AS "writtenAt",
+  erased_at AS "erasedAt" FROM papers`;
+
+export async function findPaper(db: Queryable, id: string): Promise<PaperRow | null> {
+  const rows = await db.query<PaperRow>(`${ROW} WHERE id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+export const papersOf = (db: Queryable, subject: string): Promise<PaperRow[]> =>
+  db.query<PaperRow>(`${ROW} WHERE subject = $1 ORDER BY written_at, id`, [subject]);
+
+/** Does the content still give the digest that the chain holds? Of erased ones nothing can be said: true. */
+export const paperIsWhole = ({ content, salt, digest, erasedAt }: PaperRow): boolean =>
+  erasedAt !== null || (salt !== null && hex(sha256(salt, canonical(content))) === digest);
+
+/** Content and salt are gone for ever; returns the ids of those that had any. */
+export async function erasePapers(
+  tx: Queryable,
+  about: { paper: string } | { subject: string },
+  now: number,
+): Promise<string[]> {
+  const [column, value] = 'paper' in about ? ['id', about.paper] : ['subject', about.subject];
+  const rows = await tx.query<{ id: string }>(
+    `UPDATE papers SET content = NULL, salt = NULL, erased_at = $2 WHERE ${column} = $1 AND erased_at IS NULL RETURNING id`,
+    [value, now],
+  );
+  return rows.map((r) => r.id);
+}

@@ -1,0 +1,287 @@
+import {
+  allowed,
+  type Completeness,
+  judgeCounterNotice,
+  judgeDmcaNotice,
+  type Missing,
+  type Step,
+  type StepName,
+  type Terms,
+} from '@vigil/cases';
+import type { Actor, CounterNotice, DisputeGroundId, DmcaNotice, Paper, ReferenceKey, Verdict } from '@vigil/contracts';
+import {
+  type ClaimRow,
+  claimsByReference,
+  claimsOf,
+  claimsOfCase,
+  type Database,
+  disableReference,
+  erasePapers,
+  findClaim,
+  findPaper,
+  lockUpload,
+  papersOf,
+  savePaper,
+  setTimer,
+} from '@vigil/database';
+import type { Clock, Queryable } from '@vigil/runtime';
+import type { Actions } from './actions.ts';
+import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
+import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
+import { alignMedia } from './media-state.ts';
+import { revise } from './revision.ts';
+
+/** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
+export type StepRequest =
+  | { do: 'take-down' | 'forward' | 'withdraw' }
+  | { do: 'dismiss' | 'notify-court' | 'complain'; statement?: string | undefined }
+  | { do: 'dispute' | 'appeal'; grounds: readonly DisputeGroundId[]; statement?: string | undefined }
+  | { do: 'answer-dispute' | 'answer-appeal'; answer: 'uphold' | 'release'; statement?: string | undefined }
+  | { do: 'escalate'; notice: DmcaNotice }
+  | { do: 'counter-notice'; notice: CounterNotice }
+  | { do: 'decide-court'; decidedFor: 'holder' | 'uploader' }
+  | { do: 'decide-complaint'; upheld: boolean; statement?: string | undefined };
+
+export type StepOutcome =
+  | { status: 'done'; case: string; claims: ClaimRow[] }
+  /** Nothing has changed. `missing`: what a notice or counter-notice lacks. */
+  | { status: 'refused'; why: string; allowed: StepName[]; missing?: Missing[] }
+  | { status: 'unknown' };
+
+export interface Cases {
+  /** One claim, or those claims of a case for which the step is possible; refused when there is none. */
+  take(
+    about: { claim: string } | { case: string; claims?: readonly string[] | undefined },
+    wanted: StepRequest,
+    by: Actor,
+  ): Promise<StepOutcome>;
+  /** 17 USC 512(c)(3), or DSA Art. 16, by hand about uploads that are known. */
+  fileNotice(notice: NoticeRequest, by: Actor): Promise<NoticeOutcome>;
+  /** What this role could do about a claim now. */
+  allowed(claim: ClaimRow, by: Actor): StepName[];
+  /**
+   * No claim is opened by that version from the commit on, and those that it had are withdrawn soon after, so that media come back
+   * where nothing else holds them. false: there is no such version, or it was disabled before.
+   */
+  withdrawReference(reference: ReferenceKey, reason: string, by: Actor): Promise<boolean>;
+  /** What people wrote is gone: one paper, or all of a case or notice. The chains stay whole. Returns how many. */
+  erase(about: { paper: string } | { subject: string }): Promise<number>;
+  readonly handlers: {
+    readonly [CLAIM_CLOCK]: (tx: Queryable, payload: { claim: string }) => Promise<void>;
+    readonly [WITHDRAWAL]: (
+      tx: Queryable,
+      payload: { reference: ReferenceKey; after: string; by: Actor },
+    ) => Promise<void>;
+  };
+}
+
+/** Kind of the timers that withdraw the claims of a reference, some at a time. */
+export const WITHDRAWAL = 'reference-withdrawal';
+const BATCH = 50;
+
+export function createCases(deps: {
+  database: Database;
+  actions: Actions;
+  ledger: Ledger;
+  clock: Clock;
+  terms: Terms;
+  published(): void;
+}): Cases {
+  const { database, actions, ledger, clock, terms, published } = deps;
+
+  /** Uploads first, each once and in order of id: whoever changes several takes them alike. */
+  async function lockAll(tx: Queryable, uploads: readonly string[]) {
+    const rows = new Map<string, Awaited<ReturnType<typeof lockUpload>>>();
+    for (const id of [...new Set(uploads)].sort()) rows.set(id, await lockUpload(tx, id));
+    return rows;
+  }
+
+  async function settle(tx: Queryable, upload: string, cause: Verdict['cause']): Promise<void> {
+    const row = await lockUpload(tx, upload);
+    await alignMedia(tx, { row, actions, now: clock.now() });
+    await revise(tx, upload, cause, clock.now());
+  }
+
+  async function targets(tx: Queryable, about: Parameters<Cases['take']>[0]): Promise<ClaimRow[]> {
+    if ('claim' in about) {
+      const claim = await findClaim(tx, about.claim);
+      return claim ? [claim] : [];
+    }
+    return (await claimsOfCase(tx, about.case)).filter((c) => !about.claims || about.claims.includes(c.id));
+  }
+
+  async function take(
+    tx: Queryable,
+    about: Parameters<Cases['take']>[0],
+    wanted: StepRequest,
+    by: Actor,
+  ): Promise<StepOutcome> {
+    const found = await targets(tx, about);
+    if (found.length === 0) return { status: 'unknown' };
+    await lockAll(
+      tx,
+      found.map((c) => c.upload),
+    );
+    // As they are now that nobody else can change them.
+    const claims = await targets(tx, about);
+    const given = { now: clock.now(), by, terms };
+    const able = claims.filter((c) => found.some((f) => f.id === c.id) && allowed(c, given).includes(wanted.do));
+    const step = await stepOf(tx, wanted, claims[0]!.case, given.now, able.length > 0);
+    if (able.length === 0) {
+      const refused = await ledger.take(tx, claims[0]!, step, by);
+      return refused.ok ? { status: 'unknown' } : { status: 'refused', why: refused.why, allowed: refused.allowed };
+    }
+    const done: ClaimRow[] = [];
+    for (const claim of able) {
+      const taken = await ledger.take(tx, claim, step, by);
+      if (!taken.ok) throw new Refused({ status: 'refused', why: taken.why, allowed: taken.allowed, ...lacking(step) });
+      done.push(taken.claim);
+    }
+    if (wanted.do === 'counter-notice') {
+      // Whoever sent the notice is told by the event and its webhook, in this very transaction: that forwards it.
+      for (const [n, claim] of done.entries()) {
+        const forwarded = await ledger.take(tx, claim, { do: 'forward' }, SYSTEM);
+        if (forwarded.ok) done[n] = forwarded.claim;
+      }
+    }
+    for (const upload of [...new Set(done.map((c) => c.upload))].sort()) await settle(tx, upload, causeOf(wanted));
+    return { status: 'done', case: done[0]!.case, claims: done };
+  }
+
+  return {
+    async take(about, wanted, by) {
+      const outcome = await refusable(() => database.transaction((tx) => take(tx, about, wanted, by)));
+      if (outcome.status === 'done') published();
+      return outcome;
+    },
+
+    async fileNotice(notice, by) {
+      const outcome = await database.transaction((tx) =>
+        fileNotice(tx, {
+          ledger,
+          notice,
+          by,
+          now: clock.now(),
+          lockAll,
+          settle: (upload) => settle(tx, upload, 'notice'),
+        }),
+      );
+      published();
+      return outcome;
+    },
+
+    allowed: (claim, by) => allowed(claim, { now: clock.now(), by, terms }),
+
+    async withdrawReference(reference, reason, by) {
+      const now = clock.now();
+      return database.transaction(async (tx) => {
+        if (!(await disableReference(tx, reference, reason, now))) return false;
+        const id = `${WITHDRAWAL}:${reference.id}@${reference.version}:`;
+        await setTimer(tx, { id, kind: WITHDRAWAL, dueAt: now, payload: { reference, after: '', by } });
+        return true;
+      });
+    },
+
+    erase: (about) =>
+      database.transaction(async (tx) => {
+        const papers = 'paper' in about ? [await findPaper(tx, about.paper)] : await papersOf(tx, about.subject);
+        const gone = await erasePapers(tx, about, clock.now());
+        // The chain of a case remembers that something was erased, and when; notices have no chain of their own.
+        for (const subject of new Set(papers.flatMap((p) => (p && gone.includes(p.id) ? [p.subject] : [])))) {
+          const [claim] = await claimsOfCase(tx, subject);
+          if (claim) await ledger.note(tx, claim, { kind: 'erased', data: { papers: gone } }, SYSTEM);
+        }
+        return gone.length;
+      }),
+
+    handlers: {
+      async [CLAIM_CLOCK](tx, { claim: id }) {
+        const known = await findClaim(tx, id);
+        if (!known) return;
+        await lockUpload(tx, known.upload);
+        const claim = (await findClaim(tx, id))!;
+        const after = await ledger.pass(tx, claim);
+        if (after.state !== claim.state) await settle(tx, claim.upload, 'dispute');
+      },
+
+      async [WITHDRAWAL](tx, { reference, after, by }) {
+        const claims = await claimsByReference(tx, reference, after, BATCH);
+        await lockAll(
+          tx,
+          claims.map((c) => c.upload),
+        );
+        for (const { id, upload } of claims) {
+          const claim = (await claimsOf(tx, upload)).find((c) => c.id === id)!;
+          const taken = await ledger.take(tx, claim, { do: 'withdraw', cause: 'reference', asked: by }, SYSTEM);
+          if (taken.ok) await settle(tx, upload, 'withdrawal');
+        }
+        if (claims.length < BATCH) return;
+        const last = claims.at(-1)!.id;
+        const id = `${WITHDRAWAL}:${reference.id}@${reference.version}:${last}`;
+        await setTimer(tx, { id, kind: WITHDRAWAL, dueAt: clock.now(), payload: { reference, after: last, by } });
+      },
+    },
+  };
+}
+
+/** Takes everything back that the transaction has written, and is the answer all the same. */
+class Refused extends Error {
+  readonly outcome: StepOutcome;
+  constructor(outcome: StepOutcome) {
+    super('refused');
+    this.outcome = outcome;
+  }
+}
+
+async function refusable(run: () => Promise<StepOutcome>): Promise<StepOutcome> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof Refused) return error.outcome;
+    throw error;
+  }
+}
+
+/** The step with what was written as papers; nothing is written for a step that will be refused. */
+async function stepOf(tx: Queryable, wanted: StepRequest, subject: string, now: number, keep: boolean): Promise<Step> {
+  const paper = async (kind: string, content: unknown): Promise<Paper> =>
+    keep ? savePaper(tx, { subject, kind, content, now }) : { id: '', digest: '' };
+  const written = async (text: string | undefined) => (text?.trim() ? paper(wanted.do, { statement: text }) : null);
+  switch (wanted.do) {
+    case 'take-down':
+    case 'forward':
+      return { do: wanted.do };
+    case 'withdraw':
+      return { do: 'withdraw', cause: 'holder' };
+    case 'decide-court':
+      return wanted;
+    case 'dismiss':
+    case 'notify-court':
+    case 'complain':
+      return { do: wanted.do, paper: await written(wanted.statement) };
+    case 'dispute':
+    case 'appeal':
+      return { do: wanted.do, grounds: wanted.grounds, paper: await written(wanted.statement) };
+    case 'answer-dispute':
+    case 'answer-appeal':
+      return { do: wanted.do, answer: wanted.answer, paper: await written(wanted.statement) };
+    case 'decide-complaint':
+      return { do: wanted.do, upheld: wanted.upheld, paper: await written(wanted.statement) };
+    case 'escalate': {
+      const { missing } = judgeDmcaNotice(wanted.notice, 1);
+      return { do: 'escalate', notice: await paper('dmca-notice', wanted.notice), missing };
+    }
+    case 'counter-notice': {
+      const { missing }: Completeness = judgeCounterNotice(wanted.notice);
+      return { do: 'counter-notice', paper: await paper('counter-notice', wanted.notice), missing };
+    }
+  }
+}
+
+const lacking = (step: Step): { missing?: Missing[] } =>
+  'missing' in step && step.missing.length > 0 ? { missing: [...step.missing] } : {};
+
+function causeOf(wanted: StepRequest): Verdict['cause'] {
+  if (wanted.do === 'withdraw') return 'withdrawal';
+  return wanted.do === 'take-down' || wanted.do === 'dismiss' ? 'review' : 'dispute';
+}

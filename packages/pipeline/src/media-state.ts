@@ -1,0 +1,140 @@
+import { blockedBy, isBlocking, statementOf } from '@vigil/cases';
+import { actionId, type Decision, ENGINE_VERSION, RADIUS, type TakedownEvent } from '@vigil/contracts';
+import { actionsOf, type ClaimRow, claimsOf, setBlocked, type UploadRow } from '@vigil/database';
+import type { Queryable } from '@vigil/runtime';
+import type { Actions } from './actions.ts';
+
+/**
+ * Brings the media's state in line with the claims on it: per territory the strictest claim that stands. An action leaves only
+ * when that changes, under the next epoch: a takedown says where the media are disabled from now on, a restoration that nothing
+ * holds them back any more. Of deleted uploads nothing is said. Returns the action, or null. The caller holds the upload's row.
+ */
+export async function alignMedia(
+  tx: Queryable,
+  { row, actions, now }: { row: UploadRow; actions: Actions; now: number },
+): Promise<TakedownEvent | null> {
+  if (row.deleted || !row.manifest) return null;
+  const claims = await claimsOf(tx, row.id);
+  const blocked = blockedBy(claims);
+  if (blocked.join() === row.blocked.join()) return null;
+  const earlier = await actionsOf(tx, row.id);
+  const last = earlier.at(-1) ?? null;
+  const epoch = Math.max(row.epoch, last ? last.epoch + 1 : 0);
+  const standing = claims.filter(isBlocking).sort(byStrength);
+  const event =
+    standing.length > 0
+      ? takedownOf(row, standing, blocked, epoch, last?.id ?? null, now)
+      : restorationOf(last!.event, claims, epoch, now);
+  await setBlocked(tx, row.id, blocked, epoch);
+  await actions.send(tx, event);
+  return event;
+}
+
+/** What is shown of several claims: the manifest and surest copy, then whatever rests on a notice. */
+function byStrength(a: ClaimRow, b: ClaimRow): number {
+  const of = ({ decision }: ClaimRow) =>
+    decision ? [decision.manifest ? 1 : 0, decision.evidence.confidence, decision.evidence.total] : [-1, 0, 0];
+  const [x, y] = [of(a), of(b)];
+  const n = x.findIndex((value, i) => value !== y[i]);
+  return n === -1 ? (a.id < b.id ? -1 : 1) : y[n]! - x[n]!;
+}
+
+function takedownOf(
+  row: UploadRow,
+  standing: readonly ClaimRow[],
+  territories: string[],
+  epoch: number,
+  supersedes: string | null,
+  now: number,
+): TakedownEvent {
+  const { event, outcome } = row.manifest!;
+  const claim = standing[0]!;
+  const statement = statementOf(claim, claim.decision, territories);
+  return {
+    id: actionId(row.id, event.media.version, 'takedown', epoch),
+    action: 'takedown',
+    upload: row.id,
+    media: event.media,
+    kind: outcome.status === 'planned' ? outcome.probe.kind : null,
+    account: event.account ?? null,
+    reference: claim.reference === null ? null : { id: claim.reference, version: claim.version! },
+    work: claim.work,
+    holder: claim.holder,
+    case: claim.case,
+    claims: standing.slice(0, MOST_CLAIMS).map((c) => c.id),
+    territories,
+    ...foundOf(claim.decision),
+    ground: claim.ground,
+    statement,
+    why: null,
+    automatedDetection: statement.automatedDetection,
+    automatedDecision: statement.automatedDecision,
+    epoch,
+    attempt: 1,
+    supersedes,
+    engine: ENGINE_VERSION,
+    latency: { receivedAt: event.receivedAt, decidedAt: now },
+  };
+}
+
+const MOST_CLAIMS = 100;
+
+function foundOf(decision: Decision | null) {
+  if (!decision) {
+    return {
+      segments: [],
+      longest: 0,
+      total: 0,
+      share: { upload: 0, reference: 0 },
+      altered: {},
+      codeKind: null,
+      radius: RADIUS,
+      confidence: 0,
+      manifest: false,
+      rule: 'notice',
+      policy: null,
+    };
+  }
+  const { evidence, manifest, rule, policy } = slim(decision);
+  const { segments, longest, total, share, altered, kind, confidence } = evidence;
+  return {
+    segments,
+    longest,
+    total,
+    share,
+    altered,
+    codeKind: kind,
+    radius: RADIUS,
+    confidence,
+    manifest,
+    rule,
+    policy,
+  };
+}
+
+/** Without the pictures of each segment, which only joining needs; claims keep them. */
+export function slim(decision: Decision): Decision {
+  const segments = decision.evidence.segments.map(({ pictures: _, ...segment }) => segment);
+  return { ...decision, evidence: { ...decision.evidence, segments } };
+}
+
+/** Ends of claims that nobody decided on. */
+const BY_ITSELF = ['silence', 'put-back', 'policy'];
+
+/** The takedown that was, undone. */
+function restorationOf(last: TakedownEvent, claims: readonly ClaimRow[], epoch: number, now: number): TakedownEvent {
+  const ends = claims.flatMap((c) => c.procedure.ended ?? []).sort((a, b) => b.at - a.at);
+  const why = ends[0]?.why ?? null;
+  return {
+    ...last,
+    id: actionId(last.upload, last.media.version, 'restore', epoch),
+    action: 'restore',
+    epoch,
+    attempt: 1,
+    statement: null,
+    why,
+    automatedDecision: why !== null && BY_ITSELF.includes(why),
+    supersedes: last.id,
+    latency: { ...last.latency, decidedAt: now },
+  };
+}
