@@ -1,4 +1,5 @@
 export { findFfmpeg } from '@vigil/fingerprint';
+export * from './indexed-codes.ts';
 export * from './inspect.ts';
 export * from './instance.ts';
 export * from './intake.ts';
@@ -8,3 +9,5 @@ export * from './matcher-parts.ts';
 export * from './outcome.ts';
 export * from './route.ts';
 export * from './run-stage.ts';
+export { confirmAll } from './stages/confirm-proposal.ts';
+export { canConfirm, searchSlice } from './stages/match-slice.ts';

@@ -15,6 +15,7 @@ import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock, Logger } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { unspilled } from './emit.ts';
+import { indexedCodes } from './indexed-codes.ts';
 import { countProtecting } from './stages/match-slice.ts';
 
 /**
@@ -61,7 +62,7 @@ export function createLibrary(deps: LibraryDeps): Library {
     if (owner.type !== 'reference' || !mine(owner.id)) return;
     const key: ReferenceKey = { id: owner.id, version: owner.version };
     if (removed.has(referenceKey(key))) return;
-    if (codes) index.add(key, slice, probe.kind, codes);
+    if (codes) index.add(key, slice, probe.kind, indexedCodes(codes));
     const usable = codes ? countProtecting(codes) : 0;
     const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
     await markSliceLoaded(database.postgres, {

@@ -93,7 +93,7 @@ export function route(deps: RouteDeps): Stage<never>[] {
     stages.push(fingerprintSlice({ ...parts, from: 'slicesBatch', concurrency: patient }));
   }
   if (has('match')) {
-    stages.push(matchSlice({ index, checkpoint: library.checkpoint, shard, clock, concurrency: 1 }));
+    stages.push(matchSlice({ index, checkpoint: library.checkpoint, shard, clock, concurrency: patient }));
   }
   if (has('confirm') && media) stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
   if (has('decide')) stages.push(...Object.values(decide.stages), acknowledge);
