@@ -7,6 +7,7 @@ interface Bench {
 
 const BENCHES: Record<string, () => Promise<Bench>> = {
   index: () => import('./index.ts'),
+  library: () => import('./library.ts'),
   latency: () => import('./latency.ts'),
 };
 
