@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   accuracy: () => import('./accuracy.ts'),
   images: () => import('./images.ts'),
   index: () => import('./index.ts'),
+  library: () => import('./library.ts'),
   latency: () => import('./latency.ts'),
   pipeline: () => import('./pipeline.ts'),
   restart: () => import('./restart.ts'),

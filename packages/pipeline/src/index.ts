@@ -1,6 +1,7 @@
 export { findFfmpeg } from '@vigil/fingerprint';
 export * from './cases.ts';
 export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
+export * from './indexed-codes.ts';
 export * from './inspect.ts';
 export * from './instance.ts';
 export * from './intake.ts';
@@ -10,3 +11,5 @@ export * from './matcher-parts.ts';
 export * from './outcome.ts';
 export * from './route.ts';
 export * from './run-stage.ts';
+export { confirmAll } from './stages/confirm-proposal.ts';
+export { canConfirm, searchSlice } from './stages/match-slice.ts';

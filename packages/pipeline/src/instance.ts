@@ -54,6 +54,8 @@ export interface InstanceOptions {
   wrapLog?: (log: EventLog) => EventLog;
 }
 
+/** Most threads that search; a slice's codes are searched in a tenth of the time that they take to be made. */
+const SEARCH_THREADS = 16;
 const MAINTENANCE_MS = 60_000;
 /** How long an id that was sent is refused a second time. */
 const OUTBOX_KEPT_MS = 30 * 24 * 3600 * 1000;
@@ -76,8 +78,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       : null;
     const shard = { number: config.shard, of: config.shards };
     const { replica } = config;
+    const threads = Math.min(config.concurrency, SEARCH_THREADS);
     const library = has('match')
-      ? stack.use(await openLibrary({ log, blobs, database, shard, replica, clock, logger }))
+      ? stack.use(await openLibrary({ log, blobs, database, shard, replica, threads, clock, logger }))
       : null;
     const index = library?.index ?? stack.use(createIndex());
     const layout = createLayout(database, clock, config.shards);

@@ -65,18 +65,20 @@ interface SnapshotDeps {
   log: EventLog;
   logger: Logger;
   shard: Shard;
+  /** That search the index beside this one. */
+  threads: number;
 }
 
 /** Null, with the reason in the log, when there is none that can be trusted: then the library is read from the log's beginning. */
 export async function loadSnapshot(
-  { blobs, log, logger, shard }: SnapshotDeps,
+  { blobs, log, logger, shard, threads }: SnapshotDeps,
   topics: readonly string[],
   now: number,
 ): Promise<{ index: Index; note: Note } | null> {
   let restored: Awaited<ReturnType<typeof restoreIndex>>;
   let note: Note;
   try {
-    restored = await restoreIndex(await blobs.get(OWN_BUCKET, snapshotKey(shard)));
+    restored = await restoreIndex(await blobs.get(OWN_BUCKET, snapshotKey(shard)), { threads });
     note = Note.parse(JSON.parse(restored.note));
   } catch (error) {
     const missing = error instanceof BlobStoreError && error.code === 'missing';

@@ -24,6 +24,7 @@ import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
 import type { Clock, Logger } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { OWN_BUCKET, unspilled } from './emit.ts';
+import { indexedCodes } from './indexed-codes.ts';
 import {
   digestOf,
   loadSnapshot,
@@ -63,6 +64,8 @@ export interface LibraryDeps {
   database: Database;
   shard: Shard;
   replica: string;
+  /** That search the index beside this one. */
+  threads: number;
   clock: Clock;
   logger: Logger;
 }
@@ -86,12 +89,12 @@ const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {
-  const { log, blobs, database, shard, clock, logger } = deps;
+  const { log, blobs, database, shard, threads, clock, logger } = deps;
   const startedAt = clock.now();
   const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
   await registerReplica(database.postgres, replica);
-  const snapshot = await loadSnapshot({ blobs, log, logger, shard }, READ, clock.now());
-  const index = snapshot?.index ?? createIndex();
+  const snapshot = await loadSnapshot({ blobs, log, logger, shard, threads }, READ, clock.now());
+  const index = snapshot?.index ?? createIndex({ threads });
   const places = new Map(snapshot?.note.places.map((p) => [placeName(p), p]));
   const removed = new Set(snapshot?.note.removed);
   /** Of references that are not live yet, by reference. */
@@ -114,7 +117,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     if (owner.type !== 'reference' || !mine(owner.id)) return;
     const reference: ReferenceKey = { id: owner.id, version: owner.version };
     if (removed.has(referenceKey(reference))) return;
-    if (codes) index.add(reference, slice, probe.kind, codes);
+    if (codes) index.add(reference, slice, probe.kind, indexedCodes(codes));
     const usable = codes ? countProtecting(codes) : 0;
     const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
     unmarked.push({ reference, slice, slices, usable, failed });
@@ -181,7 +184,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   async function bringBack(reference: LibraryReference): Promise<void> {
     for (let slice = 0; slice < (reference.slices ?? 0); slice++) {
       const codes = await readReferenceSlice(blobs, reference, slice);
-      if (codes) index.add(reference, slice, reference.kind ?? 'video', codes);
+      if (codes) index.add(reference, slice, reference.kind ?? 'video', indexedCodes(codes));
     }
     const key = referenceKey(reference);
     removed.delete(key);

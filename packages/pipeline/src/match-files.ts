@@ -17,6 +17,7 @@ import {
 } from '@vigil/contracts';
 import type { Fingerprinter, MediaSource } from '@vigil/fingerprint';
 import type { SimilarityIndex } from '@vigil/similarity';
+import { indexedCodes } from './indexed-codes.ts';
 import { type Judgement, judge } from './judgement.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
 import { confirmAll } from './stages/confirm-proposal.ts';
@@ -130,7 +131,7 @@ export function createFileMatcher(deps: {
     if (slices.size === 0) return refused(reason ?? 'no-frames: nothing was decoded');
     if (protecting === 0) return refused('too-little: there is nothing in it to compare with');
     learned.set(name, { duration: probe.kind === 'video' ? probe.duration : 0, slices });
-    for (const [n, slice] of slices) index.add(key, n, probe.kind, slice);
+    for (const [n, slice] of slices) index.add(key, n, probe.kind, indexedCodes(slice));
     return { name, reason: null, seconds: probe.duration, codes };
   }
 
@@ -196,7 +197,7 @@ export function createFileMatcher(deps: {
     const made = await fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' }, signal);
     if (made.status === 'rejected') return { alignments: said({ ...made, status: 'failed' }, null), evidence: null };
     const codes = made.fingerprint;
-    const alignments = searchSlice(index, codes);
+    const alignments = await searchSlice(index, codes);
     if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
     const proposal = `${upload}/${slice}`;
     const dense = canConfirm(codes, alignments)

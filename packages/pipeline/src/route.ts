@@ -92,7 +92,7 @@ export function route(deps: RouteDeps): Stage<never>[] {
   }
   if (library) {
     const { index, checkpoint } = library;
-    stages.push(matchSlice({ index, checkpoint, shard, clock, concurrency: 1 }));
+    stages.push(matchSlice({ index, checkpoint, shard, clock, concurrency: patient }));
   }
   if (has('confirm') && media) stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
   if (has('decide')) stages.push(...Object.values(decide.stages), acknowledge);

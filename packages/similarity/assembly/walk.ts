@@ -1,10 +1,11 @@
 // The inner loops over one home's memory: layout.ts says what lies where, typescript-kernel.ts says what they mean.
 // That file is the oracle of this one: the same hits in the same order, the same tables to the bit.
 
-const RADIUS: u32 = 31;
 const CHUNKS: u32 = 16;
 const HITS_AT_ONCE: u32 = 1024;
+/** Buckets whose bounds are kept at once: of 16 queries by 17 buckets each, or of 256 by one. */
 const BLOCK: u32 = 16;
+const WIDE_BLOCK: u32 = 256;
 /** In a thread's scratch: 1024 queries at 0, and behind them */
 const STATE_AT: usize = 32768;
 const BOUNDS_AT: usize = 32832;
@@ -33,16 +34,15 @@ function chunkDistance(code: usize, query: usize, i: u32): u32 {
   return popcnt<u32>(<u32>load<u16>(chunkAt(code, i)) ^ <u32>load<u16>(chunkAt(query, i)));
 }
 
-/** Does an earlier start than `table` pass, which then reports the code? */
-function passesBefore(code: usize, query: usize, table: u32, keyMask: u32): bool {
-  for (let j: u32 = 0; j < table; j++) {
-    const at = (<usize>j) << 1;
-    const own = popcnt<u32>((<u32>load<u16>(code + at) ^ <u32>load<u16>(query + at)) & keyMask);
-    if (own > 1) continue;
-    const two = own + chunkDistance(code, query, j + 1);
-    if (two <= 3 && two + chunkDistance(code, query, j + 2) <= 5) return true;
+/** The first start that passes, which is the one that reports the code; CHUNKS when none does. */
+function firstStart(code: usize, query: usize, mostOwn: u32, mostTwo: u32, mostThree: u32): u32 {
+  for (let i: u32 = 0; i < CHUNKS; i++) {
+    const own = chunkDistance(code, query, i);
+    if (own > mostOwn) continue;
+    const two = own + chunkDistance(code, query, i + 1);
+    if (two <= mostTwo && two + chunkDistance(code, query, i + 2) <= mostThree) return i;
   }
-  return false;
+  return CHUNKS;
 }
 
 /** Which of four signatures are at most `limits` bits from the query's. */
@@ -66,9 +66,13 @@ export function walk(
   sigAt: usize,
   idsAt: usize,
   keyBits: u32,
+  radius: u32,
+  mostOwn: u32,
+  mostTwo: u32,
+  mostThree: u32,
 ): u32 {
-  const flips = keyBits + 1;
-  const keyMask: u32 = (1 << keyBits) - 1;
+  const flips: u32 = mostOwn === 0 ? 1 : keyBits + 1;
+  const block = mostOwn === 0 ? WIDE_BLOCK : BLOCK;
   const hits = scratch + HITS_AT;
   let t = load<u32>(scratch, STATE_AT);
   let q = load<u32>(scratch, STATE_AT + 4);
@@ -81,15 +85,15 @@ export function walk(
     const sig = ends + sigAt;
     const ids = ends + idsAt;
     for (; q < count; q++, flip = 0) {
-      if ((q & (BLOCK - 1)) === 0 && flip === 0 && entry === FIRST)
-        fetch(scratch, q, min(q + BLOCK, count), t, ends, sig, keyBits);
+      if ((q & (block - 1)) === 0 && flip === 0 && entry === FIRST)
+        fetch(scratch, q, min(q + block, count), t, ends, sig, keyBits, flips);
       const query = scratch + ((<usize>q) << 5);
       const next: u32 = <u32>load<u16>(chunkAt(query, t + 1)) | ((<u32>load<u16>(chunkAt(query, t + 2))) << 16);
       const nexts = i32x4.splat(next);
-      const bounds = scratch + BOUNDS_AT + ((<usize>((q & (BLOCK - 1)) * flips)) << 3);
+      const bounds = scratch + BOUNDS_AT + ((<usize>((q & (block - 1)) * flips)) << 3);
       for (; flip < flips; flip++, entry = FIRST) {
         const own: u32 = flip === 0 ? 0 : 1;
-        const limits = i32x4.splat(5 - own);
+        const limits = i32x4.splat(mostThree - own);
         const last = load<u32>(bounds + ((<usize>flip) << 3), 4);
         const first = entry === FIRST ? load<u32>(bounds + ((<usize>flip) << 3)) : entry;
         for (let i = first & ~15; i < last; i += 16) {
@@ -107,11 +111,12 @@ export function walk(
           while (mask) {
             const k = i + ctz<u32>(mask);
             mask &= mask - 1;
-            if (popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ next) & 0xffff) > 3 - own) continue;
+            if (popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ next) & 0xffff) > mostTwo - own) continue;
             const id = load<u32>(ids + <usize>k * 3) & 0xffffff;
             const code = codes + ((<usize>id) << 5);
             const far = distance(code, query);
-            if (far > RADIUS || isDead(dead, id) || passesBefore(code, query, t, keyMask)) continue;
+            if (far > radius || isDead(dead, id) || firstStart(code, query, mostOwn, mostTwo, mostThree) !== t)
+              continue;
             store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
             store<u32>(hits + ((<usize>n) << 3), q, 4);
             n++;
@@ -132,14 +137,14 @@ export function walk(
  * The bounds of all buckets of queries [from, to) in table t, then a touch of each one's signatures: loads that do not
  * wait for each other overlap.
  */
-function fetch(scratch: usize, from: u32, to: u32, t: u32, ends: usize, sig: usize, keyBits: u32): void {
+function fetch(scratch: usize, from: u32, to: u32, t: u32, ends: usize, sig: usize, keyBits: u32, flips: u32): void {
   const keyMask: u32 = (1 << keyBits) - 1;
   let bounds = scratch + BOUNDS_AT;
   for (let q = from; q < to; q++) {
     const key = <u32>load<u16>(chunkAt(scratch + ((<usize>q) << 5), t)) & keyMask;
     store<u64>(bounds, load<u64>(ends + ((<usize>key) << 2)));
     bounds += 8;
-    for (let f: u32 = 0; f < keyBits; f++, bounds += 8) {
+    for (let f: u32 = 0; f + 1 < flips; f++, bounds += 8) {
       store<u64>(bounds, load<u64>(ends + ((<usize>(key ^ (1 << f))) << 2)));
     }
   }
@@ -164,7 +169,17 @@ function keep(scratch: usize, table: u32, query: u32, flip: u32, entry: u32): vo
 }
 
 /** Compares the `count` queries with codes [0, codeCount), from the query and code in the state; returns as `walk` does. */
-export function scan(scratch: usize, count: u32, codes: usize, dead: usize, codeCount: u32): u32 {
+export function scan(
+  scratch: usize,
+  count: u32,
+  codes: usize,
+  dead: usize,
+  codeCount: u32,
+  radius: u32,
+  mostOwn: u32,
+  mostTwo: u32,
+  mostThree: u32,
+): u32 {
   const hits = scratch + HITS_AT;
   let n: u32 = 0;
   let q = load<u32>(scratch, STATE_AT + 4);
@@ -172,8 +187,10 @@ export function scan(scratch: usize, count: u32, codes: usize, dead: usize, code
   for (; q < count; q++, id = 0) {
     const query = scratch + ((<usize>q) << 5);
     for (; id < codeCount && n < HITS_AT_ONCE; id++) {
-      const far = distance(codes + ((<usize>id) << 5), query);
-      if (far > RADIUS || isDead(dead, id)) continue;
+      const code = codes + ((<usize>id) << 5);
+      const far = distance(code, query);
+      if (far > radius || isDead(dead, id)) continue;
+      if (firstStart(code, query, mostOwn, mostTwo, mostThree) === CHUNKS) continue;
       store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
       store<u32>(hits + ((<usize>n) << 3), q, 4);
       n++;

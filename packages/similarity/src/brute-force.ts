@@ -1,14 +1,10 @@
-import {
-  CODE_BYTES,
-  CODE_KINDS,
-  type CodeKind,
-  hamming,
-  RADIUS,
-  type ReferenceKey,
-  referenceKey,
-} from '@vigil/contracts';
+import { CODE_BYTES, CODE_KINDS, type CodeKind, hamming, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { checkFingerprint, isReferenceCode, secondsOf, ticksOf } from './gates.ts';
+import { CHUNKS } from './layout.ts';
+import { CODE_WORDS, permuteCode } from './permutation.ts';
+import { isHit, RULES } from './rules.ts';
 import { type CodeOrigin, DEFAULT_LIMIT, type IndexHit, type SimilarityIndex } from './similarity-index.ts';
+import { popcount } from './typescript-kernel.ts';
 
 interface Kept {
   kind: CodeKind;
@@ -31,7 +27,7 @@ export function createBruteForceIndex(): SimilarityIndex {
     return r.version - s.version || x.slice - y.slice || x.position - y.position;
   };
 
-  return {
+  const index: SimilarityIndex = {
     add(reference, slice, media, fingerprint) {
       checkFingerprint(fingerprint);
       const key = referenceKey(reference);
@@ -69,12 +65,13 @@ export function createBruteForceIndex(): SimilarityIndex {
         const near = kept
           .filter((k) => k.kind === kind)
           .map((k) => ({ kept: k, distance: hamming(bits, k.bits, query * CODE_BYTES) }))
-          .filter((h) => h.distance <= RADIUS)
+          .filter((h) => h.distance <= RULES[kind].radius && isHit(RULES[kind], apart(bits, query, h.kept.bits)))
           .sort(inOrder);
         for (const h of near.slice(0, limit)) hits.push({ query, distance: h.distance, origin: h.kept.origin });
       }
       return hits;
     },
+    searchAsync: async (kind, bits, limit) => index.search(kind, bits, limit),
     has: (reference) => known.has(referenceKey(reference)),
     references: () => [...known.values()],
     stats: () =>
@@ -85,4 +82,14 @@ export function createBruteForceIndex(): SimilarityIndex {
         return { kind, codes: mine.length, references, bytes, walk: 'brute-force' as const };
       }),
   };
+  return index;
+}
+
+/** Distances of the chunks of code `n` of `bits` from those of another. */
+function apart(bits: Uint8Array, n: number, other: Uint8Array): number[] {
+  const words = new Uint32Array(2 * CODE_WORDS);
+  permuteCode(bits, n, words, 0);
+  permuteCode(other, 0, words, CODE_WORDS);
+  const chunks = new Uint16Array(words.buffer);
+  return Array.from({ length: CHUNKS }, (_, i) => popcount(chunks[i]! ^ chunks[CHUNKS + i]!));
 }

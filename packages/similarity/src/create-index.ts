@@ -8,11 +8,13 @@ import {
 } from '@vigil/contracts';
 import { checkFingerprint, isReferenceCode, secondsOf, ticksOf } from './gates.ts';
 import type { Contents, Known } from './home.ts';
-import { type Batch, batchOf } from './home.ts';
+import { type Batch, ownerOf } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { createKindIndex, type Found, type KindIndex, MERGE_WORK, type Rows } from './kind-index.ts';
 import { MAX_SEGMENT_CODES, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS, permuteCode } from './permutation.ts';
+import { RULES } from './rules.ts';
+import { openSearchThreads, type SearchThreads } from './search-threads.ts';
 import { DEFAULT_LIMIT, type IndexHit, type SimilarityIndex } from './similarity-index.ts';
 import { writeSnapshot } from './snapshot-format.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
@@ -27,11 +29,13 @@ export interface IndexOptions {
   mergeRatio?: number;
   /** Code passes of merging (33 rewrite a code) that each code added or removed pays for. Default 1056. */
   mergeWork?: number;
+  /** Threads that answer `searchAsync`, and merge. Default 0: everything is done by the caller's. At most 64. */
+  threads?: number;
   /** The inner loops. Default: the WASM kernel where it was built, else its TypeScript twin. */
   kernel?: Kernel;
 }
 
-/** The index of one thread. What it allocated is given back when it is disposed of. */
+/** What it allocated is given back, and its threads end, when it is disposed of. */
 export interface Index extends SimilarityIndex, Disposable {
   /**
    * Goes on with background merging, for about so many codes passed once (1e5 are some 0.3 ms); adding and removing
@@ -47,6 +51,10 @@ export interface Index extends SimilarityIndex, Disposable {
   snapshot(note?: string): Iterable<Uint8Array>;
 }
 
+/** Queries that a thread is asked for at least, where there are so many; tries before the caller's own thread searches. */
+const LEAST_PART = 128;
+const TRIES = 3;
+
 /** An empty index. @throws RangeError when an option is out of bounds */
 export function createIndex(options: IndexOptions = {}): Index {
   return indexOf({ known: [], homes: [] }, options);
@@ -58,29 +66,86 @@ export function kernelOf(options: IndexOptions): Kernel {
 
 /** An index over what a snapshot held. */
 export function indexOf(contents: Contents, options: IndexOptions): Index {
-  const { headCodes = 4096, segmentCodes = 1 << 23, mergeRatio = 4, mergeWork = MERGE_WORK } = options;
+  const {
+    headCodes = 4096,
+    segmentCodes = 1 << 23,
+    mergeRatio = 4,
+    mergeWork = MERGE_WORK,
+    threads: count = 0,
+  } = options;
   const kernel = kernelOf(options);
   const whole = (n: number, least: number, most: number) => Number.isInteger(n) && n >= least && n <= most;
   if (!whole(headCodes, 1, 1 << 20)) throw new RangeError('headCodes is 1 to 1048576');
   if (!whole(segmentCodes, headCodes, MAX_SEGMENT_CODES)) throw new RangeError('segmentCodes is headCodes to 16777216');
   if (!whole(mergeRatio, 1, 64)) throw new RangeError('mergeRatio is 1 to 64');
   if (!whole(mergeWork, 0, 1 << 20)) throw new RangeError('mergeWork is 0 to 1048576');
+  if (!whole(count, 0, 64)) throw new RangeError('threads is 0 to 64');
 
+  const threads = count > 0 ? openSearchThreads(kernel, count) : null;
   const createKinds = () =>
     new Map<CodeKind, KindIndex>(
-      CODE_KINDS.map((kind) => [kind, createKindIndex({ kernel, headCodes, segmentCodes, mergeRatio, mergeWork })]),
+      CODE_KINDS.map((kind) => [
+        kind,
+        createKindIndex({ kernel, rule: RULES[kind], threads, headCodes, segmentCodes, mergeRatio, mergeWork }),
+      ]),
     );
   let kinds = createKinds();
   /** By id: the versions that are known of it. Libraries of single pictures have millions; keep this lean. */
   const known = new Map<string, Known[]>();
   const truncated = new Map<CodeKind, number>();
 
+  /** Rises with every removal, a replaced slice's included. */
+  let removals = 0;
+
   const forget = (batches: readonly Batch[]) => {
+    if (batches.length > 0) removals++;
     for (const [kind, index] of kinds) index.remove(batches.filter((b) => b.kind === kind));
   };
 
   const find = ({ id, version }: ReferenceKey) => known.get(id)?.find((entry) => entry.key.version === version);
   const take = (entry: Known) => known.set(entry.key.id, [...(known.get(entry.key.id) ?? []), entry]);
+
+  const named = (kind: CodeKind, nearest: ReturnType<typeof createNearest>, count: number, from: number) => {
+    const hits: IndexHit[] = [];
+    for (let q = 0; q < count; q++) {
+      for (const { found, batch } of nearest.of(q))
+        hits.push({ query: from + q, distance: found.distance, origin: originOf(found, batch) });
+    }
+    truncated.set(kind, (truncated.get(kind) ?? 0) + nearest.truncated());
+    return hits;
+  };
+
+  const search = (kind: CodeKind, bits: Uint8Array, limit: number): IndexHit[] => {
+    const hits: IndexHit[][] = [];
+    const total = bits.length / CODE_BYTES;
+    const queries = new Uint32Array(Math.min(total, QUERIES_AT_ONCE) * CODE_WORDS);
+    for (let from = 0; from < total; from += QUERIES_AT_ONCE) {
+      const count = Math.min(QUERIES_AT_ONCE, total - from);
+      for (let q = 0; q < count; q++) permuteCode(bits, from + q, queries, q * CODE_WORDS);
+      const nearest = createNearest(count, limit);
+      kinds.get(kind)!.search(queries, count, nearest.take);
+      hits.push(named(kind, nearest, count, from));
+    }
+    return hits.flat();
+  };
+
+  /** As `search` at the moment when a thread is asked; asked again when something was removed since. */
+  const searchAside = async (by: SearchThreads, kind: CodeKind, bits: Uint8Array, limit: number, from: number) => {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const before = removals;
+      const among = kinds.get(kind)!.places();
+      const words = await by.search({ bits, rule: RULES[kind], limit, among });
+      if (before !== removals) continue;
+      const count = bits.length / CODE_BYTES;
+      const nearest = createNearest(count, limit);
+      for (let i = 0; i < words.length; i += 4) {
+        const { home } = among[words[i + 2]!]!;
+        nearest.take(words[i]!, { distance: words[i + 1]!, home, code: words[i + 3]! });
+      }
+      return named(kind, nearest, count, from);
+    }
+    return search(kind, bits, limit).map((hit) => ({ ...hit, query: from + hit.query }));
+  };
 
   for (const entry of contents.known) take(entry);
   for (const { kind, home } of contents.homes) kinds.get(kind)!.adopt(home);
@@ -120,24 +185,22 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
     },
 
     search(kind, bits, limit = DEFAULT_LIMIT) {
-      if (bits.length % CODE_BYTES !== 0) throw new RangeError('bits are not whole codes');
-      if (!Number.isInteger(limit) || limit < 0) throw new RangeError('limit is a whole number >= 0');
-      const index = kinds.get(kind)!;
-      const hits: IndexHit[] = [];
+      checkSearch(bits, limit);
+      return search(kind, bits, limit);
+    },
+
+    async searchAsync(kind, bits, limit = DEFAULT_LIMIT) {
+      checkSearch(bits, limit);
+      if (!threads) return search(kind, bits, limit);
+      // Parts of one search go to all threads; parts that are too small walk each table for too few.
       const total = bits.length / CODE_BYTES;
-      const queries = new Uint32Array(Math.min(total, QUERIES_AT_ONCE) * CODE_WORDS);
-      for (let from = 0; from < total; from += QUERIES_AT_ONCE) {
-        const count = Math.min(QUERIES_AT_ONCE, total - from);
-        for (let q = 0; q < count; q++) permuteCode(bits, from + q, queries, q * CODE_WORDS);
-        const nearest = createNearest(count, limit);
-        index.search(queries, count, nearest.take);
-        for (let q = 0; q < count; q++) {
-          for (const { found, batch } of nearest.of(q))
-            hits.push({ query: from + q, distance: found.distance, origin: originOf(found, batch) });
-        }
-        truncated.set(kind, (truncated.get(kind) ?? 0) + nearest.truncated());
+      const size = Math.min(QUERIES_AT_ONCE, Math.max(LEAST_PART, Math.ceil(total / threads.count)));
+      const parts: Promise<IndexHit[]>[] = [];
+      for (let from = 0; from < total; from += size) {
+        const part = bits.slice(from * CODE_BYTES, (from + size) * CODE_BYTES);
+        parts.push(searchAside(threads, kind, part, limit, from));
       }
-      return hits;
+      return (await Promise.all(parts)).flat();
     },
 
     has: (reference) => find(reference) !== undefined,
@@ -185,10 +248,16 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       return writeSnapshot({ known: [...known.values()].flat(), homes }, note);
     },
     [Symbol.dispose]() {
+      threads?.[Symbol.dispose]();
       kinds = createKinds();
       known.clear();
     },
   };
+}
+
+function checkSearch(bits: Uint8Array, limit: number): void {
+  if (bits.length % CODE_BYTES !== 0) throw new RangeError('bits are not whole codes');
+  if (!Number.isInteger(limit) || limit < 0) throw new RangeError('limit is a whole number >= 0');
 }
 
 function rowsOf(fingerprint: Fingerprint, table: CodeTable): Rows {
@@ -211,6 +280,7 @@ function originOf({ home, code }: Found, batch: Batch): IndexHit['origin'] {
 interface Named {
   found: Found;
   batch: Batch;
+  position: number;
 }
 
 /** Nearest first; among equals the order is that of names, the same in whatever order references came. */
@@ -219,7 +289,7 @@ function inOrder(a: Named, b: Named): number {
   const [x, y] = [a.batch, b.batch];
   const [r, s] = [x.reference, y.reference];
   if (r.id !== s.id) return r.id < s.id ? -1 : 1;
-  return r.version - s.version || x.slice - y.slice || a.found.code - x.start - (b.found.code - y.start);
+  return r.version - s.version || x.slice - y.slice || a.position - b.position;
 }
 
 /** Keeps the `limit` nearest of whatever it is given for each of `queries` queries, in bounded room. */
@@ -236,7 +306,7 @@ function createNearest(queries: number, limit: number) {
     take(q: number, found: Found) {
       const mine = kept[q] ?? [];
       kept[q] = mine;
-      mine.push({ found, batch: batchOf(found.home, found.code) });
+      mine.push({ found, ...ownerOf(found.home, found.code) });
       seen[q]!++;
       if (mine.length >= room) cut(q);
     },

@@ -11,13 +11,15 @@ export interface Batch {
   readonly kind: CodeKind;
   readonly count: number;
   home: Home | null;
-  /** The first one's number in its home; the others follow. */
+  /** The first one's number in `home`; the others follow. */
   start: number;
   removed: boolean;
 }
 
 /** Shared memory with codes in it, and whose they are. */
 export interface Home {
+  /** No two homes of a process have the same. */
+  readonly id: number;
   readonly layout: Layout;
   readonly memory: Memory;
   readonly codes: Uint32Array;
@@ -26,8 +28,12 @@ export interface Home {
   readonly place: Uint16Array;
   readonly walker: Walker;
   readonly builder: TableBuilder;
-  /** In order of start. Those that were removed may be among them. */
+  /**
+   * In order of place, and where each begins; those that were removed may be among them. Both stay when the batches move
+   * on to another home: a search under way still has to say what it found here.
+   */
   batches: Batch[];
+  starts: number[];
   /** Codes in it, and how many of them are removed. */
   count: number;
   removed: number;
@@ -45,25 +51,30 @@ export interface Contents {
   homes: readonly { kind: CodeKind; home: Home }[];
 }
 
-/** An empty home for up to `capacity` codes. `tables` is 16 for a segment and 0 for a head. */
-export function createHome(kernel: Kernel, capacity: number, tables: 0 | 16): Home {
-  const layout = layoutOf(capacity, tables);
-  return homeOver(kernel, kernel.allocate(layout.bytes), layout);
+let homes = 0;
+
+/** An empty home for up to `capacity` codes. `tables` is 16 for a segment and 0 for a head; `slots`: threads that search it. */
+export function createHome(kernel: Kernel, capacity: number, tables: 0 | 16, slots = 1): Home {
+  const layout = layoutOf(capacity, tables, slots);
+  return homeOver(kernel, kernel.allocate(layout.bytes), layout, 0);
 }
 
-export function homeOver(kernel: Kernel, memory: Memory, layout: Layout): Home {
+/** @param slot which of the layout's scratches the walker may use */
+export function homeOver(kernel: Kernel, memory: Memory, layout: Layout, slot: number): Home {
   const { buffer } = memory;
   const n = layout.codes;
   return {
+    id: homes++,
     layout,
     memory,
     codes: new Uint32Array(buffer, layout.codesAt, n * CODE_WORDS),
     dead: new Uint32Array(buffer, layout.deadAt, Math.ceil(n / 32)),
     time: new Uint32Array(buffer, layout.timeAt, n),
     place: new Uint16Array(buffer, layout.placeAt, 4 * n),
-    walker: kernel.walker(memory, layout, 0),
+    walker: kernel.walker(memory, layout, slot),
     builder: kernel.builder(memory, layout),
     batches: [],
+    starts: [],
     count: 0,
     removed: 0,
   };
@@ -83,15 +94,25 @@ export function bury(home: Home, start: number, count: number): void {
   home.removed += count;
 }
 
-export function batchOf(home: Home, code: number): Batch {
+/** Whose a code is, and which of that batch's it is. */
+export function ownerOf(home: Home, code: number): { batch: Batch; position: number } {
   let low = 0;
-  let high = home.batches.length - 1;
+  let high = home.starts.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >>> 1;
-    if (home.batches[middle]!.start <= code) low = middle;
+    if (home.starts[middle]! <= code) low = middle;
     else high = middle - 1;
   }
   const batch = home.batches[low];
-  if (!batch || code < batch.start || code >= batch.start + batch.count) throw new Error(`code ${code} is nobody's`);
-  return batch;
+  const position = code - home.starts[low]!;
+  if (!batch || position < 0 || position >= batch.count) throw new Error(`code ${code} is nobody's`);
+  return { batch, position };
+}
+
+/** Batch of codes [start, ...) of the home, behind all that are there. */
+export function settle(home: Home, batch: Batch, start: number): void {
+  batch.home = home;
+  batch.start = start;
+  home.batches.push(batch);
+  home.starts.push(start);
 }

@@ -2,6 +2,7 @@ export { createBruteForceIndex } from './brute-force.ts';
 export { createIndex, type Index, type IndexOptions } from './create-index.ts';
 export { isReferenceCode, REFERENCE_QUALITY } from './gates.ts';
 export { restoreIndex, SnapshotRefused } from './restore-index.ts';
+export { SearchThreadDied } from './search-threads.ts';
 export {
   type CodeOrigin,
   DEFAULT_LIMIT,

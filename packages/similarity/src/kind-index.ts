@@ -1,9 +1,11 @@
-import { type Batch, bury, createHome, type Home } from './home.ts';
+import { type Batch, bury, createHome, type Home, settle } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { beginMerge, type Merge, PASSES } from './merge.ts';
 import { permuteCode } from './permutation.ts';
+import type { Rule } from './rules.ts';
+import type { Place, SearchThreads } from './search-threads.ts';
 
-/** A code that was found, and where it lies. Whose it is says `batchOf`. */
+/** A code that was found, and where it lies. Whose it is says `ownerOf`. */
 export interface Found {
   distance: number;
   home: Home;
@@ -20,6 +22,9 @@ export interface Rows {
 
 export interface KindIndexOptions {
   kernel: Kernel;
+  rule: Rule;
+  /** Where there are any, they merge, and whoever adds and removes does not. */
+  threads: SearchThreads | null;
   /** Codes that the head takes before it becomes a segment. It is scanned flat. */
   headCodes: number;
   /** No segment is merged past this many codes. */
@@ -35,7 +40,7 @@ export interface KindIndex {
   /** @returns where the codes are now */
   add(batch: Batch, rows: Rows): void;
   remove(batches: readonly Batch[]): void;
-  /** Everything within RADIUS of permuted queries [0, count), at most QUERIES_AT_ONCE, in no order. */
+  /** Every hit of permuted queries [0, count), at most QUERIES_AT_ONCE, in no order. */
   search(queries: Uint32Array, count: number, take: (query: number, found: Found) => void): void;
   /** Goes on with merging for about so many codes passed once. @returns false when there is nothing to do */
   maintain(work: number): boolean;
@@ -46,6 +51,8 @@ export interface KindIndex {
   /** Takes a segment that was built elsewhere. */
   adopt(segment: Home): void;
   homes(): readonly Home[];
+  /** The homes as they are now, for a thread to search. */
+  places(): Place[];
   bytes(): number;
 }
 
@@ -61,6 +68,8 @@ const REMOVED_SHARE = 0.25;
 
 export function createKindIndex({
   kernel,
+  rule,
+  threads,
   headCodes,
   segmentCodes,
   mergeRatio,
@@ -72,26 +81,38 @@ export function createKindIndex({
   let merges: Merge[] = [];
   let owed = 0;
 
+  const slots = 1 + (threads?.count ?? 0);
+
   const build = (home: Home): Home => {
-    const whole = beginMerge(kernel, [home]);
+    const whole = beginMerge(kernel, [home], slots);
     while (whole.step() > 0);
     return whole.finish();
   };
 
+  const enter = (home: Home) => {
+    threads?.enter(home);
+    return home;
+  };
+  const enterSegment = (home: Home) => void segments.push(enter(home));
+  const leave = (homes: readonly Home[]) => {
+    segments = segments.filter((s) => !homes.includes(s));
+    for (const home of homes) threads?.leave(home);
+  };
+
   const append = (home: Home, batch: Batch, rows: Rows) => {
-    batch.home = home;
-    batch.start = home.count;
+    settle(home, batch, home.count);
     rows.positions.forEach((position, i) => {
       permuteCode(rows.bits, position, home.codes, (home.count + i) * 8);
       home.time[home.count + i] = rows.time[i]!;
       home.place.set(rows.place.subarray(4 * position, 4 * position + 4), 4 * (home.count + i));
     });
     home.count += batch.count;
-    home.batches.push(batch);
   };
 
   const sealHead = () => {
-    if (head && head.count > head.removed) segments.push(build(head));
+    if (!head) return;
+    if (live(head) > 0) enterSegment(build(head));
+    leave([head]);
     head = null;
   };
 
@@ -115,8 +136,9 @@ export function createKindIndex({
   };
 
   const replace = (inputs: readonly Home[], output: Home) => {
-    segments = segments.filter((s) => !inputs.includes(s));
-    if (live(output) > 0) segments.push(output);
+    if (live(output) > 0) enterSegment(output);
+    else threads?.leave(output);
+    leave(inputs);
   };
 
   const finish = (done: Merge) => {
@@ -124,12 +146,36 @@ export function createKindIndex({
     replace(done.inputs, done.finish());
   };
 
+  /** Hands over what should be merged. What a dead thread leaves undone is planned again. */
+  const mergeAside = (by: SearchThreads) => {
+    for (let inputs = plan(); inputs.length > 0; inputs = plan()) {
+      const merge = beginMerge(kernel, inputs, slots);
+      merges.push(merge);
+      by.enter(merge.output);
+      by.merge(merge.output, merge.moves).then(
+        () => {
+          if (!merges.includes(merge)) return;
+          finish(merge);
+          mergeAside(by);
+        },
+        () => {
+          by.leave(merge.output);
+          merges = merges.filter((m) => m !== merge);
+        },
+      );
+    }
+  };
+
   const maintain = (work: number): boolean => {
+    if (threads) {
+      mergeAside(threads);
+      return merges.length > 0;
+    }
     for (let left = work; left > 0; ) {
       // A small merge does not wait for a large one, lest small segments pile up meanwhile.
       const inputs = plan();
       if (inputs.length > 0) {
-        merges.push(beginMerge(kernel, inputs));
+        merges.push(beginMerge(kernel, inputs, slots));
         merges.sort((a, b) => a.output.layout.codes - b.output.layout.codes);
       }
       const smallest = merges[0];
@@ -145,6 +191,7 @@ export function createKindIndex({
   };
 
   const pay = (codes: number) => {
+    if (threads) return mergeAside(threads);
     owed += Math.ceil(codes * mergeWork);
     const now = Math.min(owed, WORK_A_CALL);
     owed = maintain(now) ? owed - now : 0;
@@ -155,10 +202,10 @@ export function createKindIndex({
       if (batch.count > headCodes) {
         const own = createHome(kernel, batch.count, 0);
         append(own, batch, rows);
-        segments.push(build(own));
+        enterSegment(build(own));
       } else {
         if (head && head.count + batch.count > headCodes) sealHead();
-        head ??= createHome(kernel, headCodes, 0);
+        head ??= enter(createHome(kernel, headCodes, 0, slots));
         append(head, batch, rows);
       }
       pay(batch.count);
@@ -174,7 +221,7 @@ export function createKindIndex({
         codes += batch.count;
         if (live(home) > 0) continue;
         if (home === head) head = null;
-        else segments = segments.filter((s) => s !== home);
+        leave([home]);
       }
       // A segment is rewritten when a quarter of it is gone: four codes for each that went.
       if (codes > 0) pay(codes / 8);
@@ -183,8 +230,8 @@ export function createKindIndex({
     search(queries, count, take) {
       const visit = (home: Home) => {
         const { walker } = home;
-        if (home === head) walker.beginScan(queries, count, home.count);
-        else walker.beginWalk(queries, count);
+        if (home === head) walker.beginScan(queries, count, rule, home.count);
+        else walker.beginWalk(queries, count, rule);
         for (let n = walker.next(); n > 0; n = walker.next()) {
           for (let i = 0; i < 2 * n; i += 2) {
             const hit = walker.hits[i]!;
@@ -201,9 +248,14 @@ export function createKindIndex({
     compact() {
       sealHead();
       for (const merge of merges) {
-        while (merge.step() > 0);
-        finish(merge);
+        // What a thread has begun is done anew here: its output is nobody's then.
+        if (threads) threads.leave(merge.output);
+        else {
+          while (merge.step() > 0);
+          finish(merge);
+        }
       }
+      merges = [];
       const waiting = segments.toSorted((a, b) => live(b) - live(a));
       while (waiting.length > 0) {
         let sum = 0;
@@ -214,7 +266,7 @@ export function createKindIndex({
         });
         for (const home of chosen) waiting.splice(waiting.indexOf(home), 1);
         if (chosen.length === 1 && chosen[0]!.removed === 0) continue;
-        const whole = beginMerge(kernel, chosen);
+        const whole = beginMerge(kernel, chosen, slots);
         while (whole.step() > 0);
         replace(chosen, whole.finish());
       }
@@ -223,9 +275,13 @@ export function createKindIndex({
 
     sealHead,
     adopt(segment) {
-      if (live(segment) > 0) segments.push(segment);
+      if (live(segment) > 0) enterSegment(segment);
     },
     homes: () => (head ? [...segments, head] : segments),
+    places() {
+      const places: Place[] = segments.map((home) => ({ home, scanned: null }));
+      return head ? [...places, { home: head, scanned: head.count }] : places;
+    },
     bytes() {
       const homes: Home[] = head ? [...segments, head] : [...segments];
       homes.push(...merges.map((m) => m.output));

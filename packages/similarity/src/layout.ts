@@ -1,7 +1,7 @@
 /**
  * How the codes of one home (a segment, or the head) lie in one stretch of shared memory. Little-endian; offsets in bytes.
  *
- * scratch   SLOTS x SCRATCH_BYTES: queries, state, bucket bounds and hits of one searching thread each
+ * scratch   SCRATCH_BYTES for each thread that may search it: queries, state, bucket bounds and hits
  * codes     32 B a code, bits in BIT_ORDER; chunk i of a code is its 16 bits from byte 2i on
  * dead      a bit a code, set when it was removed
  * time      u32 a code, ten-thousandths of a second
@@ -37,11 +37,11 @@ export const MAX_SEGMENT_CODES = 1 << 24;
 export const QUERIES_AT_ONCE = 1024;
 /** Hits that a walk hands over at once, two words each; it is called again for more. */
 export const HITS_AT_ONCE = 1024;
-/** Queries whose bucket bounds are fetched together. */
+/** Queries whose bucket bounds are fetched together: where one bit of a chunk may differ, and where none may. */
 export const BLOCK = 16;
+export const WIDE_BLOCK = 256;
 
-/** Threads that can search one home at once. In a thread's scratch: */
-export const SLOTS = 4;
+/** In a thread's scratch: */
 export const QUERIES_AT = 0;
 export const STATE_AT = QUERIES_AT + QUERIES_AT_ONCE * 32;
 export const BOUNDS_AT = STATE_AT + 64;
@@ -56,12 +56,12 @@ export function keyBitsFor(codes: number): number {
 }
 
 /** @throws RangeError when more codes are asked for than an id can name */
-export function layoutOf(codes: number, tables: 0 | 16): Layout {
+export function layoutOf(codes: number, tables: 0 | 16, slots: number): Layout {
   if (!Number.isInteger(codes) || codes < 0 || codes > MAX_SEGMENT_CODES) {
     throw new RangeError(`a segment holds 0 to ${MAX_SEGMENT_CODES} codes, not ${codes}`);
   }
   const keyBits = keyBitsFor(codes);
-  const codesAt = SLOTS * SCRATCH_BYTES;
+  const codesAt = slots * SCRATCH_BYTES;
   const deadAt = aligned(codesAt + codes * 32);
   const timeAt = aligned(deadAt + Math.ceil(codes / 32) * 4);
   const placeAt = aligned(timeAt + codes * 4);

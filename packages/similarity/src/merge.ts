@@ -1,6 +1,7 @@
-import { type Batch, bury, copyCodes, createHome, type Home } from './home.ts';
+import { type Batch, bury, copyCodes, createHome, type Home, settle } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { CHUNKS } from './layout.ts';
+import type { Move } from './search-threads.ts';
 
 /** Codes that one step of a merge looks at, once. A step takes some tens of microseconds. */
 export const STEP_CODES = 4096;
@@ -12,13 +13,15 @@ export const PASSES = 1 + 2 * CHUNKS;
 export interface Merge {
   readonly inputs: readonly Home[];
   readonly output: Home;
+  /** What is copied where, for a thread that does it instead of `step`. */
+  readonly moves: readonly Move[];
   /** Does up to STEP_CODES codes' worth of one pass. @returns codes looked at, 0 when nothing is left to do */
   step(): number;
   /** Hands the batches over and buries what was removed on the way. Only after `step` returned 0. */
   finish(): Home;
 }
 
-export function beginMerge(kernel: Kernel, inputs: readonly Home[]): Merge {
+export function beginMerge(kernel: Kernel, inputs: readonly Home[], slots: number): Merge {
   const moved: { batch: Batch; at: number }[] = [];
   let total = 0;
   for (const home of inputs) {
@@ -28,35 +31,33 @@ export function beginMerge(kernel: Kernel, inputs: readonly Home[]): Merge {
       total += batch.count;
     }
   }
-  const output = createHome(kernel, total, 16);
-  const steps = work(output, moved);
+  const output = createHome(kernel, total, 16, slots);
+  // A batch that is removed meanwhile is copied all the same: its places are given, and `finish` buries them.
+  const moves = moved.map(({ batch: { home, start, count }, at }) => ({ home: home!, start, count, at }));
+  const steps = mergeSteps(output, moves);
   return {
     inputs,
     output,
+    moves,
     step: () => steps.next().value ?? 0,
     finish() {
       output.count = total;
       for (const { batch, at } of moved) {
         if (batch.removed) bury(output, at, batch.count);
-        else {
-          batch.home = output;
-          batch.start = at;
-        }
+        else settle(output, batch, at);
       }
-      output.batches = moved.filter(({ batch }) => !batch.removed).map(({ batch }) => batch);
       return output;
     },
   };
 }
 
-function* work(output: Home, moved: readonly { batch: Batch; at: number }[]): Generator<number, undefined> {
+/** Copies, then builds the tables. Each step says how many codes it looked at. */
+export function* mergeSteps(output: Home, moves: readonly Move[]): Generator<number, undefined> {
   const total = output.layout.codes;
-  for (const { batch, at } of moved) {
-    // A batch that was removed meanwhile is copied all the same: its places are given, and `finish` buries them.
-    const home = batch.home!;
-    for (let i = 0; i < batch.count; i += STEP_CODES) {
-      const n = Math.min(STEP_CODES, batch.count - i);
-      copyCodes(home, batch.start + i, output, at + i, n);
+  for (const { home, start, count, at } of moves) {
+    for (let i = 0; i < count; i += STEP_CODES) {
+      const n = Math.min(STEP_CODES, count - i);
+      copyCodes(home, start + i, output, at + i, n);
       yield n;
     }
   }

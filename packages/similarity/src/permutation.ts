@@ -1,4 +1,4 @@
-import { CODE_BITS, CODE_BYTES } from '@vigil/contracts';
+import { CODE_BITS, CODE_BYTES } from '@vigil/contracts/codes';
 
 /** 32-bit words of a code. */
 export const CODE_WORDS = CODE_BYTES / 4;

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { CODE_KINDS, type CodeKind } from '@vigil/contracts';
 import { type Index, type IndexOptions, indexOf, kernelOf } from './create-index.ts';
-import { type Batch, bury, createHome, type Home, type Known } from './home.ts';
+import { type Batch, bury, createHome, type Home, type Known, settle } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { keyBitsFor, MAX_SEGMENT_CODES } from './layout.ts';
 import { MEDIA, PARAMETERS, SECTIONS, type Section, stretchesOf } from './snapshot-format.ts';
@@ -34,7 +34,7 @@ export async function restoreIndex(
   const slices = slicesIn(await from.section('slices'), known);
   const homes: { kind: CodeKind; home: Home }[] = [];
   for (let name = await from.next(); name !== 'end'; name = await from.next()) {
-    homes.push(await readHome(from, slices, kernelOf(options)));
+    homes.push(await readHome(from, slices, kernelOf(options), 1 + (options.threads ?? 0)));
   }
   await from.section('end');
   return { index: indexOf({ known, homes }, options), note };
@@ -74,6 +74,7 @@ async function readHome(
   from: Reader,
   slices: readonly Slice[],
   kernel: Kernel,
+  slots: number,
 ): Promise<{ kind: CodeKind; home: Home }> {
   const words = wordsIn(await from.section('home'));
   const kind = CODE_KINDS[words.at(0)];
@@ -81,7 +82,7 @@ async function readHome(
   if (!kind || codes > MAX_SEGMENT_CODES || words.at(2) !== keyBitsFor(codes)) {
     throw new SnapshotRefused('a segment is laid out in another way');
   }
-  const home = createHome(kernel, codes, 16);
+  const home = createHome(kernel, codes, 16, slots);
   home.count = codes;
   let end = 0;
   for (let i = 0; i < words.at(3); i++) {
@@ -103,11 +104,11 @@ async function readHome(
       media,
       kind,
       count,
-      home,
+      home: null,
       start,
       removed: false,
     };
-    home.batches.push(batch);
+    settle(home, batch, start);
     place.batches.push(batch);
   }
   bury(home, end, codes - end);

@@ -9,7 +9,7 @@ export interface CodeOrigin {
   place: readonly [number, number, number, number];
 }
 
-/** One query code within RADIUS of one reference code. `query` is the position in the batch that was searched. */
+/** One reference code that is a hit of one query code: as rules.ts says for their kind, within RADIUS in any case. `query` is the position in the batch that was searched. */
 export interface IndexHit {
   query: number;
   distance: number;
@@ -36,7 +36,7 @@ export interface IndexStats {
   truncated?: number;
 }
 
-/** An exact index over the codes of one kind: everything within RADIUS is found, nothing else. */
+/** Finds all codes of a kind that are hits of a query, and nothing else. */
 export interface SimilarityIndex {
   /**
    * Codes of one slice of one reference; the same slice added again replaces the earlier one, all kinds of it.
@@ -53,6 +53,11 @@ export interface SimilarityIndex {
    * @throws RangeError when `bits` is not whole codes or `limit` is not a whole number >= 0
    */
   search(kind: CodeKind, bits: Uint8Array, limit?: number): IndexHit[];
+  /**
+   * The same, by other threads where there are any. The answer is that of `search` at one instant between call and end, and
+   * nothing that was removed before the end is in it.
+   */
+  searchAsync(kind: CodeKind, bits: Uint8Array, limit?: number): Promise<IndexHit[]>;
   has(reference: ReferenceKey): boolean;
   references(): ReferenceKey[];
   stats(): IndexStats[];

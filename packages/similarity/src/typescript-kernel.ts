@@ -1,7 +1,7 @@
-import { RADIUS } from '@vigil/contracts';
 import type { Kernel, TableBuilder, Walker } from './kernel.ts';
 import { CHUNK_BITS, CHUNKS, HITS_AT_ONCE, type Layout, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
+import { EXACT, type Rule } from './rules.ts';
 
 /** The inner loops in plain TypeScript over typed arrays. */
 export const typescriptKernel: Kernel = {
@@ -19,13 +19,10 @@ export function popcount(x: number): number {
 }
 
 /**
- * The ring filter ("pigeonring": Qin and Xiao, PVLDB 2018). d[i] are the distances of the 16 chunks. If they sum to 31 or
- * less, some start i, going round, has d[i] <= 1, d[i] + d[i+1] <= 3 and d[i] + d[i+1] + d[i+2] <= 5, all at once:
- * otherwise every chunk starts a step of 1, 2 or 3 chunks that costs at least 2 a chunk; going round and round by such
- * steps, a whole round costs 32. So every
- * near code stands in a bucket that differs from the query in one bit at most, and its signature, the next two chunks,
- * passes both sums. Where buckets are keyed by fewer bits than a chunk has, d[i] counts those bits only, which lets more
- * through, never less. A code is reported at its first start that passes; no set of seen codes is needed.
+ * By the tables: whatever passes a rule (rules.ts) at some start stands in a bucket that differs from the query in `own`
+ * bits at most, and its signature, the next two chunks, passes both sums. Where buckets are keyed by fewer bits than a
+ * chunk has, that lets more through, never less. A code is reported at its first start that passes; no set of seen
+ * codes is needed.
  */
 function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   const u32 = new Uint32Array(buffer);
@@ -38,6 +35,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   const queries = new Uint32Array(QUERIES_AT_ONCE * CODE_WORDS);
   const chunks = new Uint16Array(queries.buffer);
   let scanning = true;
+  let rule: Rule = EXACT;
   let asked = 0;
   let count = 0;
   // Where `next` goes on: a walk's table, query, flip and entry (-1: at the bucket's first); a scan's query and code.
@@ -46,7 +44,8 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   let flip = 0;
   let entry = -1;
 
-  const begin = (from: Uint32Array, howMany: number) => {
+  const begin = (from: Uint32Array, howMany: number, by: Rule) => {
+    rule = by;
     queries.set(from.subarray(0, howMany * CODE_WORDS));
     asked = howMany;
     table = 0;
@@ -60,7 +59,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
     // Unrelated codes are past the radius after half of their bits.
     let d = popcount(u32[p]! ^ queries[q]!) + popcount(u32[p + 1]! ^ queries[q + 1]!);
     d += popcount(u32[p + 2]! ^ queries[q + 2]!) + popcount(u32[p + 3]! ^ queries[q + 3]!);
-    if (d > RADIUS) return d;
+    if (d > rule.radius) return d;
     d += popcount(u32[p + 4]! ^ queries[q + 4]!) + popcount(u32[p + 5]! ^ queries[q + 5]!);
     return d + popcount(u32[p + 6]! ^ queries[q + 6]!) + popcount(u32[p + 7]! ^ queries[q + 7]!);
   };
@@ -73,18 +72,19 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
     return popcount(((word >>> ((i & 1) << 4)) & 0xffff) ^ chunks[c + i]!);
   };
 
-  const passesBefore = (code: number, c: number, start: number): boolean => {
-    for (let j = 0; j < start; j++) {
-      const word = u32[codesAt + code * CODE_WORDS + (j >> 1)]!;
-      const own = popcount(((word >>> ((j & 1) << 4)) ^ chunks[c + j]!) & keyMask);
-      if (own > 1) continue;
-      const two = own + chunkDistance(code, c, j + 1);
-      if (two <= 3 && two + chunkDistance(code, c, j + 2) <= 5) return true;
+  /** The first start that passes; CHUNKS when none does. */
+  const firstStart = (code: number, c: number): number => {
+    for (let i = 0; i < CHUNKS; i++) {
+      const own = chunkDistance(code, c, i);
+      if (own > rule.own) continue;
+      const two = own + chunkDistance(code, c, i + 1);
+      if (two <= rule.two && two + chunkDistance(code, c, i + 2) <= rule.three) return i;
     }
-    return false;
+    return CHUNKS;
   };
 
   const walk = (): number => {
+    const flips = rule.own === 0 ? 0 : keyBits;
     let n = 0;
     for (; table < CHUNKS; table++, query = 0) {
       const start = tablesAt + table * tableBytes;
@@ -95,17 +95,17 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
         const c = query * CHUNKS;
         const home = chunks[c + table]! & keyMask;
         const next = chunks[c + ((table + 1) & 15)]! | (chunks[c + ((table + 2) & 15)]! << 16);
-        for (; flip <= keyBits; flip++, entry = -1) {
+        for (; flip <= flips; flip++, entry = -1) {
           const key = flip === 0 ? home : home ^ (1 << (flip - 1));
           const own = flip === 0 ? 0 : 1;
           const end = u32[ends + key + 1]!;
           for (let i = entry < 0 ? u32[ends + key]! : entry; i < end; i++) {
             const x = u32[sig + i]! ^ next;
-            if (popcount(x) > 5 - own || popcount(x & 0xffff) > 3 - own) continue;
+            if (popcount(x) > rule.three - own || popcount(x & 0xffff) > rule.two - own) continue;
             const at = ids + 3 * i;
             const code = u8[at]! | (u8[at + 1]! << 8) | (u8[at + 2]! << 16);
             const d = distance(code, query * CODE_WORDS);
-            if (d > RADIUS || isDead(code) || passesBefore(code, c, table)) continue;
+            if (d > rule.radius || isDead(code) || firstStart(code, c) !== table) continue;
             hits[2 * n] = code | (d << 24);
             hits[2 * n + 1] = query;
             n++;
@@ -126,7 +126,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
       while (entry < count && n < HITS_AT_ONCE) {
         const code = entry++;
         const d = distance(code, query * CODE_WORDS);
-        if (d > RADIUS || isDead(code)) continue;
+        if (d > rule.radius || isDead(code) || firstStart(code, query * CHUNKS) === CHUNKS) continue;
         hits[2 * n] = code | (d << 24);
         hits[2 * n + 1] = query;
         n++;
@@ -138,12 +138,12 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
 
   return {
     hits,
-    beginWalk(from, howMany) {
-      begin(from, howMany);
+    beginWalk(from, howMany, by) {
+      begin(from, howMany, by);
       scanning = false;
     },
-    beginScan(from, howMany, codes) {
-      begin(from, howMany);
+    beginScan(from, howMany, by, codes) {
+      begin(from, howMany, by);
       scanning = true;
       entry = 0;
       count = codes;

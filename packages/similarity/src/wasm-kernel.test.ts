@@ -5,6 +5,7 @@ import { createHome, type Home } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { CHUNKS, HITS_AT_ONCE, type Layout } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
+import { EXACT, WIDE_KEYS } from './rules.ts';
 import { createRandom } from './testing.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
 import { openWasmKernel, wasmKernel } from './wasm-kernel.ts';
@@ -40,7 +41,7 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
 
   const homeWith = (by: Kernel, made: Made): Home => {
     const n = made.codes.length / CODE_WORDS;
-    const home = createHome(by, n, 16);
+    const home = createHome(by, n, 16, 2);
     home.codes.set(made.codes);
     for (let table = 0; table < CHUNKS; table++) {
       home.builder.count(table, 0, n >> 1);
@@ -57,10 +58,10 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
     new Uint8Array(memory.buffer).slice(layout.tablesAt, layout.tablesAt + CHUNKS * layout.tableBytes);
 
   /** Hits of queries [0, count), as they were handed over. */
-  const hitsOf = (home: Home, queries: Uint32Array, count: number, scan: boolean): number[][] => {
+  const hitsOf = (home: Home, queries: Uint32Array, count: number, scan: boolean, rule = EXACT): number[][] => {
     const { walker, layout } = home;
-    if (scan) walker.beginScan(queries, count, layout.codes);
-    else walker.beginWalk(queries, count);
+    if (scan) walker.beginScan(queries, count, rule, layout.codes);
+    else walker.beginWalk(queries, count, rule);
     const rounds: number[][] = [];
     for (let n = walker.next(); n > 0; n = walker.next()) rounds.push([...walker.hits.subarray(0, 2 * n)]);
     expect(walker.next()).toBe(0);
@@ -86,14 +87,16 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
           const twin = homeWith(typescriptKernel, made);
           const home = homeWith(kernel!, made);
           expect(Buffer.compare(tables(home), tables(twin))).toBe(0);
-          for (const scan of [false, true]) {
-            const expected = hitsOf(twin, made.queries, asked, scan);
-            expect(hitsOf(home, made.queries, asked, scan)).toEqual(expected);
-            hits += expected.flat().length / 2;
+          for (const rule of [EXACT, WIDE_KEYS, { ...EXACT, radius: 20 }]) {
+            for (const scan of [false, true]) {
+              const expected = hitsOf(twin, made.queries, asked, scan, rule);
+              expect(hitsOf(home, made.queries, asked, scan, rule)).toEqual(expected);
+              hits += expected.flat().length / 2;
+            }
+            // A walk finds what a scan finds, each code once.
+            const walked = sorted(hitsOf(home, made.queries, asked, false, rule));
+            expect(walked).toEqual(sorted(hitsOf(home, made.queries, asked, true, rule)));
           }
-          // A walk finds what a scan finds, each code once.
-          const walked = sorted(hitsOf(home, made.queries, asked, false));
-          expect(walked).toEqual(sorted(hitsOf(home, made.queries, asked, true)));
         },
       ),
       { numRuns: 40, seed: 20260103 },
@@ -108,9 +111,9 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
     const expected = hitsOf(home, made.queries, 20, false);
     expect(expected.length).toBeGreaterThan(2);
     const next = () => [...home.walker.hits.subarray(0, 2 * home.walker.next())];
-    home.walker.beginWalk(made.queries, 20);
+    home.walker.beginWalk(made.queries, 20, EXACT);
     const rounds = [next()];
-    other.beginWalk(made.queries.subarray(20 * CODE_WORDS), 20);
+    other.beginWalk(made.queries.subarray(20 * CODE_WORDS), 20, EXACT);
     for (const _ of expected.slice(1)) {
       other.next();
       rounds.push(next());

@@ -11,8 +11,10 @@ import {
   QUERIES_AT_ONCE,
   SCRATCH_BYTES,
   STATE_AT,
+  WIDE_BLOCK,
 } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
+import { EXACT, type Rule } from './rules.ts';
 
 /** What assembly/walk.ts exports. Addresses are bytes from the start of the memory. */
 interface Exports {
@@ -26,8 +28,22 @@ interface Exports {
     sigAt: number,
     idsAt: number,
     keyBits: number,
+    radius: number,
+    own: number,
+    two: number,
+    three: number,
   ): number;
-  scan(scratch: number, count: number, codes: number, dead: number, codeCount: number): number;
+  scan(
+    scratch: number,
+    count: number,
+    codes: number,
+    dead: number,
+    codeCount: number,
+    radius: number,
+    own: number,
+    two: number,
+    three: number,
+  ): number;
   count(codes: number, ends: number, keyBits: number, table: number, from: number, to: number): void;
   sum(ends: number, keyBits: number): void;
   scatter(
@@ -103,8 +119,10 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
   let through = true;
   let asked = 0;
   let codes = 0;
+  let { radius, own, two, three }: Rule = EXACT;
 
-  const begin = (from: Uint32Array, howMany: number, entry: number) => {
+  const begin = (from: Uint32Array, howMany: number, rule: Rule, entry: number) => {
+    ({ radius, own, two, three } = rule);
     queries.set(from.subarray(0, howMany * CODE_WORDS));
     state.set([0, 0, 0, entry]);
     asked = howMany;
@@ -113,20 +131,23 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
 
   return {
     hits,
-    beginWalk(from, howMany) {
-      begin(from, howMany, FIRST);
+    beginWalk(from, howMany, rule) {
+      begin(from, howMany, rule, FIRST);
       scanning = false;
     },
-    beginScan(from, howMany, codeCount) {
-      begin(from, howMany, 0);
+    beginScan(from, howMany, rule, codeCount) {
+      begin(from, howMany, rule, 0);
       scanning = true;
       codes = codeCount;
     },
     next() {
       if (through) return 0;
       const n = scanning
-        ? wasm.scan(scratch, asked, codesAt, deadAt, codes)
-        : wasm.walk(scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits);
+        ? wasm.scan(scratch, asked, codesAt, deadAt, codes, radius, own, two, three)
+        : wasm.walk(
+            ...([scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits] as const),
+            ...([radius, own, two, three] as const),
+          );
       through = n < HITS_AT_ONCE;
       return n;
     },
@@ -146,7 +167,8 @@ function createBuilder(wasm: Exports, layout: Layout): TableBuilder {
   };
 }
 
-if (BOUNDS_AT + BLOCK * (CHUNK_BITS + 1) * 8 > HITS_AT) throw new Error('the bounds do not fit the scratch');
+if (BOUNDS_AT + Math.max(BLOCK * (CHUNK_BITS + 1), WIDE_BLOCK) * 8 > HITS_AT)
+  throw new Error('the bounds do not fit the scratch');
 
 let opened: Kernel | null = null;
 let looked = false;

@@ -52,7 +52,7 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
       return done([sliceMatched(result(slice.outcome, `${slice.outcome.reason}: ${slice.outcome.detail}`))]);
     }
     if (!codes) throw new Error(`codes of ${upload}/${slice.slice} are missing`);
-    const alignments = searchSlice(index, codes);
+    const alignments = await searchSlice(index, codes);
     if (alignments.length === 0) {
       const why = countFrames(codes).usable === 0 ? 'no frame is fit to be judged' : 'nothing in the library is alike';
       return done([sliceMatched(result({ status: 'nothing', why }, why))]);
@@ -96,12 +96,12 @@ const noteOf = (a: Alignment): string =>
 /** Hits per query code that are looked at; a code with more relatives than this says little about any of them. */
 const HITS_PER_CODE = { picture: 64, patch: 32, sound: 64 };
 
-export function searchSlice(index: SimilarityIndex, codes: Fingerprint) {
-  const found = searches(codes).map((s) => ({
+export async function searchSlice(index: SimilarityIndex, codes: Fingerprint): Promise<Alignment[]> {
+  const found = searches(codes).map(async (s) => ({
     ...s,
-    hits: index.search(s.kind, s.queries.bits, HITS_PER_CODE[s.kind]),
+    hits: await index.searchAsync(s.kind, s.queries.bits, HITS_PER_CODE[s.kind]),
   }));
-  return alignAll(codes, found);
+  return alignAll(codes, await Promise.all(found));
 }
 
 /** Can the slice be compared frame by frame as it is? Patches are, by thumbnails, so those must be there. */

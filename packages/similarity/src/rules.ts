@@ -1,0 +1,38 @@
+import { type CodeKind, RADIUS } from '@vigil/contracts/codes';
+import { CHUNKS } from './layout.ts';
+
+/**
+ * Which codes are hits of a query. d[i] are the distances of the 16 chunks in the index's bit order. A hit lies within
+ * `radius`, and some start i, going round, has d[i] <= own, d[i] + d[i+1] <= two and d[i] + d[i+1] + d[i+2] <= three,
+ * all at once. A walk looks into the buckets that differ from the query in `own` bits, 0 or 1.
+ */
+export interface Rule {
+  readonly radius: number;
+  readonly own: 0 | 1;
+  readonly two: number;
+  readonly three: number;
+}
+
+/**
+ * Everything within the radius: the ring filter ("pigeonring": Qin and Xiao, PVLDB 2018). Were there no such start, every
+ * chunk would begin a step of 1, 2 or 3 chunks that costs at least 2 a chunk; going round and round by such steps, a
+ * whole round costs 32.
+ */
+export const EXACT: Rule = { radius: RADIUS, own: 1, two: 3, three: 5 };
+
+/**
+ * Wide keys: one chunk agrees wholly, and the next two are no strangers (half of a stranger's 32 bits differ). One bucket
+ * a table instead of 17. A picture has dozens of patches, so a lookup need not find each (README, "Patches").
+ */
+export const WIDE_KEYS: Rule = { radius: RADIUS, own: 0, two: 16, three: 8 };
+
+export const RULES: Readonly<Record<CodeKind, Rule>> = { picture: EXACT, patch: WIDE_KEYS, sound: EXACT };
+
+/** The rule spelled out, for oracles: `apart` are the distances of the 16 chunks. */
+export function isHit(rule: Rule, apart: readonly number[]): boolean {
+  if (apart.reduce((sum, d) => sum + d, 0) > rule.radius) return false;
+  return apart.some((own, i) => {
+    const two = own + apart[(i + 1) % CHUNKS]!;
+    return own <= rule.own && two <= rule.two && two + apart[(i + 2) % CHUNKS]! <= rule.three;
+  });
+}
