@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { CODE_BYTES, ENGINE_VERSION, type Fingerprint, Policy, sliceCount } from '@vigil/contracts';
 import { DEFAULT_LIMITS, type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';

@@ -25,6 +25,8 @@ export interface PatchKernel {
    * for each row; `lines` has room for two rows of 16 bits.
    */
   interpolate(from: Plane, to: Plane, taps: number, lines: number): void;
+  /** Adds `weight` (16 bits) times a line of `count` bytes to sums of 32 bits. */
+  gather(line: number, count: number, weight: number, sums: number): void;
   /** `soft` from `grey`; `tall` has room for a plane. */
   blur(grey: Plane, soft: number, tall: number): void;
   /** Writes score (16 bits a pixel, zeros before) and address in the plane (32 bits) of each corner; how many there are. */

@@ -91,6 +91,11 @@ export function typescriptKernel(): PatchKernel {
       }
     },
 
+    gather(line, count, weight, sums) {
+      const to = sums >> 2;
+      for (let x = 0; x < count; x++) i32[to + x]! += weight * u8[line + x]!;
+    },
+
     blur({ at, width, height }, soft, tall) {
       for (let y = 0; y < height; y++) {
         const row = (dy: number) => at + inside(y + dy, height) * width;

@@ -7,7 +7,7 @@
  *   move with the picture, so nothing that looks at change in time finds them.
  * The whole picture is always coded as well, so a wrong cut costs codes and nothing else.
  */
-import type { Luma, Region } from './pdq.ts';
+import type { Region } from './pdq-filter.ts';
 
 const WORKING_SIDE = 640;
 const FRAMES = 12;
@@ -53,7 +53,7 @@ interface Box {
  * @param frames luma of one picture, or of frames of one slice, all `width` x `height`, in order of time
  * @returns the part inside the borders, or null when there are none
  */
-export function findBorders(frames: readonly Luma[], width: number, height: number): Region | null {
+export function findBorders(frames: readonly Uint8Array[], width: number, height: number): Region | null {
   if (frames.length === 0 || width < 2 * LEAST_PIXELS || height < 2 * LEAST_PIXELS) return null;
   const taken = spread(frames, FRAMES);
   const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
@@ -94,7 +94,7 @@ function roomy(box: Box, w: number, h: number): boolean {
 }
 
 /** Averages of whole factor x factor squares; what is over at the right and the bottom is left out. */
-function shrink(luma: Luma, width: number, height: number, factor: number): Plane {
+function shrink(luma: Uint8Array, width: number, height: number, factor: number): Plane {
   if (factor === 1) return { data: Float32Array.from(luma.subarray(0, width * height)), width, height };
   const w = Math.floor(width / factor);
   const h = Math.floor(height / factor);
@@ -246,7 +246,14 @@ function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number,
 }
 
 /** The full-size line, within one working pixel of `near`, with the largest step. */
-function sharpen(frames: readonly Luma[], width: number, height: number, near: number, reach: number, across: boolean) {
+function sharpen(
+  frames: readonly Uint8Array[],
+  width: number,
+  height: number,
+  near: number,
+  reach: number,
+  across: boolean,
+) {
   if (reach === 1) return near;
   const count = across ? width : height;
   const lines = linesOf({ x0: 0, y0: 0, x1: width, y1: height }, width, across);

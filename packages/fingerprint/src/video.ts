@@ -13,7 +13,8 @@ import {
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
 import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
-import { pdqTurns, type Region, thumbnailOf } from './pdq.ts';
+import { pdqTurns, thumbnailOf } from './pdq.ts';
+import type { Region } from './pdq-filter.ts';
 import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
