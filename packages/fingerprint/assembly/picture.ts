@@ -6,12 +6,7 @@ export function base(): usize {
   return (__heap_base + 63) & ~63;
 }
 
-function colour(v: v128, weight: f32): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(v), f32x4.splat(weight));
-}
-
 export function luma(pixels: usize, channels: i32, count: i32, line: usize): void {
-  const zero = i32x4.splat(0);
   if (channels === 1) {
     for (let x: i32 = 0; x < count; x += 8, pixels += 8, line += 32) {
       const v = v128.load_ext<u8>(pixels);
@@ -22,10 +17,13 @@ export function luma(pixels: usize, channels: i32, count: i32, line: usize): voi
   }
   for (let x: i32 = 0; x < count; x += 4, pixels += 12, line += 16) {
     const v = v128.load(pixels);
-    const r = v128.shuffle<u8>(v, zero, 0, 16, 16, 16, 3, 16, 16, 16, 6, 16, 16, 16, 9, 16, 16, 16);
-    const g = v128.shuffle<u8>(v, zero, 1, 16, 16, 16, 4, 16, 16, 16, 7, 16, 16, 16, 10, 16, 16, 16);
-    const b = v128.shuffle<u8>(v, zero, 2, 16, 16, 16, 5, 16, 16, 16, 8, 16, 16, 16, 11, 16, 16, 16);
-    v128.store(line, f32x4.add(f32x4.add(colour(r, 0.299), colour(g, 0.587)), colour(b, 0.114)));
+    const redGreen = v128.swizzle(v, i8x16(0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1));
+    const blue = v128.swizzle(v, i8x16(2, -1, -1, -1, 5, -1, -1, -1, 8, -1, -1, -1, 11, -1, -1, -1));
+    const thousandths = i32x4.add(
+      i32x4.dot_i16x8_s(redGreen, i16x8(299, 587, 299, 587, 299, 587, 299, 587)),
+      i32x4.dot_i16x8_s(blue, i16x8(114, 0, 114, 0, 114, 0, 114, 0)),
+    );
+    v128.store(line, f32x4.mul(f32x4.convert_i32x4_s(thousandths), f32x4.splat(0.001)));
   }
 }
 
@@ -108,4 +106,67 @@ export function cosines(block: usize, waves: usize, tall: usize, out: usize): vo
     v128.store(to, c, 32);
     v128.store(to, d, 48);
   }
+}
+
+function sumOf(v: v128): f32 {
+  const low = f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1);
+  return low + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}
+
+export function steps(
+  line: usize,
+  above: usize,
+  below: usize,
+  count: i32,
+  least: f32,
+  columns: usize,
+  pitch: usize,
+  out: usize,
+): void {
+  const limit = f32x4.splat(least);
+  const one = f32x4.splat(1);
+  const four = f32x4.splat(4);
+  let jump = f32x4.splat(0);
+  let share = jump;
+  let detail = jump;
+  const whole = (<usize>(count & ~3)) << 2;
+  for (let x: usize = 0; x < whole; x += 16) {
+    const here = v128.load(line + x);
+    const left = v128.load(line + x - 4);
+    const up = v128.load(above + x);
+    const down = f32x4.abs(f32x4.sub(here, up));
+    jump = f32x4.add(jump, down);
+    share = f32x4.add(share, v128.and(f32x4.gt(down, limit), one));
+    const across = f32x4.abs(f32x4.sub(here, left));
+    const around = f32x4.add(f32x4.add(up, v128.load(below + x)), f32x4.add(left, v128.load(line + x + 4)));
+    const energy = f32x4.abs(f32x4.sub(around, f32x4.mul(four, here)));
+    detail = f32x4.add(detail, energy);
+    const to = columns + x;
+    v128.store(to, f32x4.add(v128.load(to), across));
+    const shares = to + pitch;
+    v128.store(shares, f32x4.add(v128.load(shares), v128.and(f32x4.gt(across, limit), one)));
+    const details = shares + pitch;
+    v128.store(details, f32x4.add(v128.load(details), energy));
+  }
+  let jumps = sumOf(jump);
+  let shared = sumOf(share);
+  let detailed = sumOf(detail);
+  for (let x = whole; x < (<usize>count) << 2; x += 4) {
+    const here = load<f32>(line + x);
+    const left = load<f32>(line + x - 4);
+    const up = load<f32>(above + x);
+    const down = abs<f32>(here - up);
+    jumps += down;
+    if (down > least) shared += 1;
+    const across = abs<f32>(here - left);
+    const energy = abs<f32>(up + load<f32>(below + x) + (left + load<f32>(line + x + 4)) - 4 * here);
+    detailed += energy;
+    const to = columns + x;
+    store<f32>(to, load<f32>(to) + across);
+    if (across > least) store<f32>(to + pitch, load<f32>(to + pitch) + 1);
+    store<f32>(to + 2 * pitch, load<f32>(to + 2 * pitch) + energy);
+  }
+  store<f32>(out, jumps);
+  store<f32>(out, shared, 4);
+  store<f32>(out, detailed, 8);
 }

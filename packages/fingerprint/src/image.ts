@@ -18,7 +18,7 @@ import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';
 import { decodeHeic, HeicTooLarge } from './heic.ts';
 import type { MediaLimits } from './media-source.ts';
 import { patchesOf } from './patch-sampling.ts';
-import { levelsOf } from './pdq.ts';
+import { levelsOf, pdqTurns } from './pdq.ts';
 import { lumaOf } from './pdq-filter.ts';
 import { SNIFF_BYTES, sniff } from './sniff.ts';
 import { findBorders } from './trim.ts';
@@ -175,13 +175,17 @@ export function fingerprintPixels(decoded: Decoded, purpose: Purpose): Fingerpri
   }
   const pixels = onWhite(decoded.pixels);
   const luma = lumaOf(pixels.data, pixels.width, pixels.height, pixels.channels);
-  const levels = levelsOf(luma, pixels.width, pixels.height);
+  const levels = new Uint8Array(pixels.width * pixels.height);
+  const turns = purpose === 'reference' ? AS_IS : ALL_TURNS;
+  const fullSize = { width, height };
+  const whole = pdqTurns(luma, pixels.width, pixels.height, turns, { fullSize, levels });
   const coded = frameCodes(luma, pixels.width, pixels.height, {
-    turns: purpose === 'reference' ? AS_IS : ALL_TURNS,
+    turns,
+    whole,
     trim: findBorders([levels], pixels.width, pixels.height),
     levels,
     thumbnail: true,
-    fullSize: { width, height },
+    fullSize,
   });
   if (coded.codes.length === 0) {
     return { status: 'rejected', reason: 'too-little', detail: 'one colour, a plain gradient or plain stripes' };

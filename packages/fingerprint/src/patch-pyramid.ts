@@ -105,18 +105,7 @@ function average(
       bytes.set(luma.subarray(y * width, (y + 1) * width), line);
       kernel.gather(line, width, weight, sumsAt);
     }
-    let x = 0;
-    for (let j = 0, right = width; j < to.width; j++, right += width) {
-      let sum = 0;
-      let at = right - width;
-      for (; at < right; ) {
-        const end = Math.min((x + 1) * to.width, right);
-        sum += (end - at) * sums[x]!;
-        at = end;
-        if (at === (x + 1) * to.width) x++;
-      }
-      bytes[to.at + k * to.width + j] = Math.floor((2 * sum + whole) / (2 * whole));
-    }
+    kernel.squeeze(sumsAt, width, to.width, whole, to.at + k * to.width);
   }
 }
 

@@ -13,6 +13,7 @@ interface Exports {
     lines: number,
   ): void;
   gather(line: number, count: number, weight: number, sums: number): void;
+  squeeze(sums: number, count: number, to: number, whole: number, out: number): void;
   blur(at: number, width: number, height: number, soft: number, tall: number): void;
   detect(at: number, width: number, height: number, step: number, score: number, spots: number): number;
   maxima(
@@ -55,6 +56,7 @@ export function openWasmKernel(artefact: URL = ARTEFACT): PatchKernel | null {
     interpolate: (from, to, taps, lines) =>
       wasm.interpolate(from.at, from.width, to.at, to.width, to.height, taps, lines),
     gather: wasm.gather,
+    squeeze: wasm.squeeze,
     blur: ({ at, width, height }, soft, tall) => wasm.blur(at, width, height, soft, tall),
     detect: ({ at, width, height }, step, score, spots) => wasm.detect(at, width, height, step, score, spots),
     maxima: ({ at, width, height }, score, spots, count, places, keys, room) =>

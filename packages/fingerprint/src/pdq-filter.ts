@@ -170,6 +170,8 @@ export interface PictureFilter {
     part: Part,
     downs: readonly SparseRows[],
     acrosses: readonly SparseRows[],
+    /** Filled with the rounded levels of the part, as its pixels are read anyhow. */
+    levels?: Uint8Array,
   ): number[][];
   /** Rounded levels of a whole picture. */
   levels(luma: Luma, pixels: number): Uint8Array;
@@ -215,7 +217,7 @@ export function createPictureFilter(kernel: PictureKernel): PictureFilter & { en
 
   return {
     end,
-    blocks(luma, stride, part, downs, acrosses) {
+    blocks(luma, stride, part, downs, acrosses, levels) {
       const placed = place(acrosses, end);
       const line = placed.free;
       const lineBytes = aligned(FLOAT * part.width + PADDING);
@@ -230,10 +232,15 @@ export function createPictureFilter(kernel: PictureKernel): PictureFilter & { en
         return { rows, order, held, sums, d, first: 0, next: 0 };
       });
       const memory = kernel.reserve(free + PADDING);
+      const rounded = new Uint8Array(memory, bytes, part.width);
       const out = (d: number, a: number, o: number) =>
         blocksAt + (d * acrosses.length + a) * blockBytes + o * SIDE * FLOAT;
       for (let y = 0; y < part.height; y++) {
         read(memory, luma, (part.y + y) * stride + part.x, part.width, bytes, line);
+        if (levels) {
+          kernel.round(line, part.width, bytes);
+          levels.set(rounded, y * part.width);
+        }
         for (const sweep of sweeps) {
           const { start, at, weight } = sweep.rows;
           const { order } = sweep;

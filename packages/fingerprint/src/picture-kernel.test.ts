@@ -7,6 +7,7 @@ import { areaRows, createPictureFilter, type Luma, tentRows, tentRowsFromTheEnd 
 import type { PictureKernel } from './picture-kernel.ts';
 import { SIDE, typescriptKernel } from './picture-typescript-kernel.ts';
 import { openWasmKernel } from './picture-wasm-kernel.ts';
+import { createTrimPlanes } from './trim-planes.ts';
 
 // Real: both kernels. What the codes should be is tested beside pdq.ts.
 const wasm = openWasmKernel();
@@ -54,6 +55,14 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
     return blocks.map(([at]) => [...new Float32Array(kernel.reserve(0), at!, SIDE * SIDE)]);
   };
 
+  const looked = (kernel: PictureKernel, { width, height, stride, luma }: Made) => {
+    const planes = createTrimPlanes(kernel);
+    const levels = createPdqCoder(kernel).levels(luma, stride * height);
+    const plane = planes.shrink(levels, stride, height, 2);
+    const box = { x0: 1, y0: 0, x1: Math.min(plane.width, (width >> 1) + 1), y1: plane.height };
+    return { plane, steps: box.x1 > 3 && box.y1 > 2 ? planes.steps([plane, plane], box, 6) : null };
+  };
+
   test('gives what its TypeScript twin gives, sums, coefficients and codes, to the bit', () => {
     fc.assert(
       fc.property(picture, (made) => {
@@ -67,6 +76,7 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
             part: coder.turns(luma, width, height, TURNS, options),
             thumbnail: coder.thumbnail(luma, width, height, stride),
             levels: coder.levels(luma, stride * height),
+            borders: looked(kernel, made),
           };
         };
         expect(of(wasm!)).toEqual(of(typescriptKernel()));

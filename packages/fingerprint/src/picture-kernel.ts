@@ -14,7 +14,8 @@ export interface PictureKernel {
   base: number;
   /** At least so many bytes, of zeros where they are new. Views of what was there before are void; its contents stay. */
   reserve(bytes: number): ArrayBuffer;
-  /** `line` from `count` 8-bit pixels: grey (1 channel), or 0.299 R + 0.587 G + 0.114 B (3 channels, interleaved). */
+  /** `line` from `count` 8-bit pixels: grey (1 channel), or, of 3 channels, interleaved,
+   * 0.001 (299 R + 587 G + 114 B). */
   luma(pixels: number, channels: 1 | 3, count: number, line: number): void;
   /** A line of levels 0..255 to the nearest bytes, half up. */
   round(line: number, count: number, levels: number): void;
@@ -25,6 +26,21 @@ export interface PictureKernel {
    * more of which the last says where the weights end, then the weights.
    */
   weigh(sums: number, rows: number, out: number): void;
+  /**
+   * Of `count` samples of a line between two others, readable a sample beyond its ends: to `out` the sum of differences to the
+   * line above, how many of these are more than `least`, and the sum of Laplacians, all without sign; and the same of
+   * differences to the sample before, added to three lines of sums, `pitch` bytes apart.
+   */
+  steps(
+    line: number,
+    above: number,
+    below: number,
+    count: number,
+    least: number,
+    columns: number,
+    pitch: number,
+    out: number,
+  ): void;
   /**
    * `out`: BAND x BAND coefficients of the SIDE x SIDE `block`. `waves`: SIDE x BAND, wave i at sample k in row k; `tall` has
    * room for BAND x SIDE.

@@ -6,7 +6,7 @@ export const SIDE = 64;
 export const BAND = 16;
 
 const f = Math.fround;
-const [RED, GREEN, BLUE] = [f(0.299), f(0.587), f(0.114)];
+const THOUSANDTH = f(0.001);
 
 export function typescriptKernel(): PictureKernel {
   let memory = new ArrayBuffer(0);
@@ -34,7 +34,7 @@ export function typescriptKernel(): PictureKernel {
       if (channels === 1) for (let x = 0; x < count; x++) f32[to + x] = u8[pixels + x]!;
       else {
         for (let x = 0, p = pixels; x < count; x++, p += 3) {
-          f32[to + x] = f(f(u8[p]! * RED) + f(u8[p + 1]! * GREEN)) + f(u8[p + 2]! * BLUE);
+          f32[to + x] = (299 * u8[p]! + 587 * u8[p + 1]! + 114 * u8[p + 2]!) * THOUSANDTH;
         }
       }
     },
@@ -69,6 +69,32 @@ export function typescriptKernel(): PictureKernel {
         for (let k = whole; k < count; k++) rest = f(rest + f(f32[p + k]! * f32[w + k]!));
         f32[(out >> 2) + o] = f(f(lanes[0]! + lanes[1]!) + f(lanes[2]! + lanes[3]!)) + rest;
       }
+    },
+
+    steps(line, above, below, count, least, columns, pitch, out) {
+      const [from, up, down, to, next] = [line >> 2, above >> 2, below >> 2, columns >> 2, pitch >> 2];
+      const sums = [new Float32Array(4), new Float32Array(4), new Float32Array(4)] as const;
+      const total: number[] = [];
+      const whole = count - (count % 4);
+      const fold = () => total.push(...sums.map((s) => f(f(s[0]! + s[1]!) + f(s[2]! + s[3]!))));
+      if (whole === 0) fold();
+      for (let x = 0; x < count; x++) {
+        const here = f32[from + x]!;
+        const left = f32[from + x - 1]!;
+        const jump = Math.abs(f(here - f32[up + x]!));
+        const across = Math.abs(f(here - left));
+        const around = f(f(f32[up + x]! + f32[down + x]!) + f(left + f32[from + x + 1]!));
+        const energy = Math.abs(f(around - f(4 * here)));
+        [jump, jump > least ? 1 : 0, energy].forEach((value, k) => {
+          if (x < whole) sums[k]![x % 4]! += value;
+          else total[k] = f(total[k]! + value);
+        });
+        [across, across > least ? 1 : 0, energy].forEach((value, k) => {
+          f32[to + k * next + x]! += value;
+        });
+        if (x === whole - 1) fold();
+      }
+      f32.set(total, out >> 2);
     },
 
     cosines(block, waves, tall, out) {

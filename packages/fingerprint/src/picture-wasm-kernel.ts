@@ -7,6 +7,16 @@ interface Exports {
   round(line: number, count: number, levels: number): void;
   add(line: number, count: number, weight: number, sums: number, fresh: number): void;
   weigh(sums: number, rows: number, out: number): void;
+  steps(
+    line: number,
+    above: number,
+    below: number,
+    count: number,
+    least: number,
+    columns: number,
+    pitch: number,
+    out: number,
+  ): void;
   cosines(block: number, waves: number, tall: number, out: number): void;
 }
 
@@ -28,6 +38,7 @@ export function openWasmKernel(artefact: URL = ARTEFACT): PictureKernel | null {
     round: wasm.round,
     add: (line, count, weight, sums, fresh) => wasm.add(line, count, weight, sums, fresh ? 1 : 0),
     weigh: wasm.weigh,
+    steps: wasm.steps,
     cosines: wasm.cosines,
   };
 }
