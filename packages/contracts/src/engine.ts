@@ -4,6 +4,9 @@ export const ENGINE_VERSION = '1';
 /** A slice of video covers this much of the timeline, in seconds. Slices do not overlap; the last one may be shorter. */
 export const SLICE_SECONDS = 30;
 
+/** So many neighbouring slices may be read by one decoder, whose start costs as much as what it does for one of them. */
+export const SLICES_IN_RUN = 4;
+
 /** At most this many slices of one upload are in flight. Slice k, when it ends, sends slice k + this on its way. */
 export const SLICES_IN_FLIGHT = 8;
 
@@ -11,10 +14,17 @@ export const SLICES_IN_FLIGHT = 8;
 export const MAX_SLICES = 5760;
 
 /**
- * The order in which the slices of one video are read: coarse to fine (bit reversal), so that a copied part anywhere in
- * a long film is met early. `visitOrder(5)` is [0, 4, 2, 1, 3].
+ * The order in which the slices of one video are read: runs of SLICES_IN_RUN, coarse to fine (bit reversal), so that a copied
+ * part anywhere in a long film is met early. `visitOrder(10)` is [0, 1, 2, 3, 8, 9, 4, 5, 6, 7].
  */
 export function visitOrder(count: number): number[] {
+  const runs = coarseToFine(Math.ceil(count / SLICES_IN_RUN));
+  return runs.flatMap((run) =>
+    Array.from({ length: SLICES_IN_RUN }, (_, i) => run * SLICES_IN_RUN + i).filter((n) => n < count),
+  );
+}
+
+function coarseToFine(count: number): number[] {
   const bits = Math.max(0, Math.ceil(Math.log2(Math.max(1, count))));
   const order: number[] = [];
   for (let i = 0; i < 1 << bits; i++) {

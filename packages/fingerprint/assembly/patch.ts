@@ -78,6 +78,36 @@ export function interpolate(
   }
 }
 
+export function gather(line: usize, count: i32, weight: i32, sums: usize): void {
+  const w = i16x8.splat(<i16>weight);
+  for (let x: i32 = 0; x < count; x += 8, line += 8, sums += 32) {
+    const v = v128.load_ext<u8>(line);
+    v128.store(sums, i32x4.add(v128.load(sums), i32x4.extmul_low_i16x8_u(v, w)));
+    v128.store(sums, i32x4.add(v128.load(sums, 16), i32x4.extmul_high_i16x8_u(v, w)), 16);
+  }
+}
+
+export function squeeze(sums: usize, count: i32, to: i32, whole: f64, out: usize): void {
+  let p = sums;
+  // Of the sum at p, the share that is not used up yet, in 1 / to.
+  let left = to;
+  for (let j: i32 = 0; j < to; j++) {
+    let wanted = count;
+    let sum: u64 = 0;
+    while (wanted > 0) {
+      const share = min(left, wanted);
+      sum += <u64>share * <u64>load<u32>(p);
+      wanted -= share;
+      left -= share;
+      if (left === 0) {
+        left = to;
+        p += 4;
+      }
+    }
+    store<u8>(out + <usize>j, <u8>floor<f64>((2 * <f64>sum + whole) / (2 * whole)));
+  }
+}
+
 function inside(i: i32, n: i32): i32 {
   if (n === 1) return 0;
   return i < 0 ? min(n - 1, -i) : i >= n ? max(0, 2 * n - 2 - i) : i;

@@ -195,8 +195,10 @@ function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): 
   const far = to + startTime + FAR_SECONDS;
   const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
   const ticks = `gt(${tick('t')},${tick('prev_selected_t')})`;
+  const slice = (t: string) => `floor((${t}-(${startTime})+${SLACK})/${SLICE_SECONDS})`;
   const apart = {
-    keyframes: `gte(t-prev_selected_t,${KEYFRAME_SECONDS})*key`,
+    // The first of a slice whatever came before it: a run of slices gives each what it would get alone.
+    keyframes: `(gte(t-prev_selected_t,${KEYFRAME_SECONDS})+gt(${slice('t')},${slice('prev_selected_t')}))*key`,
     dense: ticks,
     again: ticks,
     every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,

@@ -27,6 +27,15 @@ export interface Fingerprinter {
     signal?: AbortSignal,
   ): Promise<FingerprintOutcome>;
   /**
+   * Codes of neighbouring slices of one upload, each as `fingerprint` gives it, for the start of one decoder.
+   * @param job.spans next to each other, in order, at most SLICES_IN_RUN; of video
+   */
+  fingerprintRun(
+    source: MediaSource,
+    job: { probe: Probe; spans: readonly Span[] },
+    signal?: AbortSignal,
+  ): Promise<FingerprintOutcome[]>;
+  /**
    * Codes of one slice of a film that lies in the store as pictures, as though it had been read densely: two a second of them,
    * brought to one size. Those that cannot be decoded are left out; when most of them cannot, that is the outcome.
    * @param images of the slice, in order of time

@@ -11,7 +11,8 @@ import {
 } from '@vigil/contracts/fingerprint';
 import type { PatchCodes } from './patch-codes.ts';
 import { patchTable } from './patch-sampling.ts';
-import { type Luma, pdqTurns, pixelsOf, type Region, thumbnailOf } from './pdq.ts';
+import { levelsOf, pdqTurns, thumbnailOf } from './pdq.ts';
+import { type Luma, pixelsOf, type Region } from './pdq-filter.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
 export const AS_IS_AND_MIRRORED: readonly Turn[] = ['none', 'mirror'];
@@ -54,7 +55,7 @@ export interface CodedFrame {
   patches?: PatchCodes | null;
 }
 
-/** @param luma levels 0..255, row by row */
+/** @param levels the same as whole numbers, where `luma` is not that */
 export function frameCodes(
   luma: Luma,
   width: number,
@@ -62,6 +63,7 @@ export function frameCodes(
   options: {
     turns: readonly Turn[];
     trim: Region | null;
+    levels?: Uint8Array;
     thumbnail?: boolean;
     fullSize?: { width: number; height: number };
     /** What pdqTurns says of the whole picture and these turns, where that is known already. */
@@ -75,12 +77,12 @@ export function frameCodes(
     if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
     return block.quality;
   };
-  const { trim } = options;
+  const { trim, levels = levelsOf(luma, width, height) } = options;
   const quality = code(null, WHOLE);
   if (trim) code(trim, [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place);
-  const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(luma, width, height, trim) ? FRAME_PAGE : 0);
+  const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(levels, width, height, trim) ? FRAME_PAGE : 0);
   const coded: CodedFrame = { codes, flags, quality };
-  if (options.thumbnail) coded.thumbnail = thumbnailOf(luma, width, height);
+  if (options.thumbnail) coded.thumbnail = thumbnailOf(levels, width, height);
   return coded;
 }
 
@@ -93,7 +95,7 @@ export function isFlat(dct: Float32Array): boolean {
   return dct.map((c) => Math.abs(c - median)).sort()[FLAT_QUARTER]! < FLAT_DISTANCE;
 }
 
-function isPage(luma: Luma, width: number, height: number, trim: Region | null): boolean {
+function isPage(luma: Uint8Array, width: number, height: number, trim: Region | null): boolean {
   const part = pixelsOf(trim, width, height);
   const levels = new Uint32Array(256);
   const step = Math.max(1, Math.ceil(Math.sqrt((part.width * part.height) / PAGE_SAMPLES)));
@@ -103,8 +105,7 @@ function isPage(luma: Luma, width: number, height: number, trim: Region | null):
     let p = (part.y + y) * width + part.x;
     const end = p + part.width;
     p += (y * 7) % step;
-    if (luma instanceof Uint8Array) for (; p < end; p += step, samples++) levels[luma[p]!]!++;
-    else for (; p < end; p += step, samples++) levels[Math.min(255, Math.round(luma[p]!))]!++;
+    for (; p < end; p += step, samples++) levels[luma[p]!]!++;
   }
   let commonest = 0;
   for (let v = 1; v < 256; v++) if (levels[v]! > levels[commonest]!) commonest = v;

@@ -18,7 +18,8 @@ import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';
 import { decodeHeic, HeicTooLarge } from './heic.ts';
 import type { MediaLimits } from './media-source.ts';
 import { patchesOf } from './patch-sampling.ts';
-import { lumaOf } from './pdq.ts';
+import { levelsOf, pdqTurns } from './pdq.ts';
+import { lumaOf } from './pdq-filter.ts';
 import { SNIFF_BYTES, sniff } from './sniff.ts';
 import { findBorders } from './trim.ts';
 
@@ -150,7 +151,7 @@ export async function decodeFrame(
     const { pixels } = format === 'heic' ? await heic(bytes, limits) : await decode(bytes, limits, larger ?? working);
     const at = async (size: Size) => {
       const { data, width, height, channels } = onWhite(await resized(pixels, size));
-      return Uint8Array.from(lumaOf(data, width, height, channels), Math.round);
+      return levelsOf(lumaOf(data, width, height, channels), width, height);
     };
     return { status: 'decoded', luma: await at(working), larger: larger && (await at(larger)) };
   } catch (error) {
@@ -174,17 +175,23 @@ export function fingerprintPixels(decoded: Decoded, purpose: Purpose): Fingerpri
   }
   const pixels = onWhite(decoded.pixels);
   const luma = lumaOf(pixels.data, pixels.width, pixels.height, pixels.channels);
+  const levels = new Uint8Array(pixels.width * pixels.height);
+  const turns = purpose === 'reference' ? AS_IS : ALL_TURNS;
+  const fullSize = { width, height };
+  const whole = pdqTurns(luma, pixels.width, pixels.height, turns, { fullSize, levels });
   const coded = frameCodes(luma, pixels.width, pixels.height, {
-    turns: purpose === 'reference' ? AS_IS : ALL_TURNS,
-    trim: findBorders([luma], pixels.width, pixels.height),
+    turns,
+    whole,
+    trim: findBorders([levels], pixels.width, pixels.height),
+    levels,
     thumbnail: true,
-    fullSize: { width, height },
+    fullSize,
   });
   if (coded.codes.length === 0) {
     return { status: 'rejected', reason: 'too-little', detail: 'one colour, a plain gradient or plain stripes' };
   }
   const kind = purpose === 'reference' ? 'reference' : 'upload';
-  coded.patches = patchesOf(luma, pixels.width, pixels.height, coded, { kind, media: 'still' });
+  coded.patches = patchesOf(levels, pixels.width, pixels.height, coded, { kind, media: 'still' });
   const about = { engine: ENGINE_VERSION, mode, sampling: 'still' as const, span: [0, 0] as [number, number] };
   return {
     status: 'codes',

@@ -107,6 +107,15 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const options = { seconds, transfer: [bytes.buffer], signal };
       return onThread<FingerprintOutcome>('fingerprintImage', { bytes, limits, purpose }, options);
     },
+    async fingerprintRun(source, { probe, spans }, signal) {
+      signal?.throwIfAborted();
+      const seconds = limits.sliceSeconds * spans.length;
+      return shared(source, async ({ url }) => {
+        const job: VideoJob = { url, probe, span: spans[0]!, tools, limits, decoderThreads };
+        const made = await onThread<FingerprintOutcome[]>('fingerprintRun', { job, spans }, { seconds, signal });
+        return 'status' in made ? spans.map(() => made) : made;
+      });
+    },
     async fingerprintFrames(images, { probe, span }, signal) {
       signal?.throwIfAborted();
       const sizes = { working: workingSize(probe.width, probe.height), larger: largerSize({ probe }, 'dense') };

@@ -10,7 +10,6 @@ import { openPatchKernel, type PatchKernel } from './patch-kernel.ts';
 import { PATTERN } from './patch-pattern.ts';
 import { buildPyramid } from './patch-pyramid.ts';
 import { PATCH_RADIUS } from './patch-typescript-kernel.ts';
-import type { Luma } from './pdq.ts';
 
 export type PatchKind = 'reference' | 'upload';
 
@@ -53,7 +52,7 @@ export interface PatchOptions {
 export function createPatchCoder(
   kernel: PatchKernel = openPatchKernel(),
   pattern: Int16Array = PATTERN,
-): { code(luma: Luma, width: number, height: number, options: PatchOptions): PatchCodes } {
+): { code(luma: Uint8Array, width: number, height: number, options: PatchOptions): PatchCodes } {
   const tests = pattern.length / 4;
   const bytes = tests / 8;
   return {
@@ -89,7 +88,7 @@ let shared: ReturnType<typeof createPatchCoder> | null = null;
  * @param luma levels 0..255, row by row
  * At most `count` codes; none where the picture has no corners, or no room for a patch.
  */
-export function patchCodes(luma: Luma, width: number, height: number, options: PatchOptions): PatchCodes {
+export function patchCodes(luma: Uint8Array, width: number, height: number, options: PatchOptions): PatchCodes {
   shared ??= createPatchCoder();
   return shared.code(luma, width, height, options);
 }

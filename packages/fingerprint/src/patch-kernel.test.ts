@@ -90,6 +90,17 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of patches, built by npm ru
     );
   });
 
+  test('gives the same codes of a picture that both shrink', () => {
+    const luma = Uint8Array.from({ length: 1201 * 803 }, (_, i) => {
+      const [x, y] = [Math.floor((i % 1201) / 23), Math.floor(i / 1201 / 17)];
+      return (x * 7919 + y * 104729 + ((i * 31) % 13)) % 256;
+    });
+    const codes = (kernel: PatchKernel) =>
+      createPatchCoder(kernel).code(luma, 1201, 803, { count: 300, kind: 'upload' });
+    expect(codes(wasm!).count).toBe(300);
+    expect(codes(wasm!)).toEqual(codes(typescriptKernel()));
+  });
+
   test('gives the same codes whatever it was used for before', () => {
     const [reused, twin] = [createPatchCoder(wasm!), createPatchCoder(typescriptKernel())];
     fc.assert(

@@ -25,6 +25,10 @@ export interface PatchKernel {
    * for each row; `lines` has room for two rows of 16 bits.
    */
   interpolate(from: Plane, to: Plane, taps: number, lines: number): void;
+  /** Adds `weight` (16 bits) times a line of `count` bytes to sums of 32 bits. */
+  gather(line: number, count: number, weight: number, sums: number): void;
+  /** A line of `to` bytes from `count` sums: averages over equal parts, half up; `whole` is what the sums of one part weigh. */
+  squeeze(sums: number, count: number, to: number, whole: number, out: number): void;
   /** `soft` from `grey`; `tall` has room for a plane. */
   blur(grey: Plane, soft: number, tall: number): void;
   /** Writes score (16 bits a pixel, zeros before) and address in the plane (32 bits) of each corner; how many there are. */

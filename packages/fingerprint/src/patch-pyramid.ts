@@ -3,7 +3,6 @@
  * last. Whole numbers throughout, rounded so that the pyramid of a mirrored picture is the mirrored pyramid, to the bit.
  */
 import { PADDING, type PatchKernel, type Plane } from './patch-kernel.ts';
-import type { Luma } from './pdq.ts';
 
 const STEP_UP = 5;
 const STEP_DOWN = 4;
@@ -36,7 +35,7 @@ export function patchSize(width: number, height: number, area: number): { width:
 /** In the kernel's memory, from its base on. */
 export function buildPyramid(
   kernel: PatchKernel,
-  luma: Luma,
+  luma: Uint8Array,
   width: number,
   height: number,
   { area, levels: count }: { area: number; levels: number },
@@ -57,22 +56,22 @@ export function buildPyramid(
   const tall = take(size.width * size.height);
   const taps = take(4 * (size.width + size.height));
   const lines = take(4 * size.width);
+  const row = take(width);
+  const sums = take(4 * width);
   const bytes = new Uint8Array(kernel.reserve(at));
   const toLevel = (from: Plane, to: Plane) => {
-    new Uint16Array(bytes.buffer, taps, 2 * (to.width + to.height)).set([
-      ...weights(from.width, to.width),
-      ...weights(from.height, to.height),
-    ]);
+    new Uint16Array(bytes.buffer, taps, 2 * to.width).set(weights(from.width, to.width));
+    new Uint16Array(bytes.buffer, taps + 4 * to.width, 2 * to.height).set(weights(from.height, to.height));
     kernel.interpolate(from, to, taps, lines);
   };
   levels.forEach((level, l) => {
     const pixels = bytes.subarray(level.at, level.at + level.width * level.height);
     if (l > 0) toLevel(levels[l - 1]!, level);
     else if (size.width > width || size.height > height) {
-      bytes.set(rounded(luma), source.at);
+      bytes.set(luma, source.at);
       toLevel(source, level);
-    } else if (size.width === width && size.height === height) pixels.set(rounded(luma).subarray(0, pixels.length));
-    else average(luma, width, height, size, pixels);
+    } else if (size.width === width && size.height === height) pixels.set(luma.subarray(0, pixels.length));
+    else average(kernel, luma, { width, height, at: row }, sums, level);
     kernel.blur(level, level.soft, tall);
   });
   return { levels, end };
@@ -84,42 +83,29 @@ function shrunk(n: number, level: number): number {
   return Math.max(1, Math.floor((2 * n * down + up) / (2 * up)));
 }
 
-function rounded(luma: Luma): Uint8Array {
-  return luma instanceof Uint8Array ? luma : Uint8Array.from(luma, (v) => (v + 0.5) | 0);
-}
-
-/** Plain averages over equal parts. Overlaps are counted in whole units (1 / size of the smaller picture), so sums are exact. */
+/**
+ * Plain averages over equal parts. Overlaps are counted in whole units (1 / size of the smaller picture), so sums are exact.
+ * `from.at` has room for one row, `sumsAt` for its sums of 32 bits.
+ */
 function average(
-  luma: Luma,
-  width: number,
-  height: number,
-  to: { width: number; height: number },
-  out: Uint8Array,
+  kernel: PatchKernel,
+  luma: Uint8Array,
+  { width, height, at: line }: Plane,
+  sumsAt: number,
+  to: Plane,
 ): void {
-  const sums = new Int32Array(width);
+  const bytes = new Uint8Array(kernel.reserve(0));
+  const sums = new Int32Array(bytes.buffer, sumsAt, width);
   const whole = width * height;
   for (let k = 0; k < to.height; k++) {
     sums.fill(0);
     const [top, bottom] = [k * height, (k + 1) * height];
     for (let y = Math.floor(top / to.height); y * to.height < bottom; y++) {
       const weight = Math.min((y + 1) * to.height, bottom) - Math.max(y * to.height, top);
-      const row = y * width;
-      // Twice the same: each sees one kind of array only.
-      if (luma instanceof Uint8Array) for (let x = 0; x < width; x++) sums[x]! += weight * luma[row + x]!;
-      else for (let x = 0; x < width; x++) sums[x]! += weight * ((luma[row + x]! + 0.5) | 0);
+      bytes.set(luma.subarray(y * width, (y + 1) * width), line);
+      kernel.gather(line, width, weight, sumsAt);
     }
-    let x = 0;
-    for (let j = 0, right = width; j < to.width; j++, right += width) {
-      let sum = 0;
-      let at = right - width;
-      for (; at < right; ) {
-        const end = Math.min((x + 1) * to.width, right);
-        sum += (end - at) * sums[x]!;
-        at = end;
-        if (at === (x + 1) * to.width) x++;
-      }
-      out[k * to.width + j] = Math.floor((2 * sum + whole) / (2 * whole));
-    }
+    kernel.squeeze(sumsAt, width, to.width, whole, to.at + k * to.width);
   }
 }
 

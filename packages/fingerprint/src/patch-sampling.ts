@@ -4,7 +4,6 @@ import { type CodeTable, emptyTable, FRAME_FLAT, FRAME_PAGE } from '@vigil/contr
 import type { CodedFrame } from './frame-codes.ts';
 import { type PatchCodes, patchCodes } from './patch-codes.ts';
 import { withoutCommon } from './patch-common.ts';
-import type { Luma } from './pdq.ts';
 
 /** Codes a frame. */
 export const PATCHES = {
@@ -23,7 +22,7 @@ export const MOST_PATCHED = { keyframes: 30, dense: 20 };
 
 /** Patch codes of one frame; none of one that is flat or a page, whose corners are everybody's. */
 export function patchesOf(
-  luma: Luma,
+  luma: Uint8Array,
   width: number,
   height: number,
   coded: CodedFrame,

@@ -91,6 +91,26 @@ export function typescriptKernel(): PatchKernel {
       }
     },
 
+    gather(line, count, weight, sums) {
+      const to = sums >> 2;
+      for (let x = 0; x < count; x++) i32[to + x]! += weight * u8[line + x]!;
+    },
+
+    squeeze(sums, count, to, whole, out) {
+      const from = sums >> 2;
+      let x = 0;
+      for (let j = 0, right = count; j < to; j++, right += count) {
+        let sum = 0;
+        for (let at = right - count; at < right; ) {
+          const end = Math.min((x + 1) * to, right);
+          sum += (end - at) * i32[from + x]!;
+          at = end;
+          if (at === (x + 1) * to) x++;
+        }
+        u8[out + j] = Math.floor((2 * sum + whole) / (2 * whole));
+      }
+    },
+
     blur({ at, width, height }, soft, tall) {
       for (let y = 0; y < height; y++) {
         const row = (dy: number) => at + inside(y + dy, height) * width;

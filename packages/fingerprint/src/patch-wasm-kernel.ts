@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { openWasm } from './open-wasm.ts';
 import type { PatchKernel } from './patch-kernel.ts';
 
 /** What assembly/patch.ts exports. Addresses are bytes from the start of the memory. */
 interface Exports {
-  memory: Memory;
-  base(): number;
   interpolate(
     from: number,
     width: number,
@@ -14,6 +12,8 @@ interface Exports {
     taps: number,
     lines: number,
   ): void;
+  gather(line: number, count: number, weight: number, sums: number): void;
+  squeeze(sums: number, count: number, to: number, whole: number, out: number): void;
   blur(at: number, width: number, height: number, soft: number, tall: number): void;
   detect(at: number, width: number, height: number, step: number, score: number, spots: number): number;
   maxima(
@@ -39,18 +39,6 @@ interface Exports {
   ): void;
 }
 
-/** As much of it as is used here; neither es2024 nor Node's types declare it. */
-interface Memory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-interface WebAssemblyApi {
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { exports: unknown };
-}
-const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
-
-const PAGE = 65_536;
 const ARTEFACT = new URL('../build/patch.wasm', import.meta.url);
 
 /**
@@ -58,19 +46,17 @@ const ARTEFACT = new URL('../build/patch.wasm', import.meta.url);
  * @throws WebAssembly.CompileError when the artefact is there and broken
  */
 export function openWasmKernel(artefact: URL = ARTEFACT): PatchKernel | null {
-  const bytes = read(artefact);
-  if (!bytes) return null;
-  const wasm = new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports as Exports;
+  const opened = openWasm<Exports>(artefact);
+  if (!opened) return null;
+  const { wasm, base, reserve } = opened;
   return {
     name: 'wasm',
-    base: wasm.base(),
-    reserve(bytes) {
-      const more = Math.ceil((bytes - wasm.memory.buffer.byteLength) / PAGE);
-      if (more > 0) wasm.memory.grow(more);
-      return wasm.memory.buffer;
-    },
+    base,
+    reserve,
     interpolate: (from, to, taps, lines) =>
       wasm.interpolate(from.at, from.width, to.at, to.width, to.height, taps, lines),
+    gather: wasm.gather,
+    squeeze: wasm.squeeze,
     blur: ({ at, width, height }, soft, tall) => wasm.blur(at, width, height, soft, tall),
     detect: ({ at, width, height }, step, score, spots) => wasm.detect(at, width, height, step, score, spots),
     maxima: ({ at, width, height }, score, spots, count, places, keys, room) =>
@@ -78,13 +64,4 @@ export function openWasmKernel(artefact: URL = ARTEFACT): PatchKernel | null {
     describe: ({ at, width }, soft, place, pattern, tests, bits, direction) =>
       wasm.describe(at, width, soft, place, pattern, tests, bits, direction),
   };
-}
-
-function read(artefact: URL): Uint8Array | null {
-  try {
-    return readFileSync(artefact);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }

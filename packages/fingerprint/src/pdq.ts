@@ -8,16 +8,18 @@
  * Meta's own command line tool resizes to 512 x 512 before it hashes; its library, and pdqhash on PyPI, do not. Nor do we.
  */
 import { CODE_BYTES, TURNS, type Turn } from '@vigil/contracts/codes';
-
-export type Luma = Uint8Array | Float32Array;
-
-/** Part of a picture, as fractions of its width and height; right and bottom are exclusive. */
-export interface Region {
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
-}
+import {
+  areaRows,
+  createPictureFilter,
+  type Luma,
+  type PictureFilter,
+  pixelsOf,
+  type Region,
+  tentRows,
+  tentRowsFromTheEnd,
+} from './pdq-filter.ts';
+import { openPictureKernel, PADDING, type PictureKernel } from './picture-kernel.ts';
+import { BAND, SIDE } from './picture-typescript-kernel.ts';
 
 export interface PdqBlock {
   /** 16 x 16 coefficients, row by row: rows are vertical frequencies 1..16, columns horizontal ones. */
@@ -28,202 +30,13 @@ export interface PdqBlock {
   block64: Float32Array;
 }
 
-const SIDE = 64;
-const BAND = 16;
 const SMALLEST = 5; // Meta refuses to hash less
-const CACHED_MATRICES = 64;
 
-/** Row o of the matrix weighs samples start[o] .. start[o] + (at[o + 1] - at[o]) with weight[at[o]...]. */
-interface SparseRows {
-  start: Int32Array;
-  at: Int32Array;
-  weight: Float32Array;
-}
-
-/** Builds by sizes, kept for those used last. A matrix has about 2 n weights. */
-function cached(build: (...sizes: number[]) => SparseRows): (...sizes: number[]) => SparseRows {
-  const kept = new Map<string, SparseRows>();
-  return (...sizes) => {
-    const key = sizes.join();
-    const found = kept.get(key) ?? build(...sizes);
-    kept.delete(key);
-    kept.set(key, found);
-    if (kept.size > CACHED_MATRICES) kept.delete(kept.keys().next().value!);
-    return found;
-  };
-}
-
-function sparse(rows: { start: number; weights: number[] }[]): SparseRows {
-  const at = new Int32Array(rows.length + 1);
-  rows.forEach((row, o) => {
-    at[o + 1] = at[o]! + row.weights.length;
-  });
-  return {
-    start: Int32Array.from(rows, (row) => row.start),
-    at,
-    weight: Float32Array.from(rows.flatMap((row) => row.weights)),
-  };
-}
-
-/** Meta's box1DFloat twice, then decimateFloat. Its window leans to the right when its size is even. */
-const fullTentRows = cached((n = 1) => {
-  const size = Math.floor((n + 2 * SIDE - 1) / (2 * SIDE));
-  const half = Math.floor((size + 2) / 2);
-  const first = (o: number) => Math.max(0, o - (size - half));
-  const last = (o: number) => Math.min(n - 1, o + half - 1);
-  return sparse(
-    Array.from({ length: SIDE }, (_, k) => {
-      const o = Math.floor(((k + 0.5) * n) / SIDE);
-      const start = first(first(o));
-      const weights = new Array<number>(last(last(o)) - start + 1).fill(0);
-      const outer = 1 / (last(o) - first(o) + 1);
-      for (let m = first(o); m <= last(o); m++) {
-        const inner = outer / (last(m) - first(m) + 1);
-        for (let x = first(m); x <= last(m); x++) weights[x - start]! += inner;
-      }
-      return { start, weights };
-    }),
-  );
+/** Wave i at sample k in row k. */
+const WAVES = Float32Array.from({ length: SIDE * BAND }, (_, n) => {
+  const [k, i] = [Math.floor(n / BAND), n % BAND];
+  return Math.sqrt(2 / SIDE) * Math.cos((Math.PI / 2 / SIDE) * (i + 1) * (2 * k + 1));
 });
-
-/**
- * The filter of n samples as it acts on the m that a decoder shrank them to: the same window at the same places, so that
- * the lean of Meta's filter, which depends on the size, is the lean of the full size.
- */
-const tentRows = cached((m = 1, n = m) => {
-  const full = fullTentRows(n);
-  if (n === m) return full;
-  return sparse(
-    Array.from(full.start, (first, o) => {
-      const end = first + full.at[o + 1]! - full.at[o]!;
-      const place = (x: number) => Math.min(m - 1, Math.max(0, ((x + 0.5) * m) / n - 0.5));
-      const start = Math.floor(place(first));
-      const weights = new Array<number>(Math.min(m - 1, Math.floor(place(end - 1)) + 1) - start + 1).fill(0);
-      for (let x = first, w = full.at[o]!; x < end; x++, w++) {
-        const left = Math.floor(place(x));
-        const share = place(x) - left;
-        weights[left - start]! += full.weight[w]! * (1 - share);
-        if (share > 0) weights[left + 1 - start]! += full.weight[w]! * share;
-      }
-      return { start, weights };
-    }),
-  );
-});
-
-/** The same for the picture turned about: row o weighs sample m - 1 - x as tentRows weighs x. */
-const tentRowsFromTheEnd = cached((m = 1, n = m) => {
-  const { start, at, weight } = tentRows(m, n);
-  return sparse(
-    Array.from(start, (from, o) => {
-      const weights = Array.from(weight.subarray(at[o]!, at[o + 1]!)).reverse();
-      return { start: m - from - weights.length, weights };
-    }),
-  );
-});
-
-/** Plain averages over 64 equal parts, with fractions of a pixel at their ends. */
-const areaRows = cached((n = 1) =>
-  sparse(
-    Array.from({ length: SIDE }, (_, k) => {
-      const from = (k * n) / SIDE;
-      const to = ((k + 1) * n) / SIDE;
-      const start = Math.floor(from);
-      const weights: number[] = [];
-      for (let x = start; x < to; x++) weights.push((Math.min(x + 1, to) - Math.max(x, from)) / (to - from));
-      return { start, weights };
-    }),
-  ),
-);
-
-/** Pixels that a region covers: never less than one. */
-export function pixelsOf(region: Region | null | undefined, width: number, height: number): Part {
-  if (!region) return { x: 0, y: 0, width, height };
-  const span = (from: number, to: number, n: number) => {
-    const start = Math.min(n - 1, Math.max(0, Math.round(from * n)));
-    return [start, Math.max(1, Math.min(n, Math.round(to * n)) - start)] as const;
-  };
-  const [x, w] = span(region.left, region.right, width);
-  const [y, h] = span(region.top, region.bottom, height);
-  return { x, y, width: w, height: h };
-}
-
-interface Part {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
-/** Memory that is used again: a frame of film comes every millisecond, and what it leaves is a quarter of its cost. */
-const scratch = [new Float32Array(0), new Float32Array(0), new Float32Array(0)];
-function scratchOf(slot: number, length: number): Float32Array {
-  if (scratch[slot]!.length < length) scratch[slot] = new Float32Array(length);
-  return scratch[slot]!;
-}
-
-/** Every line of a part as 64 weighted sums, in scratch memory: valid until the next call with this slot. */
-function narrow(luma: Luma, stride: number, part: Part, across: SparseRows, slot: 0 | 1 = 0): Float32Array {
-  const line = scratchOf(2, part.width);
-  const out = scratchOf(slot, part.height * SIDE);
-  const { start, at, weight } = across;
-  for (let y = 0; y < part.height; y++) {
-    const from = (part.y + y) * stride + part.x;
-    line.set(luma.subarray(from, from + part.width));
-    for (let o = 0; o < SIDE; o++) {
-      let sum = 0;
-      const end = at[o + 1]!;
-      for (let w = at[o]!, x = start[o]!; w < end; w++, x++) sum += line[x]! * weight[w]!;
-      out[y * SIDE + o] = sum;
-    }
-  }
-  return out;
-}
-
-/** 64 weighted sums of narrowed lines: the 64 x 64 picture. */
-function squash(narrowed: Float32Array, down: SparseRows): Float32Array {
-  const out = new Float32Array(SIDE * SIDE);
-  const sums = new Float64Array(SIDE);
-  for (let o = 0; o < SIDE; o++) {
-    sums.fill(0);
-    let row = down.start[o]! * SIDE;
-    for (let w = down.at[o]!; w < down.at[o + 1]!; w++, row += SIDE) {
-      const factor = down.weight[w]!;
-      for (let j = 0; j < SIDE; j++) sums[j]! += factor * narrowed[row + j]!;
-    }
-    out.set(sums, o * SIDE);
-  }
-  return out;
-}
-
-const DCT = new Float32Array(BAND * SIDE);
-for (let i = 0; i < BAND; i++) {
-  for (let j = 0; j < SIDE; j++) {
-    DCT[i * SIDE + j] = Math.sqrt(2 / SIDE) * Math.cos((Math.PI / 2 / SIDE) * (i + 1) * (2 * j + 1));
-  }
-}
-
-function dct16(block: Float32Array): Float32Array {
-  const tall = new Float32Array(BAND * SIDE);
-  const sums = new Float64Array(SIDE);
-  for (let i = 0; i < BAND; i++) {
-    sums.fill(0);
-    for (let k = 0; k < SIDE; k++) {
-      const factor = DCT[i * SIDE + k]!;
-      const row = k * SIDE;
-      for (let j = 0; j < SIDE; j++) sums[j]! += factor * block[row + j]!;
-    }
-    tall.set(sums, i * SIDE);
-  }
-  const out = new Float32Array(BAND * BAND);
-  for (let i = 0; i < BAND; i++) {
-    for (let j = 0; j < BAND; j++) {
-      let sum = 0;
-      for (let k = 0; k < SIDE; k++) sum += tall[i * SIDE + k]! * DCT[j * SIDE + k]!;
-      out[i * BAND + j] = sum;
-    }
-  }
-  return out;
-}
 
 /** Meta's pdqImageDomainQualityMetric: whole percents of gradient between neighbours, summed, over 90. */
 function qualityOf(block: Float32Array): number {
@@ -262,6 +75,8 @@ export interface PdqOptions {
   region?: Region | null;
   /** Width and height of the picture before a decoder shrank it. Its codes are then nearly those of the full size. */
   fullSize?: { width: number; height: number };
+  /** Filled with the nearest whole levels of the part, for those who want both: it costs less than reading it again. */
+  levels?: Uint8Array;
 }
 
 /**
@@ -277,62 +92,100 @@ export function pdqTurns(
   width: number,
   height: number,
   turns: readonly Turn[],
-  { stride = width, region = null, fullSize = { width, height } }: PdqOptions = {},
+  options: PdqOptions = {},
 ): { block: PdqBlock; codes: TurnedCode[] } {
-  const part = pixelsOf(region, width, height);
-  const full = pixelsOf(region, Math.max(width, fullSize.width), Math.max(height, fullSize.height));
-  if (part.width < SMALLEST || part.height < SMALLEST) {
-    const block = { dct: new Float32Array(BAND * BAND), quality: 0, block64: new Float32Array(SIDE * SIDE) };
-    return { block, codes: turnedCodes(block.dct, turns) };
-  }
-  const narrowed: Float32Array[] = [];
-  const transforms: Float32Array[] = [];
-  const squashed = (mirror: 0 | 1, flip: 0 | 1) => {
-    narrowed[mirror] ??= narrow(
-      luma,
-      stride,
-      part,
-      (mirror ? tentRowsFromTheEnd : tentRows)(part.width, full.width),
-      mirror,
-    );
-    return squash(narrowed[mirror], (flip ? tentRowsFromTheEnd : tentRows)(part.height, full.height));
-  };
-  const block64 = squashed(0, 0);
-  transforms[0] = dct16(block64);
-  const codes = turns.map((turn) => {
-    // A turn is a mirror, a flip, then a swap of the axes; the swap is exact in the transform.
-    const { swap, rows, columns } = ACTS[turn];
-    const mirror = (swap ? rows : columns) ? 1 : 0;
-    const flip = (swap ? columns : rows) ? 1 : 0;
-    transforms[2 * flip + mirror] ??= dct16(squashed(mirror, flip));
-    const dct = transforms[2 * flip + mirror]!;
-    const bits = swap ? turnedCodes(dct, ['transpose'])[0]!.bits : codeOf(dct);
-    return { turn: TURNS.indexOf(turn), bits };
-  });
-  return { block: { dct: transforms[0], quality: qualityOf(block64), block64 }, codes };
+  shared ??= createPdqCoder();
+  return shared.turns(luma, width, height, turns, options);
 }
 
 /** 64 x 64 luma, each the plain average over its part of the picture. */
 export function thumbnailOf(luma: Luma, width: number, height: number, stride: number = width): Uint8Array {
-  const averages = squash(narrow(luma, stride, { x: 0, y: 0, width, height }, areaRows(width)), areaRows(height));
-  return Uint8Array.from(averages, (v) => Math.max(0, Math.min(255, Math.round(v))));
+  shared ??= createPdqCoder();
+  return shared.thumbnail(luma, width, height, stride);
 }
 
-/**
- * Luma as PDQ wants it, from interleaved 8-bit pixels: 0.299 R + 0.587 G + 0.114 B of the first three channels, without
- * rounding; one or two channels are grey (and alpha).
- */
-export function lumaOf(pixels: Uint8Array, width: number, height: number, channels: number): Luma {
-  if (channels === 1) return pixels;
-  const n = width * height;
-  const out = new Float32Array(n);
-  if (channels === 2) for (let i = 0; i < n; i++) out[i] = pixels[2 * i]!;
-  else {
-    for (let i = 0, p = 0; i < n; i++, p += channels) {
-      out[i] = pixels[p]! * 0.299 + pixels[p + 1]! * 0.587 + pixels[p + 2]! * 0.114;
-    }
+/** Levels of whole numbers: the nearest to the luma of each pixel. */
+export function levelsOf(luma: Luma, width: number, height: number): Uint8Array {
+  shared ??= createPdqCoder();
+  return shared.levels(luma, width * height);
+}
+
+let shared: PdqCoder | null = null;
+
+export interface PdqCoder {
+  turns: typeof pdqTurns;
+  thumbnail: typeof thumbnailOf;
+  levels: PictureFilter['levels'];
+}
+
+/** One picture at a time; memory is kept between calls. */
+export function createPdqCoder(kernel: PictureKernel = openPictureKernel()): PdqCoder {
+  const filter = createPictureFilter(kernel);
+  const [waves, tall, out] = [filter.end, filter.end + 4 * SIDE * BAND, filter.end + 8 * SIDE * BAND];
+
+  /** Of the 64 x 64 floats there. The memory after the filter's own is used by both, in turn. */
+  function cosinesOf(block: number): Float32Array {
+    const memory = kernel.reserve(out + 4 * BAND * BAND + PADDING);
+    new Float32Array(memory, waves, SIDE * BAND).set(WAVES);
+    kernel.cosines(block, waves, tall, out);
+    return new Float32Array(memory, out, BAND * BAND).slice();
   }
-  return out;
+
+  return {
+    turns(luma, width, height, turns, { stride = width, region = null, fullSize = { width, height }, levels } = {}) {
+      const part = pixelsOf(region, width, height);
+      const full = pixelsOf(region, Math.max(width, fullSize.width), Math.max(height, fullSize.height));
+      if (part.width < SMALLEST || part.height < SMALLEST) {
+        const block = { dct: new Float32Array(BAND * BAND), quality: 0, block64: new Float32Array(SIDE * SIDE) };
+        return { block, codes: turnedCodes(block.dct, turns) };
+      }
+      const mirrors = new Set<0 | 1>([0]);
+      const flips = new Set<0 | 1>([0]);
+      for (const turn of turns) {
+        mirrors.add(readsOf(turn).mirror);
+        flips.add(readsOf(turn).flip);
+      }
+      const rows = (n: number, of: number, from: ReadonlySet<0 | 1>) =>
+        [...from].map((end) => (end ? tentRowsFromTheEnd : tentRows)(n, of));
+      const blocks = filter.blocks(
+        luma,
+        stride,
+        part,
+        rows(part.height, full.height, flips),
+        rows(part.width, full.width, mirrors),
+        levels,
+      );
+      const transforms = new Map<number, Float32Array>();
+      const transformOf = (flip: number, mirror: number) => {
+        const at = blocks[[...flips].indexOf(flip as 0 | 1)]![[...mirrors].indexOf(mirror as 0 | 1)]!;
+        const known = transforms.get(at) ?? cosinesOf(at);
+        transforms.set(at, known);
+        return known;
+      };
+      const block64 = new Float32Array(kernel.reserve(0), blocks[0]![0]!, SIDE * SIDE).slice();
+      const block = { dct: transformOf(0, 0), quality: qualityOf(block64), block64 };
+      const codes = turns.map((turn) => {
+        const { flip, mirror } = readsOf(turn);
+        const dct = transformOf(flip, mirror);
+        const bits = ACTS[turn].swap ? turnedCodes(dct, ['transpose'])[0]!.bits : codeOf(dct);
+        return { turn: TURNS.indexOf(turn), bits };
+      });
+      return { block, codes };
+    },
+    thumbnail(luma, width, height, stride = width) {
+      const whole = { x: 0, y: 0, width, height };
+      const [[at]] = filter.blocks(luma, stride, whole, [areaRows(height)], [areaRows(width)]) as [[number]];
+      const averages = new Float32Array(kernel.reserve(0), at, SIDE * SIDE);
+      return Uint8Array.from(averages, (v) => Math.max(0, Math.min(255, Math.round(v))));
+    },
+    levels: filter.levels,
+  };
+}
+
+/** A turn is a mirror, a flip, then a swap of the axes; the swap is exact in the transform. */
+function readsOf(turn: Turn): { mirror: 0 | 1; flip: 0 | 1 } {
+  const { swap, rows, columns } = ACTS[turn];
+  return { mirror: (swap ? rows : columns) ? 1 : 0, flip: (swap ? columns : rows) ? 1 : 0 };
 }
 
 const sorted = new Float32Array(BAND * BAND);

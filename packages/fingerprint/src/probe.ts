@@ -9,6 +9,7 @@ const SHOWN =
   'format=nb_streams,duration,start_time:' +
   'stream=index,codec_type,codec_name,codec_tag_string,width,height,start_time,duration,avg_frame_rate:' +
   'stream_disposition=attached_pic,default:stream_tags=rotate:stream_side_data=rotation';
+const STAMPS = 'pts_time,dts_time,duration_time';
 const JSON_BYTES = 4 * 2 ** 20;
 const PACKET_BYTES = 512 * 2 ** 20;
 /** Read from here on: later than any media, so that a seek ends at the last keyframe. */
@@ -31,7 +32,14 @@ interface ProbedStream {
   tags?: { rotate?: string };
   side_data_list?: { rotation?: number }[];
 }
+interface ProbedPacket {
+  stream_index?: number;
+  pts_time?: string;
+  dts_time?: string;
+  duration_time?: string;
+}
 interface Probed {
+  packets?: ProbedPacket[];
   format?: { nb_streams?: number; duration?: string; start_time?: string };
   streams?: ProbedStream[];
 }
@@ -57,10 +65,15 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
   const deadline = performance.now() + limits.probeSeconds * 1000;
   const left = () => Math.max(0.001, (deadline - performance.now()) / 1000);
   let json = '';
-  const [end, lastPacket] = await Promise.all([
-    ask(job, left(), [], ['-show_entries', SHOWN, '-of', 'json=c=1'], JSON_BYTES, (text) => (json += text), signal),
-    lastStamp(job, left(), `${FAR_SECONDS}%`, 'V:0', signal),
-  ]);
+  const look = (input: string[], shown: string) => {
+    json = '';
+    const output = ['-show_entries', shown, '-of', 'json=c=1'];
+    return ask(job, left(), input, output, JSON_BYTES, (text) => (json += text), signal);
+  };
+  // Streams and last packets in one go; where that fails, because nothing can be sought in it or too many packets come after
+  // its last keyframe, one after the other.
+  let end = await look(['-read_intervals', `${FAR_SECONDS}%`], `packet=stream_index,${STAMPS}:${SHOWN}`);
+  if (end.how !== 'done') end = await look([], SHOWN);
   if (end.how !== 'done') return explain(job, end, signal);
   const probed = JSON.parse(json) as Probed;
   const streams = probed.streams ?? [];
@@ -93,7 +106,8 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
   const claimed = number(stream.duration) ?? number(probed.format?.duration);
   const track = String(stream.index ?? 'V:0');
   const stamp =
-    (stream === films[0] ? lastPacket : await lastStamp(job, left(), `${FAR_SECONDS}%`, track, signal)) ??
+    lastOf(probed.packets ?? [], stream.index) ??
+    (await lastStamp(job, left(), `${FAR_SECONDS}%`, track, signal)) ??
     (claimed !== null && claimed > 0
       ? await lastStamp(job, left(), `${Math.max(0, claimed - BEFORE_END_SECONDS)}%`, track, signal)
       : null) ??
@@ -164,14 +178,14 @@ async function lastStamp(
   let last: number | null = null;
   const line = (text: string) => {
     const [pts, dts, duration] = text.split(',').map(Number);
-    const at = Number.isFinite(pts) ? pts! : dts!;
-    if (Number.isFinite(at)) last = Math.max(last ?? at, at + (Number.isFinite(duration) ? duration! : 0));
+    const end = endOf(pts, dts, duration);
+    if (end !== null) last = Math.max(last ?? end, end);
   };
   const end = await ask(
     job,
     seconds,
     [...(interval ? ['-read_intervals', interval] : []), '-select_streams', track],
-    ['-show_entries', 'packet=pts_time,dts_time,duration_time', '-of', 'csv=p=0'],
+    ['-show_entries', `packet=${STAMPS}`, '-of', 'csv=p=0'],
     PACKET_BYTES,
     (text) => {
       const lines = (rest + text).split('\n');
@@ -181,6 +195,22 @@ async function lastStamp(
     signal,
   );
   return end.how === 'done' || end.how === 'failed' ? last : null;
+}
+
+/** Where the last of a stream's packets ends; null when there is none. */
+function lastOf(packets: readonly ProbedPacket[], stream: number | undefined): number | null {
+  let last: number | null = null;
+  for (const packet of packets) {
+    if (packet.stream_index !== stream) continue;
+    const end = endOf(Number(packet.pts_time), Number(packet.dts_time), Number(packet.duration_time));
+    if (end !== null) last = Math.max(last ?? end, end);
+  }
+  return last;
+}
+
+function endOf(pts = Number.NaN, dts = Number.NaN, duration = Number.NaN): number | null {
+  const at = Number.isFinite(pts) ? pts : dts;
+  return Number.isFinite(at) ? at + (Number.isFinite(duration) ? duration : 0) : null;
 }
 
 /** Why ffprobe could make nothing of it. */

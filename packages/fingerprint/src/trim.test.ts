@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Region } from './pdq.ts';
+import type { Region } from './pdq-filter.ts';
 import { findBorders } from './trim.ts';
 
 // Real: everything. Pictures are made here: waves and hard-edged discs, moving from frame to frame.

@@ -7,7 +7,8 @@
  *   move with the picture, so nothing that looks at change in time finds them.
  * The whole picture is always coded as well, so a wrong cut costs codes and nothing else.
  */
-import type { Luma, Region } from './pdq.ts';
+import type { Region } from './pdq-filter.ts';
+import { type Box, createTrimPlanes, type Plane, type Steps, type TrimPlanes } from './trim-planes.ts';
 
 const WORKING_SIDE = 640;
 const FRAMES = 12;
@@ -36,27 +37,18 @@ const LEAST_CUT = 0.008;
 const LEAST_LEFT = 0.12;
 const LEAST_PIXELS = 24;
 
-interface Plane {
-  data: Float32Array;
-  width: number;
-  height: number;
-}
-
-interface Box {
-  x0: number;
-  y0: number;
-  x1: number;
-  y1: number;
-}
+let shared: TrimPlanes | null = null;
 
 /**
  * @param frames luma of one picture, or of frames of one slice, all `width` x `height`, in order of time
  * @returns the part inside the borders, or null when there are none
  */
-export function findBorders(frames: readonly Luma[], width: number, height: number): Region | null {
+export function findBorders(frames: readonly Uint8Array[], width: number, height: number): Region | null {
   if (frames.length === 0 || width < 2 * LEAST_PIXELS || height < 2 * LEAST_PIXELS) return null;
   const taken = spread(frames, FRAMES);
   const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
+  shared ??= createTrimPlanes();
+  const { shrink } = shared;
   const planes = taken.map((luma) => shrink(luma, width, height, factor));
   const { width: w, height: h } = planes[0]!;
   if (w < 2 * LEAST_PIXELS || h < 2 * LEAST_PIXELS) return null;
@@ -91,26 +83,6 @@ function spread<T>(list: readonly T[], most: number): T[] {
 function roomy(box: Box, w: number, h: number): boolean {
   const left = (from: number, to: number, n: number) => to - from >= Math.max(LEAST_PIXELS, LEAST_LEFT * n);
   return left(box.x0, box.x1, w) && left(box.y0, box.y1, h);
-}
-
-/** Averages of whole factor x factor squares; what is over at the right and the bottom is left out. */
-function shrink(luma: Luma, width: number, height: number, factor: number): Plane {
-  if (factor === 1) return { data: Float32Array.from(luma.subarray(0, width * height)), width, height };
-  const w = Math.floor(width / factor);
-  const h = Math.floor(height / factor);
-  const data = new Float32Array(w * h);
-  for (let y = 0; y < h * factor; y++) {
-    const to = Math.floor(y / factor) * w;
-    let from = y * width;
-    for (let x = 0; x < w; x++) {
-      let sum = 0;
-      for (let k = 0; k < factor; k++) sum += luma[from++]!;
-      data[to + x]! += sum;
-    }
-  }
-  const scale = 1 / (factor * factor);
-  for (let i = 0; i < data.length; i++) data[i]! *= scale;
-  return { data, width: w, height: h };
 }
 
 /** Reads lines parallel to one axis: `at(plane, line, k)` is sample k of line `line`, inside a box. */
@@ -165,52 +137,22 @@ function medianOf(plane: Plane, lines: Lines, line: number): number {
 }
 
 function stepCut(planes: readonly Plane[], box: Box): Box {
-  const [y0, y1] = stepEnds(planes, box, false);
-  const [x0, x1] = stepEnds(planes, box, true);
+  if (box.x1 - box.x0 < LEAST_PIXELS || box.y1 - box.y0 < LEAST_PIXELS) return box;
+  const { rows, columns } = shared!.steps(planes, box, STEP_LEVELS);
+  const [y0, y1] = stepEnds(rows, planes.length);
+  const [x0, x1] = stepEnds(columns, planes.length);
   return { x0: box.x0 + x0, x1: box.x0 + x1, y0: box.y0 + y0, y1: box.y0 + y1 };
 }
 
-function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number, number] {
-  const { width } = planes[0]!;
-  const lines = linesOf(box, width, across);
-  const n = lines.count;
-  if (n < LEAST_PIXELS || lines.length < LEAST_PIXELS) return [0, n];
-  // Between line i - 1 and line i: mean difference and share of real steps. Per line: mean Laplacian, the detail in it.
-  const jump = new Float64Array(n);
-  const share = new Float64Array(n);
-  const detail = new Float64Array(n);
-  for (const { data } of planes) {
-    for (let i = 0; i < n; i++) {
-      let p = lines.offset + i * lines.step;
-      let sum = 0;
-      let steps = 0;
-      let energy = 0;
-      for (let k = 0; k < lines.length; k++, p += lines.along) {
-        const here = data[p]!;
-        if (i > 0) {
-          const difference = Math.abs(here - data[p - lines.step]!);
-          sum += difference;
-          if (difference > STEP_LEVELS) steps++;
-          if (i + 1 < n && k > 0 && k + 1 < lines.length) {
-            const around =
-              data[p - lines.step]! + data[p + lines.step]! + data[p - lines.along]! + data[p + lines.along]!;
-            energy += Math.abs(around - 4 * here);
-          }
-        }
-      }
-      jump[i]! += sum;
-      share[i]! += steps;
-      detail[i]! += energy;
-    }
-  }
-  const cells = lines.length * planes.length;
+function stepEnds({ jump, share, detail, cells }: Steps, planes: number): [number, number] {
+  const n = jump.length;
   for (let i = 0; i < n; i++) {
     jump[i]! /= cells;
     share[i]! /= cells;
   }
   detail[0] = detail[1]!;
   detail[n - 1] = detail[n - 2]!;
-  const usual = jump.slice(1).sort()[(n - 1) >> 1]! + 0.3;
+  const usual = jump.slice(1, n - 1).sort()[(n - 2) >> 1]! + 0.3;
   const before = new Float64Array(n + 1);
   for (let i = 0; i < n; i++) before[i + 1] = before[i]! + detail[i]!;
   const mean = (from: number, to: number) => (to > from ? (before[to]! - before[from]!) / (to - from) : 0);
@@ -232,7 +174,7 @@ function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number,
   }
   if (pair) return pair;
   // One side alone: in one still it must be a line from end to end; over time, one that stays put is enough.
-  const sure = planes.length >= LEAST_FRAMES ? STEP_SHARE : LONE_SHARE;
+  const sure = planes >= LEAST_FRAMES ? STEP_SHARE : LONE_SHARE;
   const isStep = (i: number) => jump[i]! > STEP_PEAK * usual && share[i]! > sure;
   let from = 0;
   let to = n;
@@ -246,7 +188,14 @@ function stepEnds(planes: readonly Plane[], box: Box, across: boolean): [number,
 }
 
 /** The full-size line, within one working pixel of `near`, with the largest step. */
-function sharpen(frames: readonly Luma[], width: number, height: number, near: number, reach: number, across: boolean) {
+function sharpen(
+  frames: readonly Uint8Array[],
+  width: number,
+  height: number,
+  near: number,
+  reach: number,
+  across: boolean,
+) {
   if (reach === 1) return near;
   const count = across ? width : height;
   const lines = linesOf({ x0: 0, y0: 0, x1: width, y1: height }, width, across);

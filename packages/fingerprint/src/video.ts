@@ -1,3 +1,4 @@
+import type { Span } from '@vigil/contracts';
 import { hamming } from '@vigil/contracts/codes';
 import { ENGINE_VERSION } from '@vigil/contracts/engine';
 import { FRAME_FLAT, FRAME_PAGE, type Sampling } from '@vigil/contracts/fingerprint';
@@ -13,7 +14,8 @@ import {
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
 import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
-import { pdqTurns, type Region, thumbnailOf } from './pdq.ts';
+import { pdqTurns, thumbnailOf } from './pdq.ts';
+import type { Region } from './pdq-filter.ts';
 import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
@@ -66,6 +68,47 @@ export async function fingerprintVideo(
   return read('dense');
 }
 
+/**
+ * Codes of neighbouring slices of an upload, each as `fingerprintVideo` gives it: their keyframes come out of one decoder.
+ * Those with too few, or all where it fails, are read one by one.
+ * @param spans next to each other, in order
+ */
+export async function fingerprintRun(
+  job: VideoJob,
+  spans: readonly Span[],
+  signal?: AbortSignal,
+): Promise<FingerprintOutcome[]> {
+  const alone = (span: Span) => fingerprintVideo({ ...job, span }, 'upload', signal);
+  const outcomes: FingerprintOutcome[] = [];
+  const working = workingSize(job.probe.width, job.probe.height);
+  const larger = largerSize(job, 'keyframes');
+  let slice = createUploadSlice(working, larger, 'keyframes');
+  const next = () => {
+    outcomes.push(codesOf({ ...job, span: spans[outcomes.length]! }, 'keyframes', slice));
+    slice = createUploadSlice(working, larger, 'keyframes');
+  };
+  const whole: VideoJob = { ...job, span: [spans[0]![0], spans.at(-1)![1]] };
+  const end = await decodeFrames(
+    whole,
+    'keyframes',
+    job.limits.sliceSeconds,
+    (frame) => {
+      while (outcomes.length < spans.length - 1 && frame.time >= spans[outcomes.length]![1]) next();
+      return slice.add(frame);
+    },
+    signal,
+  );
+  if (end.status === 'decoded') while (outcomes.length < spans.length) next();
+  const few = (outcome: FingerprintOutcome | undefined) =>
+    outcome?.status !== 'codes' || usable(outcome.fingerprint.frames) < ENOUGH_KEYFRAMES;
+  for (const [n, span] of spans.entries()) {
+    if (end.status === 'rejected') outcomes[n] = await alone(span);
+    else if (few(outcomes[n]))
+      outcomes[n] = await readSlice({ ...job, span }, 'dense', job.limits.sliceSeconds, signal);
+  }
+  return outcomes;
+}
+
 /** Codes of frames that came as pictures, chosen as `dense` ones are. */
 export function codeFrames(frames: readonly DecodedFrame[], job: Pick<VideoJob, 'probe' | 'span'>): FingerprintOutcome {
   const { probe, span } = job;
@@ -95,9 +138,11 @@ async function readSlice(
   const slice =
     choice === 'every' ? createReferenceSlice(working) : createUploadSlice(working, largerSize(job, choice), choice);
   const end = await decodeFrames(job, choice, seconds, slice.add, signal);
-  if (end.status === 'rejected') return end;
+  return end.status === 'rejected' ? end : codesOf(job, choice, slice);
+}
+
+function codesOf({ probe, span }: VideoJob, choice: FrameChoice, slice: Slice): FingerprintOutcome {
   const about = { engine: ENGINE_VERSION, mode: 'fast' as const, sampling: SAMPLING[choice] };
-  const { probe, span } = job;
   const shape = { span: [span[0], span[1]] as [number, number], width: probe.width, height: probe.height };
   return { status: 'codes', fingerprint: assemble({ ...about, ...shape }, ...slice.finish()) };
 }

@@ -4,6 +4,7 @@
  * What it loads is loaded by every thread: from other packages by the file, so that schemas and loggers stay out.
  */
 import type { MessagePort } from 'node:worker_threads';
+import type { Fingerprint, Span } from '@vigil/contracts';
 import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
 import type { DecodedFrame, Size, VideoJob } from './decode-frames.ts';
 import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
@@ -25,6 +26,11 @@ export interface FingerprintImageJob extends ProbeImageJob {
 export interface FingerprintVideoJob extends Job {
   job: VideoJob;
   purpose: video.Purpose;
+}
+
+export interface FingerprintRunJob extends Job {
+  job: VideoJob;
+  spans: Span[];
 }
 
 export interface DecodeFrameJob extends ProbeImageJob {
@@ -59,6 +65,14 @@ export const fingerprintVideo = job<FingerprintVideoJob, FingerprintOutcome>(asy
   withoutCopy(await video.fingerprintVideo(job, purpose, signal)),
 );
 
+export const fingerprintRun = job<FingerprintRunJob, FingerprintOutcome[]>(async ({ job, spans }, signal) => {
+  const outcomes = await video.fingerprintRun(job, spans, signal);
+  return handOver(
+    outcomes,
+    outcomes.flatMap((outcome) => (outcome.status === 'codes' ? columnsOf(outcome.fingerprint) : [])),
+  );
+});
+
 export const decodeFrame = job<DecodeFrameJob, image.FrameLumas>(async ({ bytes, limits, working, larger }) => {
   const outcome = await image.decodeFrame(bytes, limits, working, larger);
   if (outcome.status === 'rejected') return outcome;
@@ -74,10 +88,13 @@ export const codeFrames = job<CodeFramesJob, FingerprintOutcome>(async ({ frames
 
 function withoutCopy(outcome: FingerprintOutcome): FingerprintOutcome | HandedOver<FingerprintOutcome> {
   if (outcome.status !== 'codes') return outcome;
-  const { frames, tables, thumbnails } = outcome.fingerprint;
+  return handOver(outcome, columnsOf(outcome.fingerprint));
+}
+
+function columnsOf({ frames, tables, thumbnails }: Fingerprint): ArrayBuffer[] {
   const columns = [
     ...[frames.time, frames.quality, frames.flags, thumbnails.time, thumbnails.luma],
     ...tables.flatMap((t) => [t.bits, t.frame, t.place, t.turn, t.quality]),
   ];
-  return handOver(outcome, [...new Set(columns.map((column) => column.buffer as ArrayBuffer))]);
+  return [...new Set(columns.map((column) => column.buffer as ArrayBuffer))];
 }

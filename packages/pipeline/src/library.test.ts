@@ -71,7 +71,16 @@ describe('library', () => {
     const { database, log } = more.in ?? world;
     const logger = createLogger({ level: 'info', to: { write: (line) => said.push(line) } });
     const shard = { number: more.number ?? 0, of: more.of ?? 1 };
-    const library = await openLibrary({ log, blobs, database, shard, replica: more.replica ?? 'a', threads: 0, clock, logger });
+    const library = await openLibrary({
+      log,
+      blobs,
+      database,
+      shard,
+      replica: more.replica ?? 'a',
+      threads: 0,
+      clock,
+      logger,
+    });
     ({ records: read, snapshot: fromSnapshot } = JSON.parse(
       said.findLast((line) => line.includes('library is loaded'))!,
     ));

@@ -9,13 +9,14 @@ import {
   type ReferenceKey,
   type Rejection,
   SLICE_SECONDS,
+  SLICES_IN_RUN,
   type SliceAlignments,
   type SliceEvidence,
   sliceCount,
   sliceSpan,
   visitOrder,
 } from '@vigil/contracts';
-import type { Fingerprinter, MediaSource } from '@vigil/fingerprint';
+import type { Fingerprinter, FingerprintOutcome, MediaSource } from '@vigil/fingerprint';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { indexedCodes } from './indexed-codes.ts';
 import { type Judgement, judge } from './judgement.ts';
@@ -156,10 +157,13 @@ export function createFileMatcher(deps: {
       probe = looked.probe;
       const spans = spansOf(probe);
       outcome = { status: 'planned', probe, slices: spans.length, shards: 1, epoch: 0 };
-      for (const { n, span } of spans) {
-        const result = await judgeSlice(media!, looked.probe, name, n, span, signal);
-        alignments.push(result.alignments);
-        if (result.evidence) evidence.push(result.evidence);
+      for (const run of runsOf(spans)) {
+        const made = await codesOf(media!, looked.probe, run, signal);
+        for (const [i, { n, span }] of run.entries()) {
+          const result = await judgeSlice(media!, looked.probe, name, n, span, made[i]!, signal);
+          alignments.push(result.alignments);
+          if (result.evidence) evidence.push(result.evidence);
+        }
       }
     }
     const manifest: Manifest = { upload: name, event, outcome, deadline: 0, steps: [] };
@@ -175,12 +179,19 @@ export function createFileMatcher(deps: {
     return { name, probe, judgement, elapsedMs: performance.now() - startedAt };
   }
 
+  async function codesOf(source: MediaSource, probe: Probe, run: readonly SliceSpan[], signal?: AbortSignal) {
+    const spans = run.map(({ span }) => span);
+    if (spans.length > 1) return fingerprinter.fingerprintRun(source, { probe, spans }, signal);
+    return [await fingerprinter.fingerprint(source, { probe, span: spans[0]!, purpose: 'upload' }, signal)];
+  }
+
   async function judgeSlice(
     source: MediaSource,
     probe: Probe,
     upload: string,
     slice: number,
     span: [number, number],
+    made: FingerprintOutcome,
     signal?: AbortSignal,
   ): Promise<{ alignments: SliceAlignments; evidence: SliceEvidence | null }> {
     const said = (outcome: SliceAlignments['outcome'], codes: Fingerprint | null): SliceAlignments => ({
@@ -194,7 +205,6 @@ export function createFileMatcher(deps: {
       frames: countFrames(codes),
       steps: [],
     });
-    const made = await fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' }, signal);
     if (made.status === 'rejected') return { alignments: said({ ...made, status: 'failed' }, null), evidence: null };
     const codes = made.fingerprint;
     const alignments = await searchSlice(index, codes);
@@ -219,7 +229,23 @@ export function createFileMatcher(deps: {
   return { learn, judge: judgeFile };
 }
 
-function spansOf(probe: Probe): { n: number; span: [number, number] }[] {
+interface SliceSpan {
+  n: number;
+  span: [number, number];
+}
+
+/** Neighbours that follow each other, at most SLICES_IN_RUN. */
+function runsOf(spans: readonly SliceSpan[]): SliceSpan[][] {
+  const runs: SliceSpan[][] = [];
+  for (const one of spans) {
+    const last = runs.at(-1);
+    if (last && last.length < SLICES_IN_RUN && last.at(-1)!.n === one.n - 1) last.push(one);
+    else runs.push([one]);
+  }
+  return runs;
+}
+
+function spansOf(probe: Probe): SliceSpan[] {
   if (probe.kind === 'image') return [{ n: 0, span: [0, 0] }];
   return visitOrder(sliceCount(probe.duration)).map((n) => ({ n, span: sliceSpan(n, probe.duration) }));
 }

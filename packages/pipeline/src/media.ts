@@ -19,6 +19,12 @@ export interface Media {
     job: { probe: Probe; span: Span; purpose: 'upload' | 'confirm' | 'reference' },
     signal: AbortSignal,
   ): Promise<FingerprintOutcome>;
+  /** The same of neighbouring slices of an upload at once, in order. */
+  fingerprintRun(
+    location: MediaLocation,
+    job: { probe: Probe; spans: readonly Span[] },
+    signal: AbortSignal,
+  ): Promise<FingerprintOutcome[]>;
 }
 
 /** Only configured buckets are opened: an event's word is not enough to read any object that we could. */
@@ -39,18 +45,29 @@ export function createMedia(blobs: BlobStore, fingerprinter: Fingerprinter, buck
     return { status: 'opened' as const, source: blobSource(blobs, bucket, key, stat, { cache }) };
   }
 
+  async function reading<T>(
+    location: MediaLocation,
+    probe: Probe,
+    read: (source: MediaSource) => Promise<T>,
+  ): Promise<T | Refused> {
+    const opened = await open(location, probe);
+    if (opened.status === 'rejected') return opened;
+    try {
+      return await read(opened.source);
+    } catch (error) {
+      if (error instanceof BlobStoreError && error.code === 'missing') return missing(error.message);
+      throw error;
+    }
+  }
+
   return {
     fingerprinter,
     open: (location) => open(location),
-    async fingerprint(location, job, signal) {
-      const opened = await open(location, job.probe);
-      if (opened.status === 'rejected') return opened;
-      try {
-        return await fingerprinter.fingerprint(opened.source, job, signal);
-      } catch (error) {
-        if (error instanceof BlobStoreError && error.code === 'missing') return missing(error.message);
-        throw error;
-      }
+    fingerprint: (location, job, signal) =>
+      reading(location, job.probe, (source) => fingerprinter.fingerprint(source, job, signal)),
+    async fingerprintRun(location, job, signal) {
+      const made = await reading(location, job.probe, (source) => fingerprinter.fingerprintRun(source, job, signal));
+      return Array.isArray(made) ? made : job.spans.map(() => made);
     },
   };
 }

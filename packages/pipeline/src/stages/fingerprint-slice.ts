@@ -8,6 +8,7 @@ import {
   Slice,
   type Step,
 } from '@vigil/contracts';
+import type { MediaSource } from '@vigil/fingerprint';
 import type { Clock } from '@vigil/runtime';
 import { OWN_BUCKET } from '../emit.ts';
 import { ownerKey, sliceAfter, sliceFingerprinted } from '../events.ts';
@@ -16,6 +17,7 @@ import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
+import { createSliceRuns, type ReadRun } from '../slice-runs.ts';
 
 export interface FingerprintDeps {
   media: Media;
@@ -33,6 +35,7 @@ export interface FingerprintDeps {
 /** Decodes and hashes one slice, then sends the slice that is `SLICES_IN_FLIGHT` further on its way. */
 export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
   const { media, frames, isDeleted, blobs, lanes, clock, from, concurrency } = deps;
+  const runs = createSliceRuns(lanes);
 
   function results(
     slice: Slice,
@@ -51,12 +54,30 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
     return [sliceFingerprinted(slice, { outcome, steps: [...slice.steps, step] }, codes), ...sliceAfter(slice)];
   }
 
-  async function run({ event }: Opened<Slice>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
+  async function readRun(slices: readonly Slice[], signal: AbortSignal) {
+    const { media: location, probe, span } = slices[0]!;
+    if (slices.length > 1) return media.fingerprintRun(location, { probe, spans: slices.map((s) => s.span) }, signal);
+    return [await media.fingerprint(location, { probe, span, purpose: 'upload' }, signal)];
+  }
+
+  async function run({ event }: Opened<Slice>, signal: AbortSignal, alive = () => undefined): Promise<Outcome> {
     const slice = event.data;
     const { owner, probe, span } = slice;
+    const isList = owner.type === 'upload' && probe.format === FRAMES_FORMAT;
+    // The first slice of an upload goes alone, so that nothing makes its takedown wait.
+    const shares = from === 'slicesRest' && probe.kind === 'video' && !isList;
+    using expected = shares ? runs.expect(slice) : null;
     // The verdict is given already: nobody waits for the rest. What is one slice only is done as fast as asked about.
     if (owner.type === 'upload' && slice.slices > 1 && (await isDeleted(owner.id))) return skipped('deleted meanwhile');
-    const isList = owner.type === 'upload' && probe.format === FRAMES_FORMAT;
+    if (expected) {
+      let startedAt = clock.now();
+      const read: ReadRun = (slices) => {
+        startedAt = clock.now();
+        return readRun(slices, signal);
+      };
+      const made = await expected.codes({ lane: laneOf(slice), signal, alive, read });
+      return done(results(slice, startedAt, made.status === 'codes' ? { codes: made.fingerprint } : made));
+    }
     const work = async () => {
       const startedAt = clock.now();
       const purpose = owner.type === 'reference' ? 'reference' : 'upload';

@@ -53,6 +53,7 @@ describe('plan', () => {
       return { status: 'opened', source: { size, read: async () => new Uint8Array(size) } };
     },
     fingerprint: () => Promise.reject(new Error('planning fingerprints nothing')),
+    fingerprintRun: () => Promise.reject(new Error('planning fingerprints nothing')),
   };
   beforeEach(async () => {
     root = await mkdtemp(path.join(tmpdir(), 'vigil-plan-'));

@@ -1,0 +1,298 @@
+/**
+ * Pictures of any size down to 64 x 64 weighted sums. Filters and samplings that are linear and separable are one sparse
+ * 64 x n matrix a dimension; lines are added up where they lie, then across, by the picture kernel.
+ */
+import { PADDING, type PictureKernel } from './picture-kernel.ts';
+import { SIDE } from './picture-typescript-kernel.ts';
+
+/** 8-bit pixels, interleaved, 3 a pixel. */
+export interface Rgb {
+  rgb: Uint8Array;
+}
+
+/** Levels 0..255 row by row, or the colours that they are made of: 0.299 R + 0.587 G + 0.114 B. */
+export type Luma = Uint8Array | Float32Array | Rgb;
+
+/** What interleaved 8-bit pixels are coded by; of one or two channels the first, of three or four the first three. */
+export function lumaOf(pixels: Uint8Array, width: number, height: number, channels: number): Luma {
+  if (channels === 1) return pixels;
+  if (channels === 3) return { rgb: pixels };
+  const colours = channels - 1;
+  const out = new Uint8Array(width * height * colours);
+  for (let p = 0, q = 0; q < out.length; p += channels) for (let c = 0; c < colours; c++) out[q++] = pixels[p + c]!;
+  return lumaOf(out, width, height, colours);
+}
+
+/** Part of a picture, as fractions of its width and height; right and bottom are exclusive. */
+export interface Region {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+const CACHED_MATRICES = 64;
+
+/** Row o of the matrix weighs samples start[o] .. start[o] + (at[o + 1] - at[o]) with weight[at[o]...]. */
+export interface SparseRows {
+  start: Int32Array;
+  at: Int32Array;
+  weight: Float32Array;
+}
+
+/** Builds by sizes, kept for those used last. A matrix has about 2 n weights. */
+function cached(build: (...sizes: number[]) => SparseRows): (...sizes: number[]) => SparseRows {
+  const kept = new Map<string, SparseRows>();
+  return (...sizes) => {
+    const key = sizes.join();
+    const found = kept.get(key) ?? build(...sizes);
+    kept.delete(key);
+    kept.set(key, found);
+    if (kept.size > CACHED_MATRICES) kept.delete(kept.keys().next().value!);
+    return found;
+  };
+}
+
+function sparse(rows: { start: number; weights: number[] }[]): SparseRows {
+  const at = new Int32Array(rows.length + 1);
+  rows.forEach((row, o) => {
+    at[o + 1] = at[o]! + row.weights.length;
+  });
+  return {
+    start: Int32Array.from(rows, (row) => row.start),
+    at,
+    weight: Float32Array.from(rows.flatMap((row) => row.weights)),
+  };
+}
+
+/** Meta's box1DFloat twice, then decimateFloat. Its window leans to the right when its size is even. */
+const fullTentRows = cached((n = 1) => {
+  const size = Math.floor((n + 2 * SIDE - 1) / (2 * SIDE));
+  const half = Math.floor((size + 2) / 2);
+  const first = (o: number) => Math.max(0, o - (size - half));
+  const last = (o: number) => Math.min(n - 1, o + half - 1);
+  return sparse(
+    Array.from({ length: SIDE }, (_, k) => {
+      const o = Math.floor(((k + 0.5) * n) / SIDE);
+      const start = first(first(o));
+      const weights = new Array<number>(last(last(o)) - start + 1).fill(0);
+      const outer = 1 / (last(o) - first(o) + 1);
+      for (let m = first(o); m <= last(o); m++) {
+        const inner = outer / (last(m) - first(m) + 1);
+        for (let x = first(m); x <= last(m); x++) weights[x - start]! += inner;
+      }
+      return { start, weights };
+    }),
+  );
+});
+
+/**
+ * The filter of n samples as it acts on the m that a decoder shrank them to: the same window at the same places, so that
+ * the lean of Meta's filter, which depends on the size, is the lean of the full size.
+ */
+export const tentRows = cached((m = 1, n = m) => {
+  const full = fullTentRows(n);
+  if (n === m) return full;
+  return sparse(
+    Array.from(full.start, (first, o) => {
+      const end = first + full.at[o + 1]! - full.at[o]!;
+      const place = (x: number) => Math.min(m - 1, Math.max(0, ((x + 0.5) * m) / n - 0.5));
+      const start = Math.floor(place(first));
+      const weights = new Array<number>(Math.min(m - 1, Math.floor(place(end - 1)) + 1) - start + 1).fill(0);
+      for (let x = first, w = full.at[o]!; x < end; x++, w++) {
+        const left = Math.floor(place(x));
+        const share = place(x) - left;
+        weights[left - start]! += full.weight[w]! * (1 - share);
+        if (share > 0) weights[left + 1 - start]! += full.weight[w]! * share;
+      }
+      return { start, weights };
+    }),
+  );
+});
+
+/** The same for the picture turned about: row o weighs sample m - 1 - x as tentRows weighs x. */
+export const tentRowsFromTheEnd = cached((m = 1, n = m) => {
+  const { start, at, weight } = tentRows(m, n);
+  return sparse(
+    Array.from(start, (from, o) => {
+      const weights = Array.from(weight.subarray(at[o]!, at[o + 1]!)).reverse();
+      return { start: m - from - weights.length, weights };
+    }),
+  );
+});
+
+/** Plain averages over 64 equal parts, with fractions of a pixel at their ends. */
+export const areaRows = cached((n = 1) =>
+  sparse(
+    Array.from({ length: SIDE }, (_, k) => {
+      const from = (k * n) / SIDE;
+      const to = ((k + 1) * n) / SIDE;
+      const start = Math.floor(from);
+      const weights: number[] = [];
+      for (let x = start; x < to; x++) weights.push((Math.min(x + 1, to) - Math.max(x, from)) / (to - from));
+      return { start, weights };
+    }),
+  ),
+);
+
+/** Pixels that a region covers: never less than one. */
+export function pixelsOf(region: Region | null | undefined, width: number, height: number): Part {
+  if (!region) return { x: 0, y: 0, width, height };
+  const span = (from: number, to: number, n: number) => {
+    const start = Math.min(n - 1, Math.max(0, Math.round(from * n)));
+    return [start, Math.max(1, Math.min(n, Math.round(to * n)) - start)] as const;
+  };
+  const [x, w] = span(region.left, region.right, width);
+  const [y, h] = span(region.top, region.bottom, height);
+  return { x, y, width: w, height: h };
+}
+
+export interface Part {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+const aligned = (at: number): number => Math.ceil(at / PADDING) * PADDING;
+const FLOAT = 4;
+/** Numbers before the weights of a matrix, as the kernel reads it. */
+const TABLE = 2 * SIDE + 2;
+
+export interface PictureFilter {
+  /**
+   * Sums of a part by each of `downs` and each of `acrosses`: SIDE x SIDE floats each, in the kernel's memory at
+   * `blocks[down][across]`, until the next call.
+   */
+  blocks(
+    luma: Luma,
+    stride: number,
+    part: Part,
+    downs: readonly SparseRows[],
+    acrosses: readonly SparseRows[],
+    /** Filled with the rounded levels of the part, as its pixels are read anyhow. */
+    levels?: Uint8Array,
+  ): number[][];
+  /** Rounded levels of a whole picture. */
+  levels(luma: Luma, pixels: number): Uint8Array;
+}
+
+/** One picture at a time; memory is kept between calls, and beyond `end` it is the caller's. */
+export function createPictureFilter(kernel: PictureKernel): PictureFilter & { end: number } {
+  const blocksAt = aligned(kernel.base);
+  const blockBytes = FLOAT * SIDE * SIDE;
+  const end = blocksAt + 4 * blockBytes + PADDING;
+
+  /** Writes matrices where the kernel reads them; `free` is where the memory after them begins. */
+  function place(matrices: readonly SparseRows[], from: number): { at: number[]; free: number } {
+    let free = from;
+    const at = matrices.map(({ weight }) => {
+      const here = free;
+      free = aligned(here + FLOAT * (TABLE + weight.length) + PADDING);
+      return here;
+    });
+    const memory = kernel.reserve(free);
+    matrices.forEach(({ start, at: places, weight }, i) => {
+      const table = new Int32Array(memory, at[i]!, TABLE);
+      for (let o = 0; o < SIDE; o++) {
+        table[2 * o] = start[o]!;
+        table[2 * o + 1] = places[o]!;
+      }
+      table[TABLE - 1] = places[SIDE]!;
+      new Float32Array(memory, at[i]! + FLOAT * TABLE, weight.length).set(weight);
+    });
+    return { at, free };
+  }
+
+  /** Puts `count` samples from `from` on into a line; `bytes` has room for them as they are. */
+  function read(memory: ArrayBuffer, luma: Luma, from: number, count: number, bytes: number, line: number): void {
+    if (luma instanceof Float32Array) {
+      new Float32Array(memory, line, count).set(luma.subarray(from, from + count));
+      return;
+    }
+    const [data, channels] = luma instanceof Uint8Array ? ([luma, 1] as const) : ([luma.rgb, 3] as const);
+    new Uint8Array(memory, bytes, count * channels).set(data.subarray(from * channels, (from + count) * channels));
+    kernel.luma(bytes, channels, count, line);
+  }
+
+  return {
+    end,
+    blocks(luma, stride, part, downs, acrosses, levels) {
+      const placed = place(acrosses, end);
+      const line = placed.free;
+      const lineBytes = aligned(FLOAT * part.width + PADDING);
+      const bytes = line + lineBytes;
+      let free = bytes + lineBytes;
+      // Sums of rows that are not complete yet lie in turn in as many lines as there are of them at once.
+      const sweeps = downs.map((rows, d) => {
+        const order = orderOf(rows);
+        const held = overlapOf(rows, order);
+        const sums = free;
+        free += held * lineBytes;
+        return { rows, order, held, sums, d, first: 0, next: 0 };
+      });
+      const memory = kernel.reserve(free + PADDING);
+      const rounded = new Uint8Array(memory, bytes, part.width);
+      const out = (d: number, a: number, o: number) =>
+        blocksAt + (d * acrosses.length + a) * blockBytes + o * SIDE * FLOAT;
+      for (let y = 0; y < part.height; y++) {
+        read(memory, luma, (part.y + y) * stride + part.x, part.width, bytes, line);
+        if (levels) {
+          kernel.round(line, part.width, bytes);
+          levels.set(rounded, y * part.width);
+        }
+        for (const sweep of sweeps) {
+          const { start, at, weight } = sweep.rows;
+          const { order } = sweep;
+          while (sweep.next < SIDE && start[order[sweep.next]!]! <= y) sweep.next++;
+          for (let n = sweep.first; n < sweep.next; n++) {
+            const o = order[n]!;
+            const k = y - start[o]!;
+            const sums = sweep.sums + (n % sweep.held) * lineBytes;
+            kernel.add(line, part.width, weight[at[o]! + k]!, sums, k === 0);
+            if (at[o]! + k + 1 < at[o + 1]!) continue;
+            placed.at.forEach((rows, a) => {
+              kernel.weigh(sums, rows, out(sweep.d, a, o));
+            });
+            sweep.first = n + 1;
+          }
+        }
+      }
+      return downs.map((_, d) => acrosses.map((__, a) => out(d, a, 0)));
+    },
+    levels(luma, pixels) {
+      if (luma instanceof Uint8Array) return luma.subarray(0, pixels);
+      const out = new Uint8Array(pixels);
+      const line = end;
+      const bytes = line + FLOAT * CHUNK + PADDING;
+      const memory = kernel.reserve(bytes + FLOAT * CHUNK + PADDING);
+      const levels = new Uint8Array(memory, bytes, CHUNK);
+      for (let p = 0; p < pixels; p += CHUNK) {
+        const count = Math.min(CHUNK, pixels - p);
+        read(memory, luma, p, count, bytes, line);
+        kernel.round(line, count, bytes);
+        out.set(levels.subarray(0, count), p);
+      }
+      return out;
+    },
+  };
+}
+
+const CHUNK = 4096;
+
+const FORTH = Uint8Array.from({ length: SIDE }, (_, o) => o);
+const BACK = FORTH.toReversed();
+
+/** In which order the rows of a matrix come along: matrices from the end begin with their last. */
+const orderOf = ({ start }: SparseRows): Uint8Array => (start[0]! > start[SIDE - 1]! ? BACK : FORTH);
+
+/** The most rows that have begun and not ended at any sample. */
+function overlapOf({ start, at }: SparseRows, order: Uint8Array): number {
+  const endOf = (o: number) => start[o]! + at[o + 1]! - at[o]!;
+  let most = 1;
+  for (let n = 0, first = 0; n < SIDE; n++) {
+    while (endOf(order[first]!) <= start[order[n]!]!) first++;
+    most = Math.max(most, n - first + 1);
+  }
+  return most;
+}
