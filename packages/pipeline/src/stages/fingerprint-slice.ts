@@ -8,7 +8,6 @@ import {
   Slice,
   type Step,
 } from '@vigil/contracts';
-import type { MediaSource } from '@vigil/fingerprint';
 import type { Clock } from '@vigil/runtime';
 import { OWN_BUCKET } from '../emit.ts';
 import { ownerKey, sliceAfter, sliceFingerprinted } from '../events.ts';
