@@ -29,6 +29,8 @@ export interface FleetPlatform {
   /** Announces an object and waits for its verdict, at most so long. */
   ask(stored: Stored, patienceMs: number): Promise<Answer>;
   cpu(): Promise<Share>;
+  /** How often a slice of the uploads was read again to confirm what was found. */
+  readAgain(uploads: readonly string[]): Promise<number>;
   /** Proportional set size of all processes of Vigil, in bytes. */
   memory(): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -109,6 +111,11 @@ export async function openFleetPlatform(fleet: Fleet, dataFolder: string): Promi
         ),
       );
       return { vigil: Object.fromEntries(vigil), servers: Object.fromEntries(servers) } as unknown as Share;
+    },
+
+    async readAgain(uploads) {
+      const traces = await Promise.all(uploads.map((upload) => instance.inspect.trace(upload)));
+      return traces.flatMap((t) => t?.steps ?? []).filter((s) => s.stage === 'confirm').length;
     },
 
     async memory() {

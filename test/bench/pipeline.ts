@@ -145,6 +145,7 @@ async function besideBare(
     return { seconds, cpu: (await cpuSecondsOf(await processTree(bare.pid))) - before };
   };
   const wrong: Record<string, number> = {};
+  let confirmed = 0;
   const fleetRound = async (part = samples) => {
     const stored = await platform.store(part);
     const before = await platform.cpu();
@@ -152,6 +153,7 @@ async function besideBare(
     const { answers } = await closedLoop(stored, IN_FLIGHT[kind], (one) => platform.ask(one, PATIENCE_MS));
     const seconds = (performance.now() - began) / 1000;
     const share = between(before, await platform.cpu());
+    confirmed = await platform.readAgain(answers.map(({ upload }) => upload));
     for (const { wrong: what } of answers) if (what) wrong[what] = (wrong[what] ?? 0) + 1;
     return { seconds, cpu: sumOf(share.vigil), share };
   };
@@ -185,6 +187,7 @@ async function besideBare(
       perSecond: round(uploads / sum((p) => p.fleet.seconds)),
       cpuPerUploadOf: shown(total, uploads),
     },
+    confirmedOneRound: confirmed,
     wrong,
   };
 }

@@ -52,19 +52,26 @@ describe('reading an object by ranges', () => {
     expect(requests).toEqual([[0, 1000]]);
   });
 
-  it('asks for several blocks at once where it reads on, and at once for one range', async () => {
+  it('asks for ever more blocks at once where it reads on, and at once for one range', async () => {
     const { store, requests } = counted();
     const source = blobSource(store, 'b', 'k', { size: data.length }, { blockBytes: 1000, blocks: 16, ahead: 4 });
     for (let at = 0; at < data.length; at += 100) await source.read(at, at + 100);
     expect(requests).toEqual([
       [0, 1000],
-      [1000, 5000],
-      [5000, 9000],
-      [9000, 10_007],
+      [1000, 3000],
+      [3000, 7000],
+      [7000, 10_007],
     ]);
     const other = counted();
     await blobSource(other.store, 'b', 'k', { size: data.length }, small).read(1500, 2500);
     expect(other.requests).toEqual([[1000, 3000]]);
+  });
+
+  it('asks for a small object once', async () => {
+    const { store, requests } = counted();
+    const source = blobSource(store, 'b', 'k', { size: 3500 }, { blockBytes: 1000, blocks: 16, ahead: 4 });
+    for (const at of [0, 2900, 700, 3400]) await source.read(at, at + 100);
+    expect(requests).toEqual([[0, 3500]]);
   });
 
   it('keeps few blocks, the last used ones, and passes large reads through', async () => {

@@ -11,7 +11,7 @@ export interface BlobSourceOptions {
   blockBytes?: number;
   /** Most blocks kept; the least recently used one goes first. */
   blocks?: number;
-  /** Blocks asked for at once where reading goes on where it left off. */
+  /** Most blocks asked for at once: of an object with no more of them, and where reading goes on where it left off. */
   ahead?: number;
   /** Shared with other sources, in place of one of its own. Objects are told apart by version. */
   cache?: BlockCache;
@@ -94,14 +94,16 @@ export function blobSource(
   stat: Pick<BlobStat, 'size'> & Partial<Pick<BlobStat, 'version'>>,
   options: BlobSourceOptions = {},
 ): BlobSource {
-  const { blockBytes = 256 * 1024, blocks: maxBlocks = 32, ahead = 4 } = options;
+  const { blockBytes = 256 * 1024, blocks: maxBlocks = 32, ahead = 8 } = options;
   const { size, version } = stat;
   const cache = options.cache ?? createBlockCache(maxBlocks);
   const me = Symbol(key);
   const object = JSON.stringify([bucket, key, version ?? randomUUID(), size, blockBytes]);
   const nameOf = (n: number) => `${n} ${object}`;
   const lastBlock = Math.floor(Math.max(0, size - 1) / blockBytes);
+  /** Where reading would go on, and how many blocks were asked for before that: twice as many next time. */
   let expected = -1;
+  let run = 1;
 
   async function fetch(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
     const out = new Uint8Array(end - start);
@@ -133,7 +135,7 @@ export function blobSource(
     });
     names.forEach((name, i) => {
       // A copy, so that a block that stays does not hold on to its neighbours.
-      const bytes = all.then((run) => run.slice(i * blockBytes, (i + 1) * blockBytes));
+      const bytes = all.then((whole) => whole.slice(i * blockBytes, (i + 1) * blockBytes));
       bytes.catch(() => 'whoever waits for the block hears of it');
       cache.set(name, { bytes, request, owner: me });
     });
@@ -171,14 +173,16 @@ export function blobSource(
       const [first, last] = [Math.floor(from / blockBytes), Math.floor((to - 1) / blockBytes)];
       // A read that would sweep out most of the cache is a copy of a large part: it is passed through.
       if (last - first + 1 > maxBlocks / 2) return fetch(from, to, signal);
-      const reach = first === expected ? Math.min(lastBlock, Math.max(last, first + ahead - 1)) : last;
       const needed: Promise<Uint8Array>[] = [];
       for (let n = first; n <= last; n++) {
         if (!cache.has(nameOf(n))) {
+          const wanted = lastBlock < ahead ? lastBlock : n === expected ? n + Math.min(ahead, 2 * run) - 1 : last;
+          const reach = Math.min(lastBlock, Math.max(last, wanted));
           let to = n;
           while (to < reach && !cache.has(nameOf(to + 1))) to++;
           request(n, to);
           expected = to + 1;
+          run = to - n + 1;
         }
         needed.push(wait(cache.get(nameOf(n), me)!, signal));
       }

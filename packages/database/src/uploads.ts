@@ -97,6 +97,12 @@ export async function setBlocked(tx: Queryable, id: string, blocked: readonly st
 export const recordAlignments = (tx: Queryable, result: SliceAlignments): Promise<boolean> =>
   record(tx, 'slice_alignments', result);
 
+/** How many slices and shards have said something. */
+export async function countAlignments(tx: Queryable, upload: string): Promise<number> {
+  const rows = await tx.query<{ n: number }>('SELECT count(*) AS n FROM slice_alignments WHERE upload = $1', [upload]);
+  return Number(rows[0]!.n);
+}
+
 /** What was confirmed of one slice and shard; same rule as `recordAlignments`. */
 export const recordEvidence = (tx: Queryable, result: SliceEvidence): Promise<boolean> =>
   record(tx, 'slice_evidence', result);

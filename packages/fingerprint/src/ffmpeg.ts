@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { constants, getPriority, setPriority } from 'node:os';
 import { Writable } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
 
@@ -126,6 +127,7 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
     const { error, stderr } = await new Promise<{ error: Error | null; stderr: string }>((resolve) => {
       command
         .on('start', () => {
+          yieldToOthers(command.ffmpegProc?.pid);
           // Aborted between the call and the start: there was no process to kill yet.
           if (cause) command.ffmpegProc?.kill('SIGKILL');
           command.ffmpegProc?.stderr?.on('data', (text: string) => {
@@ -159,6 +161,19 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
   } finally {
     clearTimeout(timer);
     run.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Decoders take what is left: whoever handles events or a still, in milliseconds, does not wait behind seconds of film. */
+function yieldToOthers(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(
+      pid,
+      Math.min(constants.priority.PRIORITY_LOW, getPriority() + constants.priority.PRIORITY_BELOW_NORMAL),
+    );
+  } catch {
+    // It has ended already, or may not be touched: it is no worse off than before.
   }
 }
 

@@ -195,6 +195,16 @@ describe('decide', () => {
     expect((await sent()).verdicts).toEqual([]);
   });
 
+  test('the last of the slices that have nothing to say completes the judgement, also after the evidence', async () => {
+    await planned(3);
+    await aligned(0, nothing);
+    await confirmed(1, 'pr', []);
+    await aligned(1, proposes('pr'));
+    expect((await sent()).verdicts).toEqual([]);
+    await aligned(2, nothing);
+    expect((await sent()).verdicts).toMatchObject([{ revision: 1, verdict: 'cleared', coverage: 1 }]);
+  });
+
   test('takes down before the rest is seen, once; the verdict waits for the rest', async () => {
     await planned(3);
     await aligned(2, proposes('pr2'));

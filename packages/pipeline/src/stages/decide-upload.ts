@@ -14,6 +14,7 @@ import {
   type ClaimRow,
   cancelTimer,
   claimsOf,
+  countAlignments,
   type Database,
   enqueue,
   lockUpload,
@@ -56,16 +57,31 @@ export const DEADLINE = 'upload-deadline';
  * its rows, in the transaction that writes the row, the claim, the verdict and the outgoing events.
  */
 export function decideUpload({ database, actions, ledger, clock, concurrency, published }: DecideDeps) {
-  /** Writes one result and judges; `write` says whether it was new. */
-  async function take(upload: string, write: (tx: Queryable, row: UploadRow) => Promise<boolean>): Promise<Outcome> {
+  /** Writes one result and judges; `write` says whether it was new, `matters` whether it can change the judgement. */
+  async function take(
+    upload: string,
+    write: (tx: Queryable) => Promise<boolean>,
+    matters: (tx: Queryable, row: UploadRow) => Promise<boolean> = async () => true,
+  ): Promise<Outcome> {
     const what = await database.transaction(async (tx) => {
       const row = await lockUpload(tx, upload);
-      if (!(await write(tx, row))) return null;
-      return settle(tx, await lockUpload(tx, upload), false);
+      if (!(await write(tx))) return null;
+      return (await matters(tx, row)) ? settle(tx, row, false) : 0;
     });
     if (what === null) return skipped('known already');
     if (what > 0) published();
     return done();
+  }
+
+  /**
+   * Most slices have nothing to say. Of those only the last one can complete the judgement, so that an upload of n slices
+   * is not judged n times over all of them.
+   */
+  async function mayDecide(tx: Queryable, { id, manifest, verdict }: UploadRow, { outcome, shards }: SliceAlignments) {
+    if (manifest?.outcome.status !== 'planned' || verdict) return true;
+    if (outcome.status === 'alignments' && outcome.proposal !== null) return true;
+    // Its own layout's results are among these, and it can complete no other's.
+    return (await countAlignments(tx, id)) >= manifest.outcome.slices * shards;
   }
 
   /** Judges one upload inside a transaction that holds its row. Returns how many events it put into the outbox. */
@@ -189,7 +205,12 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     consumes: ['alignments'],
     concurrency,
     schema: SliceAlignments,
-    run: ({ event }) => take(event.data.upload, (tx) => recordAlignments(tx, event.data)),
+    run: ({ event: { data } }) =>
+      take(
+        data.upload,
+        (tx) => recordAlignments(tx, data),
+        (tx, row) => mayDecide(tx, row, data),
+      ),
   };
 
   const recordProposal: Stage<SliceEvidence> = {
