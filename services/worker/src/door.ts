@@ -4,6 +4,7 @@ import type { Instance } from '@vigil/pipeline';
 import type { Logger } from '@vigil/runtime';
 import Fastify, { type FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { fleetRoutes } from './fleet-routes.ts';
 
 export interface Door {
   url: string;
@@ -22,7 +23,7 @@ const About = z.object({
  * loopback unless told otherwise. Errors are RFC 9457 problem details.
  */
 export async function openDoor(
-  { intake, inspect }: Pick<Instance, 'intake' | 'inspect'>,
+  { intake, inspect, layouts }: Pick<Instance, 'intake' | 'inspect' | 'layouts'>,
   options: { host: string; port: number; maxBytes: number; logger: Logger },
 ): Promise<Door> {
   const { host, port, maxBytes, logger } = options;
@@ -73,6 +74,7 @@ export async function openDoor(
     const found = (await inspect.references()).find((r) => r.id === request.params.id);
     return found ?? problem(reply, 404, 'not-found', 'No such reference', request.params.id);
   });
+  fleetRoutes(app, layouts, problem);
   app.get('/health/live', async () => ({ status: 'alive' }));
   app.get('/health/ready', async (_request, reply) => {
     const health = await inspect.health();
