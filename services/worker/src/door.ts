@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Instance } from '@vigil/pipeline';
 import type { Logger } from '@vigil/runtime';
-import Fastify, { type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { fleetRoutes } from './fleet-routes.ts';
 
@@ -10,6 +10,16 @@ export interface Door {
   url: string;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+export type App = FastifyInstance;
+/** Answers with problem details. */
+export type Problem = (
+  reply: FastifyReply,
+  status: number,
+  type: string,
+  title: string,
+  detail: string,
+) => FastifyReply;
 
 const About = z.object({
   name: z.string().min(1).max(500),
@@ -32,7 +42,7 @@ export async function openDoor(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, ready) => ready(null, payload));
 
-  const problem = (reply: FastifyReply, status: number, type: string, title: string, detail: string) =>
+  const problem: Problem = (reply, status, type, title, detail) =>
     reply
       .code(status)
       .type('application/problem+json')

@@ -1,6 +1,6 @@
 import { LayoutError, type Layouts } from '@vigil/pipeline';
-import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
+import type { App, Problem } from './door.ts';
 
 const Change = z.object({ count: z.coerce.number().int().min(1).max(256) });
 const Removal = z.object({
@@ -12,10 +12,8 @@ const Removal = z.object({
   force: z.enum(['true', 'false']).default('false'),
 });
 
-type Problem = (reply: FastifyReply, status: number, type: string, title: string, detail: string) => FastifyReply;
-
 /** How the library is laid out over matchers, and changed. */
-export function fleetRoutes(app: FastifyInstance, layouts: Layouts, problem: Problem): void {
+export function fleetRoutes(app: App, layouts: Layouts, problem: Problem): void {
   app.get('/v1/fleet', () => layouts.view());
 
   app.post('/v1/shards', async (request, reply) => {
