@@ -14,6 +14,7 @@ import { createTestDatabase } from '../support/postgres.ts';
 export interface Network {
   instance: Instance;
   dataFolder: string;
+  databaseUrl: string;
   /** Registers files and waits until each is live or refused; reference ids by name. */
   protect(files: readonly { name: string; file: string }[]): Promise<Map<string, string>>;
   /** Sends files; upload ids by name. */
@@ -63,6 +64,7 @@ export async function openNetwork({
   return {
     instance,
     dataFolder,
+    databaseUrl: url,
     async protect(files) {
       const ids = new Map<string, string>();
       for (const { name, file } of files) {

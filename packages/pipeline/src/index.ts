@@ -6,6 +6,7 @@ export * from './inspect.ts';
 export * from './instance.ts';
 export * from './intake.ts';
 export * from './judgement.ts';
+export * from './layouts.ts';
 export * from './match-files.ts';
 export * from './matcher-parts.ts';
 export * from './outcome.ts';

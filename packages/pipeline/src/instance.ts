@@ -13,6 +13,7 @@ import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
 import { createLayout } from './layout.ts';
+import { createLayouts, type Layouts } from './layouts.ts';
 import { createLedger } from './ledger.ts';
 import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
@@ -36,6 +37,7 @@ export interface Instance {
   readonly intake: Intake;
   readonly inspect: Inspect;
   readonly cases: Cases;
+  readonly layouts: Layouts;
   readonly counters: Counters;
   /** Events that some stage has yet to read. */
   lag(): Promise<number>;
@@ -152,6 +154,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       intake: createIntake({ blobs, log, database, clock, published: wake.now }),
       inspect: createInspect({ database, environment, index, clock }),
       cases,
+      layouts: createLayouts({ database, log, blobs, clock }),
       counters,
       lag: () => lagOf(log, stages),
       failed,

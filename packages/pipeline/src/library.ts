@@ -104,7 +104,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   let checkpoint = 0;
   /** Records read since the last snapshot, and when that was. */
   let fresh = 0;
-  let savedAt = snapshot?.note.madeAt ?? clock.now();
+  let savedAt = snapshot?.note.madeAt ?? 0;
   let saving: Promise<void> | null = null;
   let reconciledAt = 0;
 
@@ -215,7 +215,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     const age = clock.now() - savedAt;
     if (fresh === 0 || age < SAVE_AT_MOST_MS || (age < SAVE_MS && fresh < SAVE_RECORDS)) return;
     savedAt = clock.now();
-    if (fresh < SAVE_RECORDS && (await isFresh(SAVE_MS / 2))) return;
+    if (await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2)) return;
     await library.save(signal);
   }
 

@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { assertConfig, ConfigError, readConfig, readEnvironment } from './config.ts';
 
@@ -89,4 +91,19 @@ test('names that are no settings are told, not refused', () => {
   const settings = readEnvironment({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c', OTHER: 'x' });
   expect(settings).toEqual({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c' });
   expect(assertConfig(settings).unknown).toEqual(['VIGIL_PROT']);
+});
+
+test('secrets may lie in files, which are read without their line ends', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vigil-config-'));
+  const file = join(folder, 'secret');
+  await writeFile(file, 'postgresql://u:p@h:5432/d\n');
+  expect(readConfig({ DATABASE_URL_FILE: file })).toMatchObject({
+    databaseUrl: 'postgresql://u:p@h:5432/d',
+    unknown: [],
+  });
+  const twice = { VIGIL_S3_SECRET_KEY: 'here', VIGIL_S3_SECRET_KEY_FILE: file };
+  expect(() => readConfig(twice)).toThrow('VIGIL_S3_SECRET_KEY and VIGIL_S3_SECRET_KEY_FILE are both set');
+  expect(() => readConfig({ VIGIL_KAFKA_PASSWORD_FILE: join(folder, 'none') })).toThrow(/which cannot be read: ENOENT/);
+  expect(readConfig({ VIGIL_PORT_FILE: file }).unknown).toEqual(['VIGIL_PORT_FILE']);
+  await rm(folder, { recursive: true });
 });

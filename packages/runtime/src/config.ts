@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type KeyPattern, parseKeyPattern } from '@vigil/contracts/key-pattern';
@@ -91,12 +92,35 @@ export type Settings = Readonly<Record<string, string | undefined>>;
 export const readConfig = (env: Readonly<Record<string, string | undefined>>): Config =>
   assertConfig(readEnvironment(env));
 
-/** VIGIL_* and the two names that the world agrees on. An empty value is none. */
+/** What may lie in a file, as Docker and Kubernetes hand secrets over: NAME_FILE is its path. */
+const SECRETS = [
+  'DATABASE_URL',
+  'VIGIL_KAFKA_USERNAME',
+  'VIGIL_KAFKA_PASSWORD',
+  'VIGIL_S3_ACCESS_KEY',
+  'VIGIL_S3_SECRET_KEY',
+];
+
+/**
+ * VIGIL_* and the two names that the world agrees on, with secrets read from their files. An empty value is none.
+ * @throws ConfigError when a file cannot be read, or a secret is given twice
+ */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
   const settings: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value && (name.startsWith('VIGIL_') || name === 'DATABASE_URL' || name === 'PATH'))
       settings[name] = value.trim();
+  }
+  for (const name of SECRETS) {
+    const file = env[`${name}_FILE`];
+    if (!file) continue;
+    delete settings[`${name}_FILE`];
+    if (settings[name]) throw new ConfigError(`${name} and ${name}_FILE are both set: give one of them`);
+    try {
+      settings[name] = readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new ConfigError(`${name}_FILE is "${file}", which cannot be read: ${(error as Error).message}`);
+    }
   }
   return settings;
 }

@@ -25,14 +25,14 @@ describe('vigil', () => {
     const { code, stdout, stderr } = await vigil(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^Usage: vigil /);
-    for (const command of ['match', 'start', 'demo', 'upload', 'reference', 'trace', 'schema'])
+    for (const command of ['match', 'start', 'demo', 'upload', 'reference', 'trace', 'shards', 'replicas', 'schema'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     const listed = stdout.split('\n').filter((line) => line.length > 100);
     expect(listed).toEqual([]);
   });
 
   test('each command has a help of its own', async () => {
-    for (const command of [['match'], ['reference', 'add'], ['trace']]) {
+    for (const command of [['match'], ['reference', 'add'], ['trace'], ['shards'], ['replicas', 'remove']]) {
       const { code, stdout } = await vigil([...command, '--help']);
       expect(code).toBe(0);
       expect(stdout).toContain(`Usage: vigil ${command.join(' ')}`);
@@ -53,6 +53,7 @@ describe('vigil', () => {
     ['an event that is none', ['schema', 'rumour'], /there is no event rumour: vigil schema lists them/],
     ['no file to upload', ['upload'], /missing required argument 'file'/],
     ['an instance that is not there', ['trace', 'up_1', '-i', 'http://127.0.0.1:9'], /nothing answers at .*npm start/],
+    ['no number of shards', ['shards', 'many'], /give a whole number/],
     ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],
     [
       'a file that is not there',

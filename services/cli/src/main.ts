@@ -11,6 +11,7 @@ function positive(text: string): number {
 
 /** Commands are loaded when they are called: `--help` should not wait for decoders and databases. */
 const remote = () => import('./commands/remote.ts');
+const fleet = () => import('./commands/fleet.ts');
 
 const VERSION = '0.1.0';
 
@@ -77,6 +78,39 @@ program
   .option(...instance)
   .option('-j, --json', 'as JSON')
   .action(async (given, options) => (await remote()).traceUpload(given, options));
+
+program
+  .command('shards')
+  .description('in how many parts the library is searched, by whom; with a number: change it, stranding no upload')
+  .argument('[n]', 'from now on so many; refused until each part has a matcher that is ready', positive)
+  .option(...instance)
+  .option(
+    '-w, --wait',
+    'wait until the new matchers are ready, change, then wait until the old ones are needed no more',
+  )
+  .addHelpText(
+    'after',
+    `
+To change from 2 shards to 3 while uploads come in:
+  1. start matchers with VIGIL_SHARDS=3 and VIGIL_SHARD=0, 1, 2 beside those that run
+  2. $ vigil shards 3 --wait
+  3. stop the matchers of the old layout, and take each away: $ vigil replicas remove NAME`,
+  )
+  .action(async (given, options) => (await fleet()).shards(given, options));
+
+const replicas = program
+  .command('replicas')
+  .description('who holds which part of the library')
+  .option(...instance)
+  .action(async (options) => (await fleet()).listReplicas(options));
+replicas
+  .command('remove')
+  .description('take away a replica that is gone for good: new references go live without it')
+  .argument('<name>', 'its VIGIL_REPLICA')
+  .option(...instance)
+  .option('--shard <i/n>', 'of this shard, where the name is used by several')
+  .option('--force', 'though it was seen just now')
+  .action(async (given, _options, command) => (await fleet()).removeReplica(given, command.optsWithGlobals()));
 
 program
   .command('schema')

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { Instance } from '@vigil/pipeline';
+import { type Instance, LayoutError, type LayoutView, type ReplicaView } from '@vigil/pipeline';
 import { createLogger } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Door, openDoor } from './door.ts';
@@ -24,9 +24,15 @@ describe('the door', () => {
   let failure: Error | null;
   let ready: boolean;
   let logged: string[];
+  let removals: unknown[];
 
   beforeEach(async () => {
-    [taken, failed, failure, ready, logged] = [[], [], null, true, []];
+    [taken, failed, failure, ready, logged, removals] = [[], [], null, true, [], []];
+    const layout: LayoutView = { shards: 2, state: 'current', uploads: 0, waitsFor: [] };
+    const removed: ReplicaView = {
+      ...{ shards: 2, shard: 1, replica: 'gone/a', state: 'silent', behind: 0 },
+      ...{ seenAt: 1, registeredAt: 1, checkpoint: 0 },
+    };
     const keep = async (kind: Taken['kind'], name: string, body: Uint8Array | Readable, about: unknown) => {
       if (failure) throw failure;
       try {
@@ -55,7 +61,19 @@ describe('the door', () => {
         trace: async (id) => (id === 'up_1' ? { upload: id, receivedAt: 1, steps: [] } : null),
         health: async () => ({ ready, checks: { database: ready ? 'reachable' : 'gone' }, library: [] }),
       },
-    } as Pick<Instance, 'intake' | 'inspect'>;
+      layouts: {
+        view: async () => ({ layouts: [layout], replicas: [] }),
+        async change(shards) {
+          const waitsFor = ['shard 0 of 3 has no matcher', 'shard 1 of 3 has no matcher'];
+          return { done: shards !== 3, layout: { ...layout, shards, waitsFor } };
+        },
+        async remove(name, options) {
+          if (name !== 'gone/a') throw new LayoutError('it was seen 2 s ago');
+          removals.push(options);
+          return { removed, live: 2 };
+        },
+      },
+    } as Pick<Instance, 'intake' | 'inspect' | 'layouts'>;
     const logger = createLogger({ level: 'error', to: { write: (line) => void logged.push(line) } });
     door = await openDoor(behind, { host: '127.0.0.1', port: 0, maxBytes: MAX_BYTES, logger });
   });
@@ -182,6 +200,21 @@ describe('the door', () => {
     const health = await fetch(`${door.url}/health/ready`);
     expect([health.status, await health.json()]).toMatchObject([503, { checks: { database: 'gone' } }]);
     expect((await fetch(`${door.url}/health/live`)).status).toBe(200);
+  });
+
+  test('shows the fleet, changes the number of shards, and takes away replicas', async () => {
+    const ask = (method: string, route: string) => fetch(`${door.url}${route}`, { method });
+    const fleet = { layouts: [{ shards: 2, state: 'current', uploads: 0, waitsFor: [] }], replicas: [] };
+    expect(await (await ask('GET', '/v1/fleet')).json()).toEqual(fleet);
+    expect(await (await ask('POST', '/v1/shards?count=4')).json()).toMatchObject({ shards: 4 });
+    expect(await problemOf(await ask('POST', '/v1/shards?count=3'))).toEqual({
+      ...{ status: 409, type: 'not-ready', detail: 'shard 0 of 3 has no matcher; shard 1 of 3 has no matcher' },
+    });
+    expect((await ask('POST', '/v1/shards?count=0')).status).toBe(400);
+    expect(await (await ask('DELETE', '/v1/replicas/gone%2Fa?shard=1/2')).json()).toMatchObject({ live: 2 });
+    expect(removals).toEqual([{ force: false, shard: { number: 1, of: 2 } }]);
+    expect((await problemOf(await ask('DELETE', '/v1/replicas/here'))).status).toBe(409);
+    expect((await ask('DELETE', '/v1/replicas/gone%2Fa?shard=second')).status).toBe(400);
   });
 
   test('does not stop on requests that are no HTTP, and closes with connections open', async () => {

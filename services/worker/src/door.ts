@@ -2,13 +2,24 @@ import type { AddressInfo } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Instance } from '@vigil/pipeline';
 import type { Logger } from '@vigil/runtime';
-import Fastify, { type FastifyReply } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { fleetRoutes } from './fleet-routes.ts';
 
 export interface Door {
   url: string;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+export type App = FastifyInstance;
+/** Answers with problem details. */
+export type Problem = (
+  reply: FastifyReply,
+  status: number,
+  type: string,
+  title: string,
+  detail: string,
+) => FastifyReply;
 
 const About = z.object({
   name: z.string().min(1).max(500),
@@ -22,7 +33,7 @@ const About = z.object({
  * loopback unless told otherwise. Errors are RFC 9457 problem details.
  */
 export async function openDoor(
-  { intake, inspect }: Pick<Instance, 'intake' | 'inspect'>,
+  { intake, inspect, layouts }: Pick<Instance, 'intake' | 'inspect' | 'layouts'>,
   options: { host: string; port: number; maxBytes: number; logger: Logger },
 ): Promise<Door> {
   const { host, port, maxBytes, logger } = options;
@@ -31,7 +42,7 @@ export async function openDoor(
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, ready) => ready(null, payload));
 
-  const problem = (reply: FastifyReply, status: number, type: string, title: string, detail: string) =>
+  const problem: Problem = (reply, status, type, title, detail) =>
     reply
       .code(status)
       .type('application/problem+json')
@@ -73,6 +84,7 @@ export async function openDoor(
     const found = (await inspect.references()).find((r) => r.id === request.params.id);
     return found ?? problem(reply, 404, 'not-found', 'No such reference', request.params.id);
   });
+  fleetRoutes(app, layouts, problem);
   app.get('/health/live', async () => ({ status: 'alive' }));
   app.get('/health/ready', async (_request, reply) => {
     const health = await inspect.health();

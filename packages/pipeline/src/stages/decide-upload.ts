@@ -51,6 +51,7 @@ export interface DecideDeps {
 }
 
 export const DEADLINE = 'upload-deadline';
+export const MANIFESTS_GROUP = 'decide-manifests';
 
 /**
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
@@ -192,7 +193,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
 
   const recordManifest: Stage<Manifest> = {
     name: 'decide-manifest',
-    group: 'decide-manifests',
+    group: MANIFESTS_GROUP,
     consumes: ['manifests'],
     concurrency,
     schema: Manifest,

@@ -82,13 +82,16 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
 
   return {
     name: 'match',
-    group: `match-${shard}-of-${layout.of}`,
+    group: matchGroup(layout),
     consumes: ['fingerprints'],
     concurrency,
     schema: SliceCodes,
     run,
   };
 }
+
+/** Each shard of each layout reads all fingerprints by itself; its replicas share them. */
+export const matchGroup = ({ number, of }: { number: number; of: number }): string => `match-${number}-of-${of}`;
 
 const noteOf = (a: Alignment): string =>
   `${a.reference.id}: ${a.frames} frames${a.inliers === undefined ? '' : `, ${a.inliers} places`}`;

@@ -4,41 +4,9 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { Verdict } from '@vigil/contracts';
 import type { ReferenceView, TraceView, UploadView } from '@vigil/pipeline';
+import { ask, Problem, type Remote, until } from '../ask.ts';
 import { bold, dim, fail, green, note, red, say, spanText, table, UsageError, yellow } from '../output.ts';
 import { alteredText, verdictText } from '../words.ts';
-
-interface Remote {
-  instance: string;
-}
-
-/** The instance answered, but not with what was asked for. */
-class Problem extends Error {
-  override name = 'Problem';
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** Asks the instance; a problem it answers with becomes the error's message. */
-async function ask<T>(instance: string, route: string, init?: RequestInit & { duplex?: 'half' }): Promise<T> {
-  if (!/^https?:/.test(instance) || !URL.canParse(instance))
-    throw new UsageError(`--instance ${instance} is not an address like http://127.0.0.1:8080`);
-  let response: Response;
-  try {
-    response = await fetch(new URL(route, instance), init);
-  } catch {
-    throw new UsageError(
-      `nothing answers at ${instance}; start it with \`npm start\`, or name another with --instance`,
-    );
-  }
-  const body = (await response.json().catch(() => {
-    throw new UsageError(`what answers at ${instance} is not Vigil`);
-  })) as T & { title?: string; detail?: string };
-  if (!response.ok) throw new Problem(response.status, `${body.title ?? response.statusText}: ${body.detail ?? ''}`);
-  return body;
-}
 
 async function send<T>(instance: string, route: string, file: string, query: Record<string, string>): Promise<T> {
   const found = await stat(file).catch(() => null);
@@ -50,19 +18,6 @@ async function send<T>(instance: string, route: string, file: string, query: Rec
     body: Readable.toWeb(createReadStream(file)) as ReadableStream,
     duplex: 'half',
   });
-}
-
-const POLL_MS = 200;
-const PATIENCE_MS = 30 * 60_000;
-
-async function until<T>(look: () => Promise<T | null>): Promise<T> {
-  const end = Date.now() + PATIENCE_MS;
-  while (Date.now() < end) {
-    const found = await look();
-    if (found !== null) return found;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  throw new Error('no answer within half an hour');
 }
 
 export async function sendUploads(
