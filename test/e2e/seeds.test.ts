@@ -88,7 +88,7 @@ function suite(open: () => Promise<{ network: Network; fleet?: AsyncDisposable }
     expect(takedowns.every((t) => t.attempt === 1)).toBe(true);
     const wrong = copies.flatMap(({ name, kind, expect: { reference, uploadSpan, referenceSpan } }) => {
       const found = takedowns.find((t) => t.upload === uploads.get(name))!;
-      if (found.reference.id !== references.get(reference!)) return [`${name}: ${found.reference.id}`];
+      if (found.reference?.id !== references.get(reference!)) return [`${name}: ${found.reference?.id}`];
       if (kind !== 'video') return [];
       const [segment] = found.segments;
       const shift = segment && segment.reference[0] - segment.upload[0];
