@@ -9,8 +9,8 @@ const isFull = process.env.VIGIL_FULL === '1';
 const kafkaHere = await isKafkaHere((line) => process.stderr.write(`${line}\n`), { own: true });
 const storeHere = await s3Here();
 
-describeWith('kafka', kafkaHere, 'a fleet in which everything fails', () => {
-  describeWith('s3', storeHere, 'and is lost', () => {
+describeWith('kafka', kafkaHere, 'the fault test', () => {
+  describeWith('s3', storeHere, 'a fleet in which everything fails', () => {
     test(
       'loses nothing, and says nothing twice',
       async () => {

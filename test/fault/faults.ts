@@ -140,8 +140,13 @@ const databaseRestarts: Fault = {
     world.say(`PostgreSQL is stopped for ${seconds.toFixed(0)} s`);
     await world.postgres.stop();
     await outage(world, seconds);
+    const name = pick(world.random, world.supervisor.names());
+    const leaving = world.supervisor.kill(name, 'SIGTERM');
+    await sleep(500);
     await world.postgres.start();
-    world.say('PostgreSQL is back');
+    const { code, signal } = await leaving;
+    world.say(`PostgreSQL is back; ${name} was asked to end without it, and did (${code ?? signal})`);
+    if (code !== 0) world.wrong.push(`${name} was asked to end in an outage and ended with ${code ?? signal}`);
   },
 };
 

@@ -38,7 +38,7 @@ export const FORMS: Record<Form['name'], Form> = {
     rounds: 1,
     sendSeconds: 4,
     pauseSeconds: 1,
-    drainSeconds: 240,
+    drainSeconds: 150,
     outageSeconds: [3, 6],
   },
   full: {
