@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
-import { isOwnKafkaHere } from '../../infra/kafka/local-kafka.ts';
+import { isKafkaHere } from '../../infra/kafka/local-kafka.ts';
 import { describeWith } from '../support/require.ts';
 import { s3Here } from '../support/s3.ts';
 import { runFaults } from './run-faults.ts';
 
 /** Real: everything. The same as `npm run test:fault`, in its short form unless VIGIL_FULL asks for all of it. */
 const isFull = process.env.VIGIL_FULL === '1';
-const kafkaHere = await isOwnKafkaHere((line) => process.stderr.write(`${line}\n`));
+const kafkaHere = await isKafkaHere((line) => process.stderr.write(`${line}\n`), { own: true });
 const storeHere = await s3Here();
 
-describeWith('kafka', kafkaHere, 'a fleet in which everything fails', () => {
-  describeWith('s3', storeHere, 'and is lost', () => {
+describeWith('kafka', kafkaHere, 'the fault test', () => {
+  describeWith('s3', storeHere, 'a fleet in which everything fails', () => {
     test(
       'loses nothing, and says nothing twice',
       async () => {

@@ -47,6 +47,8 @@ const SLOW_DOWN =
   '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>';
 /** Longer than consumers wait for the broker, so that their processes end, and others come. */
 const BEYOND_PATIENCE_SECONDS = 75;
+/** What takes so long is lost. */
+const PATIENCE_SECONDS = 120;
 const GROWTH_BYTES = 96 * 2 ** 20;
 const FINGERPRINTER = { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' };
 
@@ -62,57 +64,58 @@ const kill: Fault = {
 const killDecoding: Fault = {
   name: 'kill-decoding',
   async befall(world) {
-    const { supervisor, fleet, watch, say, wrong, figures } = world;
+    const { supervisor, watch, say, wrong, figures } = world;
     const upload = await world.send(pick(world.random, filmsOf(world)));
     const decoders = supervisor.names().filter((name) => name.startsWith('fingerprinter'));
-    const victim = await until(30, async () => {
-      for (const name of decoders) if ((await processTree(fleet.member(name).pid)).length > 1) return name;
-      return null;
-    });
-    if (!victim) return void wrong.push('no fingerprinter has decoded a film within 30 s');
+    const victim = await until(PATIENCE_SECONDS, () => decodes(world, decoders));
+    if (!victim) return void wrong.push(`no fingerprinter has decoded a film within ${PATIENCE_SECONDS} s`);
     const killedAt = Date.now();
     await supervisor.kill(victim);
     say(`SIGKILL for ${victim}, while it decodes a film`);
-    const left = await until(60, async () => {
+    const open = (key: string) => (watch.fingerprinted.get(key) ?? Number.POSITIVE_INFINITY) > killedAt;
+    const done = await until(PATIENCE_SECONDS, async () => {
       await watch.look();
-      const slices = [...watch.cut.keys()].filter((key) => key.startsWith(`${upload}/`));
-      return slices.length > 0 && slices.every((key) => watch.fingerprinted.has(key)) ? slices : null;
+      const slices = [...watch.cut.keys()].filter((key) => key.startsWith(`${upload}/`) && open(key));
+      return slices.every((key) => watch.fingerprinted.has(key)) && slices.length > 0 ? slices : null;
     });
-    if (!left) return void wrong.push('the slices of a killed fingerprinter were not done again within 60 s');
-    const seconds = (Math.max(...left.map((key) => watch.fingerprinted.get(key)!)) - killedAt) / 1000;
-    figures.redoneSeconds.push(Math.max(0, seconds));
+    if (!done)
+      return void wrong.push(`what a killed fingerprinter did was not done again within ${PATIENCE_SECONDS} s`);
+    const seconds = (Math.max(...done.map((key) => watch.fingerprinted.get(key)!)) - killedAt) / 1000;
+    figures.redoneSeconds.push(seconds);
     say(`all slices of the film are done ${seconds.toFixed(1)} s after the kill`);
   },
 };
 
+/** One that joins takes partitions over; it leaves while it decodes, so that others have to begin its slice anew. */
 const reassign: Fault = {
   name: 'reassign',
   async befall(world, round) {
-    const { supervisor, fleet, watch, say, wrong } = world;
+    const { supervisor, fleet, watch, say, wrong, random } = world;
     const name = `fingerprinter-${'cdefghij'[round % 8]}`;
-    const groups = ['fingerprint-first', 'fingerprint-rest'];
-    const owners = async () =>
-      (await Promise.all(groups.map((g) => ownersOf(fleet.kafka.brokers, g)))).flatMap((m) => [...m]);
-    const before = new Map(await owners());
-    const adding = supervisor.add(name, FINGERPRINTER);
-    const films = await Promise.all(Array.from({ length: 4 }, () => world.send(pick(world.random, filmsOf(world)))));
-    await adding;
-    const moved = await until(40, async () => {
-      const now = await owners();
-      const theirs = now.filter(([place, owner]) => owner.includes(name) && before.get(place) !== undefined);
-      return theirs.length > 0 ? theirs : null;
-    });
+    const owned = async () => {
+      const groups = ['fingerprint-first', 'fingerprint-rest'];
+      const all = await Promise.all(groups.map((group) => ownersOf(fleet.kafka.brokers, group)));
+      return all.flatMap((owners) => [...owners.values()]).filter((owner) => owner.includes(name)).length;
+    };
+    await supervisor.add(name, FINGERPRINTER);
+    const taken = await until(PATIENCE_SECONDS, async () => (await owned()) || null);
+    if (!taken) wrong.push(`${name} was given no partition within ${PATIENCE_SECONDS} s`);
+    const films: string[] = [];
+    let decoding: string | null = null;
+    while (!decoding && films.length < 12) {
+      films.push(...(await Promise.all([0, 1].map(() => world.send(pick(random, filmsOf(world)))))));
+      decoding = await until(PATIENCE_SECONDS / 4, () => decodes(world, [name]));
+    }
+    const leaving = supervisor.remove(name);
     await watch.look();
     const slices = [...watch.cut.keys()].filter((key) => films.some((id) => key.startsWith(`${id}/`)));
     const open = slices.filter((key) => !watch.fingerprinted.has(key)).length;
-    if (!moved) wrong.push(`${name} was given no partition within 40 s`);
+    const { code, signal } = await leaving;
     say(
-      `${name} joins and takes ${moved?.length ?? 0} partitions over, while ${open} of ${slices.length} slices of films are open`,
+      `${name} took ${taken} partitions over and leaves while it decodes (${code ?? signal}); ${open} of ${slices.length} slices of films are open`,
     );
-    await sleep(1000);
-    const ended = await supervisor.remove(name);
-    say(`${name} leaves in good order (${ended.code ?? ended.signal})`);
-    if (ended.code !== 0) wrong.push(`${name} was asked to end and ended with ${ended.code ?? ended.signal}`);
+    if (!decoding || open === 0) wrong.push('no partition changed hands in the middle of a film');
+    if (code !== 0) wrong.push(`${name} was asked to end and ended with ${code ?? signal}`);
   },
 };
 
@@ -137,8 +140,13 @@ const databaseRestarts: Fault = {
     world.say(`PostgreSQL is stopped for ${seconds.toFixed(0)} s`);
     await world.postgres.stop();
     await outage(world, seconds);
+    const name = pick(world.random, world.supervisor.names());
+    const leaving = world.supervisor.kill(name, 'SIGTERM');
+    await sleep(500);
     await world.postgres.start();
-    world.say('PostgreSQL is back');
+    const { code, signal } = await leaving;
+    world.say(`PostgreSQL is back; ${name} was asked to end without it, and did (${code ?? signal})`);
+    if (code !== 0) world.wrong.push(`${name} was asked to end in an outage and ended with ${code ?? signal}`);
   },
 };
 
@@ -171,6 +179,13 @@ const storeStalls: Fault = {
     const before = { at: Date.now(), befallen: store.befallen, memory: memoryOf(supervisor) };
     store.set((path): RequestFault => (isIll(path) ? 'stall' : 'none'));
     await sleep(seconds * 1000);
+    // On a machine that has much else to do, a while longer.
+    const others = () =>
+      [...announced].filter(([upload, at]) => at > before.at && !ill.has(placeOf(upload, TOPICS.uploads.partitions)));
+    await until(PATIENCE_SECONDS, async () => {
+      await watch.look();
+      return store.befallen > before.befallen && others().some(([upload]) => watch.judgedAt.has(upload)) ? true : null;
+    });
     await until(5, async () => (await watch.look()) || null);
     const grown = growth(before.memory, memoryOf(supervisor));
     store.set(() => 'none');
@@ -277,6 +292,12 @@ async function outage({ supervisor, fleet, wrong }: World, seconds: number): Pro
     if (live !== 200 || ready !== 503) wrong.push(`${name} said in an outage: live ${live}, ready ${ready}`);
   }
   await sleep(Math.max(0, until - Date.now()));
+}
+
+/** Which of them has a decoder at work. */
+async function decodes({ fleet }: World, names: readonly string[]): Promise<string | null> {
+  for (const name of names) if ((await processTree(fleet.member(name).pid)).length > 1) return name;
+  return null;
 }
 
 const filmsOf = ({ media }: World): Medium[] => media.filter((m) => m.kind === 'film');

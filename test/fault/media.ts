@@ -25,6 +25,8 @@ export interface Medium {
 export const LATE_WORK = 'picture-shoal.jpg';
 
 const CACHE = fileURLToPath(new URL('../../.vigil/cache/fault', import.meta.url));
+/** So few keyframes that slices have to be read densely, which takes a while: long enough to be killed in. */
+const SLOW = ['-g', '1000', '-sc_threshold', '0'];
 const VIEWS = {
   small: 'scale=400:-2',
   mirrored: 'hflip,scale=480:-2',
@@ -79,13 +81,13 @@ export async function faultMedia(): Promise<{ works: SeedSet['references']; medi
   for (const start of [3.1, 20.6])
     await clip(`machines-${start}.mp4`, 'paper-machines.mp4', 'paper-machines.mp4', start, 'hflip,scale=426:240');
   await add({ name: 'whole-valley.mp4', kind: 'film', copyOf: 'lantern-valley.mp4' }, [
-    ...['-i', fileOf('lantern-valley.mp4'), ...encode('scale=426:240')],
+    ...['-i', fileOf('lantern-valley.mp4'), ...encode('null'), ...SLOW],
   ]);
-  const joined = '[0:v][1:v][2:v][3:v]concat=n=4,scale=426:240[v]';
+  const joined = '[0:v][1:v][2:v][3:v]concat=n=4[v]';
   const parts = ['other-valley.mp4', 'glass-works.mp4', 'other-valley.mp4', 'glass-works.mp4'];
   await add({ name: 'long-nothing.mp4', kind: 'film', copyOf: null }, [
     ...parts.flatMap((name) => ['-i', fileOf(name)]),
-    ...['-filter_complex', joined, '-map', '[v]', ...X264, '-crf', '28'],
+    ...['-filter_complex', joined, '-map', '[v]', ...X264, '-crf', '28', ...SLOW],
   ]);
   for (const upload of seeds.uploads) {
     if (upload.kind === 'other' || upload.name === 'clean-credits.png')

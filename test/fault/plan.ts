@@ -1,12 +1,10 @@
 import { mulberry32 } from '../network/deliver-twice.ts';
 import { LATE_WORK, type Medium } from './media.ts';
 
-/** One object that is announced: which bytes, and after which share of the run. */
+/** One object that is announced. */
 export interface PlannedUpload {
   key: string;
   medium: Medium;
-  /** 0 to 1, rising. */
-  at: number;
   /** How often its event is delivered. */
   deliveries: 1 | 2;
 }
@@ -18,12 +16,14 @@ export interface Form {
   clips: number;
   films: number;
   odd: number;
-  /** In which the uploads are sent and most faults happen. */
-  sendSeconds: number;
-  /** After that, until all is judged. */
-  drainSeconds: number;
-  /** Each kind of fault so often; what is left of the time is filled with more of them in the full form. */
+  /** Each kind of fault so often, in another order each time. Every fault has its share of the uploads. */
   rounds: number;
+  /** In which a fault's share is sent, from its beginning on. */
+  sendSeconds: number;
+  /** From one fault to the next, at most. */
+  pauseSeconds: number;
+  /** After the last one, until all is judged. */
+  drainSeconds: number;
   /** Lengths of outages are drawn from this range. */
   outageSeconds: readonly [number, number];
 }
@@ -35,9 +35,10 @@ export const FORMS: Record<Form['name'], Form> = {
     clips: 0.06,
     films: 0,
     odd: 0.06,
-    sendSeconds: 45,
-    drainSeconds: 120,
     rounds: 1,
+    sendSeconds: 4,
+    pauseSeconds: 1,
+    drainSeconds: 150,
     outageSeconds: [3, 6],
   },
   full: {
@@ -46,10 +47,11 @@ export const FORMS: Record<Form['name'], Form> = {
     clips: 0.1,
     films: 0.01,
     odd: 0.04,
-    sendSeconds: 780,
-    drainSeconds: 420,
     rounds: 4,
-    outageSeconds: [5, 40],
+    sendSeconds: 15,
+    pauseSeconds: 5,
+    drainSeconds: 420,
+    outageSeconds: [4, 25],
   },
 };
 
@@ -80,7 +82,6 @@ export function planUploads(form: Form, media: readonly Medium[], seed: number):
   return shuffled(random, wanted).map((kind, n) => ({
     key: `fault/${String(n).padStart(4, '0')}`,
     medium: pick(random, of(kind)),
-    at: n / form.uploads,
     deliveries: random() < 0.2 ? 2 : 1,
   }));
 }

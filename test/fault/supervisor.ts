@@ -17,8 +17,8 @@ export interface Life {
 export interface Supervisor {
   readonly lives: readonly Life[];
   names(): string[];
-  /** With SIGKILL; it is started again at once. */
-  kill(name: string): Promise<void>;
+  /** With SIGKILL, unless told otherwise; it is started again at once. */
+  kill(name: string, signal?: NodeJS.Signals): Promise<Ended>;
   /** A member more. */
   add(name: string, roles: Record<string, string>): Promise<void>;
   /** With SIGTERM, for good. Returns how it ended. */
@@ -36,6 +36,7 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
   const watching = new Map<string, Promise<void>>();
   const asked = new Set<Life>();
   const leaving = new Set<string>();
+  const spawning = new Set<Promise<unknown>>();
   let over = false;
 
   function begin(name: string): Life {
@@ -57,7 +58,9 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
       for (let pause = 200; !over; pause = Math.min(5000, pause * 2)) {
         await sleep(pause);
         try {
-          await fleet.spawn(name, roles);
+          const spawned = fleet.spawn(name, roles);
+          spawning.add(spawned);
+          await spawned.finally(() => spawning.delete(spawned));
           break;
         } catch (error) {
           say(`${name} does not start: ${String(error).slice(0, 160)}`);
@@ -88,12 +91,11 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
   return {
     lives,
     names: () => [...watching.keys()],
-    async kill(name) {
-      const life = current.get(name)!;
-      asked.add(life);
+    async kill(name, signal = 'SIGKILL') {
+      asked.add(current.get(name)!);
       const victim = fleet.member(name);
-      victim.kill('SIGKILL');
-      await victim.ended;
+      victim.kill(signal);
+      return victim.ended;
     },
     async add(name, roles) {
       await fleet.spawn(name, roles);
@@ -123,7 +125,7 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
     },
     async [Symbol.asyncDispose]() {
       over = true;
-      await sampling;
+      await Promise.allSettled([sampling, ...spawning]);
     },
   };
 }

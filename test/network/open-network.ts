@@ -9,8 +9,12 @@ import { type Instance, openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { createTestDatabase } from '../support/postgres.ts';
+import type { Fleet } from './open-fleet.ts';
 
-/** The whole of Vigil in this process, on a real database of its own and a folder that goes with it. */
+/**
+ * Vigil with everything real: in this process, on a database of its own and a folder that goes with it; or, given a fleet,
+ * its processes, with only the door in this one.
+ */
 export interface Network {
   instance: Instance;
   dataFolder: string;
@@ -29,16 +33,20 @@ export interface Network {
 
 export async function openNetwork({
   settings = {},
+  fleet,
   ...options
 }: {
   wrapLog?: (log: EventLog) => EventLog;
   settings?: Record<string, string>;
+  fleet?: Pick<Fleet, 'env'>;
 } = {}): Promise<Network> {
   const stack = new AsyncDisposableStack();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-network-'));
   stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
-  const { url } = stack.use(await createTestDatabase());
-  const config = readConfig({ ...process.env, ...settings, VIGIL_DATA: dataFolder, DATABASE_URL: url });
+  const stores = fleet
+    ? { ...fleet.env, VIGIL_ROLES: 'api' }
+    : { DATABASE_URL: stack.use(await createTestDatabase()).url };
+  const config = readConfig({ ...process.env, ...stores, ...settings, VIGIL_DATA: dataFolder });
   const logger = createLogger({ level: 'warn' });
   const instance = stack.use(await openInstance({ config, logger, ffmpeg: await ffmpegHere(), ...options }));
 

@@ -46,6 +46,8 @@ export interface ConsumerParts {
 
 const TICK_MS = 250;
 const RESTART_MS = 500;
+/** For the group to hear that we leave, where it has not even heard our farewell. */
+const LEAVE_UNHEARD_MS = 500;
 const FETCH_BYTES = 8 * 1024 * 1024;
 const PARTITION_FETCH_BYTES = 1024 * 1024;
 
@@ -369,18 +371,20 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     await drain();
     over = true;
     clearInterval(ticking);
+    let leaveMs = settings.drainMs;
     try {
       if (work.owned.size > 0 && !(await within(sayFarewell(), settings.drainMs))) late();
     } catch (error) {
       // Nobody hears of what was done since the last commit: it is read again when the session has ended.
       failure ??= { error: translated(error) };
       logger.warn({ error }, 'could not say farewell');
+      leaveMs = LEAVE_UNHEARD_MS;
     }
     for (const owned of work.owned) work.forget(owned);
     signal.removeEventListener('abort', stop);
     const left = within(
       joining.then(() => kafka.disconnect()),
-      settings.drainMs,
+      leaveMs,
     );
     if (!(await left.catch(() => false))) logger.warn({}, 'could not leave the group: its session must end');
     if (failure) throw failure.error;

@@ -10,8 +10,10 @@ import { OWN_BUCKET } from './emit.ts';
  * and keeps what only needs to wait from ending the process.
  */
 export interface Environment {
-  /** One entry a store and a part that waits: `reachable`, or what is wrong. Answers within `ANSWER_MS`. */
+  /** One entry a store, a part that waits, and what was added: `reachable`, or what is wrong. Answers within `ANSWER_MS`. */
   checks(): Promise<Record<string, string>>;
+  /** Something more that has to be so for this process to be ready; `look` throws what is wrong. */
+  add(name: string, look: () => void): void;
   /** Some store does not answer anybody. What was asked a moment ago is not asked again. */
   isBroken(): Promise<boolean>;
   /**
@@ -42,6 +44,8 @@ export function createEnvironment(deps: {
   ];
   let last: { at: number; answers: Promise<Record<string, string>> } | undefined;
 
+  const more = new Map<string, () => void>();
+
   async function ask(): Promise<Record<string, string>> {
     const answers = questions.map(async ([name, question]) => [name, await answerOf(question)] as const);
     return Object.fromEntries(await Promise.all(answers));
@@ -54,8 +58,10 @@ export function createEnvironment(deps: {
 
   return {
     async checks() {
-      return { ...(await ask()), ...Object.fromEntries(waiting) };
+      const added = [...more].map(async ([name, look]) => [name, await answerOf(async () => look())] as const);
+      return { ...(await ask()), ...Object.fromEntries(await Promise.all(added)), ...Object.fromEntries(waiting) };
     },
+    add: (name, look) => void more.set(name, look),
     async isBroken() {
       return Object.values(await recent()).some((answer) => answer !== REACHABLE);
     },

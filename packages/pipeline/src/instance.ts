@@ -59,6 +59,8 @@ export interface InstanceOptions {
 /** Most threads that search; a slice's codes are searched in a tenth of the time that they take to be made. */
 const SEARCH_THREADS = 16;
 const MAINTENANCE_MS = 60_000;
+/** An index that has not seen the end of the log for so long is not ready: it may not know what was added, or taken away. */
+const STALE_MS = 15_000;
 /** How long an id that was sent is refused a second time. */
 const OUTBOX_KEPT_MS = 30 * 24 * 3600 * 1000;
 
@@ -126,7 +128,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
     const staged = { log, blobs, clock, logger, counters, environment };
     const parts = stages.map((stage) => runStage(stage, staged, signal).done);
-    if (library) parts.push(rideOut('library', () => library.follow(signal)));
+    if (library) {
+      environment.add('library', () => {
+        const behind = clock.now() - library.readAt();
+        if (behind > STALE_MS) throw new Error(`the index has not read the log for ${Math.round(behind / 1000)} s`);
+      });
+      parts.push(rideOut('library', () => library.follow(signal)));
+    }
     if (has('decide')) {
       const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(

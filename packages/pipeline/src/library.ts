@@ -48,6 +48,8 @@ export interface Library extends AsyncDisposable {
    * whatever restart, has read all that was read here, and more.
    */
   checkpoint(): number;
+  /** When the log was last read to its end; milliseconds since 1970. */
+  readAt(): number;
   /** Reads to the present end. */
   catchUp(): Promise<void>;
   /** Drops what the database no longer allows, the second way that a removal arrives; takes in again what it allows again. */
@@ -102,6 +104,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   const lacking = new Set<string>();
   let unmarked: LoadedSlice[] = [...(snapshot?.note.waiting ?? [])];
   let checkpoint = 0;
+  let readAt = 0;
   /** Records read since the last snapshot, and when that was. */
   let fresh = 0;
   let savedAt = snapshot?.note.madeAt ?? 0;
@@ -222,13 +225,16 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   const library: Library = {
     index,
     checkpoint: () => checkpoint,
+    readAt: () => readAt,
 
     async catchUp() {
+      const askedAt = clock.now();
       // The ends of one moment, all of them read before anything is said of it: so a larger sum has seen more.
       const ends = (await Promise.all(READ.map((topic) => log.ends(topic)))).flat();
       for (const end of ends) await readTo(end);
       await mark();
       checkpoint = ends.reduce((sum, { end }) => sum + end, 0);
+      readAt = askedAt;
     },
 
     async reconcile() {
