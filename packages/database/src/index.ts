@@ -3,7 +3,7 @@ export * from './audit.ts';
 export { canonical } from './canonical.ts';
 export * from './cases.ts';
 export * from './claims.ts';
-export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
+export { type EmbeddedPostgres, findRunningPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './layouts.ts';
 export { migrate } from './migrate.ts';
