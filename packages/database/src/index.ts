@@ -24,6 +24,7 @@ export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';
 export * from './replicas.ts';
+export * from './reports.ts';
 export * from './strikes.ts';
 export * from './timers.ts';
 export * from './trace.ts';
