@@ -12,7 +12,7 @@ import {
 } from '@vigil/contracts';
 import {
   type Database,
-  markSliceLoaded,
+  markSlicesLoaded,
   planReference,
   registerReference,
   relayBatch,
@@ -97,8 +97,9 @@ export function openCaseBench(database: Database) {
       const media = { source: 't', bucket: 'references', key: id, version: '' };
       await registerReference(database.postgres, { reference, work, title: 't', holder, media, now: 1 });
       await planReference(database.postgres, reference, { kind: 'video', duration: 600, slices: 1 });
-      const at = { slice: 0, slices: 1, shard: 0, replica: 'r', usable: 9, failed: null };
-      await markSliceLoaded(database.postgres, { reference, ...at });
+      const replica = { shards: 1, shard: 0, replica: 'r' };
+      const slice = { reference, slice: 0, slices: 1, usable: 9, failed: null };
+      await markSlicesLoaded(database.postgres, replica, [slice]);
       if (!territories) return;
       const policy = { id: `policy_${id}`, version: 1, territories, minContiguousSeconds: 4, minUploadShare: 0.6 };
       const rest = {
@@ -123,7 +124,16 @@ export function openCaseBench(database: Database) {
     ): Promise<void> {
       const proposal = found.length > 0 ? `pr_${upload}_${checkpoint}` : null;
       await run<SliceAlignments>(decide.stages.recordSlice, {
-        ...{ upload, slice: 0, shard: 0, span: [0, 30], checkpoint, frames: { seen: 10, usable: 10 }, steps: [] },
+        ...{
+          upload,
+          slice: 0,
+          shards: 1,
+          shard: 0,
+          span: [0, 30],
+          checkpoint,
+          frames: { seen: 10, usable: 10 },
+          steps: [],
+        },
         outcome: proposal ? { status: 'alignments', alignments: [], proposal } : { status: 'nothing', why: 'x' },
       });
       if (!proposal) return;
@@ -133,6 +143,7 @@ export function openCaseBench(database: Database) {
         proposal,
         upload,
         slice: 0,
+        shards: 1,
         shard: 0,
         checkpoint,
         outcome,

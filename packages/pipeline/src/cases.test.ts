@@ -1,5 +1,17 @@
+/** All that can happen to claims, on one database and one time line; it is long because the law has many ways. */
+import { dsaStatement } from '@vigil/cases';
 import type { Actor } from '@vigil/contracts';
-import { caseEvents, claimsOf, findPaper, findUpload, strikesOf, verifyAudit } from '@vigil/database';
+import {
+  caseEvents,
+  claimCounts,
+  claimsOf,
+  findPaper,
+  findUpload,
+  strikesOf,
+  takedownsAfter,
+  takedownTimes,
+  verifyAudit,
+} from '@vigil/database';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { openCaseBench, START } from './cases-testing.ts';
@@ -384,4 +396,49 @@ test('erasure takes what people wrote and leaves every chain whole', async () =>
   expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'dispute', 'erased']);
   expect(await verifyAudit(db)).toMatchObject({ broken: null });
   expect(START).toBeLessThan(clock.now());
+});
+
+test('what became of claims is counted, and takedowns are exported in the order in which they were sent', async () => {
+  const own = `h_${n}`;
+  const refs = [`${ref}_x`, `${ref}_y`, `${ref}_z`, `${ref}_w`];
+  for (const id of refs) await bench.reference(id, { holder: own, work: id });
+  await clock.advance(1000);
+  const from = clock.now();
+  for (const [i, id] of refs.entries()) {
+    await copy(`${upload}_${i}`, [{ reference: id, seconds: i === 3 ? 3 : 20 }]);
+    await clock.advance(1000);
+  }
+  const claim = async (i: number) => ({ claim: (await only(`${upload}_${i}`)).id });
+  await cases.take(await claim(0), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  await cases.take(await claim(0), { do: 'answer-dispute', answer: 'release' }, holder);
+  await cases.take(await claim(1), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  await cases.take(await claim(1), { do: 'answer-dispute', answer: 'uphold' }, holder);
+  await cases.take(await claim(2), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  const span = { from, until: clock.now() + 1, holder: own };
+  expect(await claimCounts(db, span)).toEqual([
+    {
+      ground: 'rights-holder-rule',
+      claims: 4,
+      takedowns: 3,
+      automated: 3,
+      reviewed: 1,
+      dismissed: 0,
+      withdrawn: 0,
+      disputes: 3,
+      appeals: 0,
+      counterNotices: 0,
+      complaints: 0,
+      contested: 3,
+      settled: 2,
+      overturned: 1,
+    },
+  ]);
+  expect(await claimCounts(db, { ...span, holder: 'nobody' })).toEqual([]);
+  expect(await takedownTimes(db, span)).toEqual({ median: 0, p95: 0 });
+  expect(await takedownTimes(db, { from: 0, until: 1 })).toEqual({ median: null, p95: null });
+
+  const first = await takedownsAfter(db, { sentAt: from - 1, id: '' }, 2);
+  const rest = await takedownsAfter(db, first[1]!, 2);
+  expect([...first, ...rest].map((t) => t.event.upload)).toEqual([`${upload}_0`, `${upload}_1`, `${upload}_2`]);
+  expect(first.map((t) => dsaStatement(t.event)?.puid)).toEqual(first.map((t) => t.id));
 });
