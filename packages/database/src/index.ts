@@ -20,6 +20,7 @@ export {
   relayBatch,
 } from './outbox.ts';
 export * from './papers.ts';
+export * from './pictures.ts';
 export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';

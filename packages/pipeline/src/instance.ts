@@ -105,6 +105,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       references: createReferenceCodes(blobs),
       lanes: createLanes(config.concurrency),
       clock,
+      ledger,
       decide,
       acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
       shard,
