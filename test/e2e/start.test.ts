@@ -91,6 +91,11 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
       stderr: 'vigil: No such upload: up_nobody\n',
     });
 
+    // While it runs, the command asks its database.
+    const audited = await vigil(['audit', 'verify', '--data', data], { env });
+    expect(audited).toMatchObject({ code: 0, stderr: '' });
+    expect(audited.stdout).toMatch(/^whole: \d+ links in the chains of 1 cases, 0 roots$/m);
+
     const second = await vigil(['start', '--data', data], { env: { ...env, VIGIL_PORT: '0' } });
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`vigil: the data folder ${data} is in use by process ${first.pid}`);

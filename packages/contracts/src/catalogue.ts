@@ -5,6 +5,7 @@ import { CODES_TYPE, JSON_TYPE } from './envelope.ts';
 import {
   Alarm,
   Manifest,
+  Pictures,
   Proposal,
   ReferenceEvent,
   Slice,
@@ -155,6 +156,14 @@ export const EVENTS: readonly EventSpec[] = [
     ['vigil.slice.confirmed'],
     SliceEvidence,
     'What the closer look has shown.',
+  ),
+  event(
+    'pictures',
+    'internal',
+    'pictures',
+    ['vigil.pictures.wanted'],
+    Pictures,
+    'Frames of an upload and of what it copies are to be kept as pictures.',
   ),
 ];
 

@@ -4,6 +4,7 @@ import type { AuditRoot } from './claims.ts';
 import type {
   Alarm,
   Manifest,
+  Pictures,
   Proposal,
   ReferenceEvent,
   Slice,
@@ -230,6 +231,14 @@ export const SAMPLES = {
   codes: { ...slice, outcome: { status: 'codes' } } satisfies SliceCodes,
   alignments,
   proposal,
+  pictures: {
+    claim: 'claim_1',
+    upload,
+    media,
+    probe,
+    reference,
+    pairs: [{ upload: 17, reference: 615.6 }],
+  } satisfies Pictures,
   evidence: {
     proposal: 'pr_1',
     upload,

@@ -193,6 +193,18 @@ export const Proposal = z.object({
 });
 export type Proposal = z.infer<typeof Proposal>;
 
+/** A claim was opened: moments of the upload and of the reference are to be kept as pictures, side by side. */
+export const Pictures = z.object({
+  claim: z.string(),
+  upload: z.string(),
+  media: MediaLocation,
+  probe: Probe,
+  reference: ReferenceKey,
+  /** Seconds in either; 0 of an image. */
+  pairs: z.array(z.object({ upload: z.number().nonnegative(), reference: z.number().nonnegative() })).max(8),
+});
+export type Pictures = z.infer<typeof Pictures>;
+
 export const SliceEvidence = z.object({
   proposal: z.string(),
   upload: z.string(),

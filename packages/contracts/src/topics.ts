@@ -34,6 +34,7 @@ export const TOPICS = {
   alignments: topic('vigil.alignments', 'upload'),
   proposals: topic('vigil.proposals', 'upload'),
   evidence: topic('vigil.evidence', 'upload'),
+  pictures: topic('vigil.pictures', 'upload'),
   takedowns: topic('vigil.takedowns', 'upload', { retentionMs: 30 * DAY }),
   verdicts: topic('vigil.verdicts', 'upload', { retentionMs: 30 * DAY }),
   alarms: topic('vigil.alarms', 'upload', { retentionMs: 30 * DAY, partitions: 1 }),

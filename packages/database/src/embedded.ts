@@ -52,6 +52,19 @@ export async function openTemporaryPostgres(): Promise<EmbeddedPostgres> {
   }
 }
 
+/**
+ * Address of the server that another process has started in this data folder, for whoever may enter it; null when none answers.
+ * It belongs to that process, and goes with it.
+ */
+export async function findRunningPostgres(dataFolder: string): Promise<string | null> {
+  const lines = (await readFile(join(dataFolder, 'postgres', 'data', 'postmaster.pid'), 'utf8').catch(() => '')).split(
+    '\n',
+  );
+  const [, , , port, socket] = lines;
+  if (!port || !socket || !(await answers(`${socket}/.s.PGSQL.${port}`))) return null;
+  return `postgresql://${USER}@${encodeURIComponent(socket)}:${port}/vigil`;
+}
+
 const USER = 'vigil';
 const PORT = 5432;
 /** Of sockaddr_un on Linux; macOS has four less. */

@@ -3,7 +3,7 @@ export * from './audit.ts';
 export { canonical } from './canonical.ts';
 export * from './cases.ts';
 export * from './claims.ts';
-export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
+export { type EmbeddedPostgres, findRunningPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './layouts.ts';
 export { migrate } from './migrate.ts';
@@ -20,10 +20,12 @@ export {
   relayBatch,
 } from './outbox.ts';
 export * from './papers.ts';
+export * from './pictures.ts';
 export * from './policies.ts';
 export * from './references.ts';
 export * from './removals.ts';
 export * from './replicas.ts';
+export * from './reports.ts';
 export * from './strikes.ts';
 export * from './timers.ts';
 export * from './trace.ts';

@@ -4,6 +4,7 @@ import { migration0002 } from './migration-0002.ts';
 import { migration0003 } from './migration-0003.ts';
 import { migration0004 } from './migration-0004.ts';
 import { migration0005 } from './migration-0005.ts';
+import { migration0006 } from './migration-0006.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -18,6 +19,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 3, name: 'removals', sql: migration0003 },
   { number: 4, name: 'cases', sql: migration0004 },
   { number: 5, name: 'layouts', sql: migration0005 },
+  { number: 6, name: 'reports', sql: migration0006 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

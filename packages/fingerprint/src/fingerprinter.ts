@@ -9,6 +9,10 @@ export type FingerprintOutcome =
   | { status: 'codes'; fingerprint: Fingerprint }
   | { status: 'rejected'; reason: Rejection; detail: string };
 
+export type PictureOutcome =
+  | { status: 'picture'; jpeg: Uint8Array; width: number; height: number }
+  | { status: 'rejected'; reason: Rejection; detail: string };
+
 export interface Fingerprinter {
   /** What the bytes say they are; the name is never asked. */
   probe(source: MediaSource, signal?: AbortSignal): Promise<ProbeOutcome>;
@@ -45,6 +49,8 @@ export interface Fingerprinter {
     job: { probe: Probe; span: Span },
     signal?: AbortSignal,
   ): Promise<FingerprintOutcome>;
+  /** The frame at a time (seconds; of an image its only one), as a small JPEG of at most PICTURE_SIDE a side, for people. */
+  picture(source: MediaSource, job: { probe: Probe; at: number }, signal?: AbortSignal): Promise<PictureOutcome>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

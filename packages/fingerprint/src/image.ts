@@ -13,7 +13,7 @@ import type { Rejection } from '@vigil/contracts';
 import { ENGINE_VERSION } from '@vigil/contracts/engine';
 import sharp, { type Metadata } from 'sharp';
 import type { Size } from './decode-frames.ts';
-import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
+import type { FingerprintOutcome, PictureOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { ALL_TURNS, AS_IS, assemble, frameCodes } from './frame-codes.ts';
 import { decodeHeic, HeicTooLarge } from './heic.ts';
 import type { MediaLimits } from './media-source.ts';
@@ -157,6 +157,27 @@ export async function decodeFrame(
   } catch (error) {
     return refusal(error);
   }
+}
+
+/** A still as something small to look at, at most `side` pixels long. Bad media is an outcome. */
+export async function imagePicture(bytes: Uint8Array, limits: MediaLimits, side: number): Promise<PictureOutcome> {
+  try {
+    const pixels = onWhite((await decodeImage(bytes, limits)).pixels);
+    const factor = Math.min(1, side / Math.max(pixels.width, pixels.height));
+    const to = (n: number) => Math.max(1, Math.round(n * factor));
+    return encodePicture(await resized(pixels, { width: to(pixels.width), height: to(pixels.height) }));
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+const PICTURE_QUALITY = 70;
+
+/** Decoded pixels as a JPEG without anything but the picture. */
+export async function encodePicture({ data, width, height, channels }: Pixels): Promise<PictureOutcome> {
+  const raw = { width, height, channels: channels as 1 | 3 };
+  const jpeg = await sharp(data, { raw }).jpeg({ quality: PICTURE_QUALITY }).toBuffer();
+  return { status: 'picture', jpeg: Uint8Array.from(jpeg), width, height };
 }
 
 async function resized(pixels: Pixels, { width, height }: Size): Promise<Pixels> {

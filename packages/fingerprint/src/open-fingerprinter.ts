@@ -2,10 +2,11 @@ import type { Rejection } from '@vigil/contracts';
 import { openWorkerPool } from '@vigil/runtime';
 import { DENSE_RATE, type DecodedFrame, largerSize, type VideoJob, workingSize } from './decode-frames.ts';
 import { demuxerOf, type FfmpegTools } from './decoder-options.ts';
-import type { Fingerprinter, FingerprintOutcome, FrameImage, ProbeOutcome } from './fingerprinter.ts';
+import type { Fingerprinter, FingerprintOutcome, FrameImage, PictureOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { isAnimatedGif } from './gif-frames.ts';
 import type { FrameLumas } from './image.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
+import type { PictureJob } from './picture.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer, type Share } from './range-server.ts';
 import { SNIFF_BYTES, type Sniffed, sniff } from './sniff.ts';
@@ -158,6 +159,20 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const transfer = frames.flatMap(({ luma, larger }) => (larger ? [luma.buffer, larger.buffer] : [luma.buffer]));
       const options = { seconds: Math.max(1, left()), transfer: transfer as ArrayBuffer[], signal };
       return onThread<FingerprintOutcome>('codeFrames', { frames, probe, span }, options);
+    },
+    async picture(source, { probe, at }, signal) {
+      signal?.throwIfAborted();
+      const { refusal } = await look(source, limits, signal);
+      if (refusal) return refusal;
+      const seconds = limits.probeSeconds * 3;
+      if (probe.kind === 'video') {
+        return shared(source, ({ url }) => {
+          const job: PictureJob = { url, probe, at, tools, limits };
+          return onThread<PictureOutcome>('pictureVideo', { job }, { seconds, signal });
+        });
+      }
+      const bytes = await readAll(source, signal);
+      return onThread<PictureOutcome>('pictureImage', { bytes, limits }, { seconds, transfer: [bytes.buffer], signal });
     },
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]();

@@ -7,9 +7,10 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Fingerprint, Span } from '@vigil/contracts';
 import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
 import type { DecodedFrame, Size, VideoJob } from './decode-frames.ts';
-import type { FingerprintOutcome, ProbeOutcome } from './fingerprinter.ts';
+import type { FingerprintOutcome, PictureOutcome, ProbeOutcome } from './fingerprinter.ts';
 import * as image from './image.ts';
 import type { MediaLimits } from './media-source.ts';
+import { PICTURE_SIDE, type PictureJob, videoPicture } from './picture.ts';
 import * as video from './video.ts';
 
 interface Job {
@@ -84,6 +85,14 @@ export const decodeFrame = job<DecodeFrameJob, image.FrameLumas>(async ({ bytes,
 
 export const codeFrames = job<CodeFramesJob, FingerprintOutcome>(async ({ frames, probe, span }) =>
   withoutCopy(video.codeFrames(frames, { probe, span })),
+);
+
+export const pictureImage = job<ProbeImageJob, PictureOutcome>(({ bytes, limits }) =>
+  image.imagePicture(bytes, limits, PICTURE_SIDE),
+);
+
+export const pictureVideo = job<Job & { job: PictureJob }, PictureOutcome>(({ job }, signal) =>
+  videoPicture(job, signal),
 );
 
 function withoutCopy(outcome: FingerprintOutcome): FingerprintOutcome | HandedOver<FingerprintOutcome> {

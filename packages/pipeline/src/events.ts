@@ -4,6 +4,7 @@ import {
   type Fingerprint,
   type Manifest,
   type Owner,
+  type Pictures,
   type Proposal,
   type ReferenceEvent,
   SLICES_IN_FLIGHT,
@@ -121,4 +122,9 @@ export function proposed(data: Proposal, codes: Fingerprint | null): Output {
 export function sliceConfirmed(data: SliceEvidence): Output {
   const id = derivedId('ev', data.proposal, 'confirm', ENGINE_VERSION);
   return { to: 'evidence', key: data.upload, id, type: 'vigil.slice.confirmed', data };
+}
+
+export function picturesWanted(data: Pictures): Output {
+  const id = derivedId('ev', data.claim, 'pictures');
+  return { to: 'pictures', key: data.upload, id, type: 'vigil.pictures.wanted', data };
 }

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
 import { isOver } from '@vigil/cases';
-import type { Decision } from '@vigil/contracts';
-import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
+import { type Decision, FRAMES_FORMAT, TOPICS } from '@vigil/contracts';
+import { type ClaimRow, canonical, caseId, claimsOf, enqueue, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
+import { envelopeOf } from './emit.ts';
+import { picturesWanted } from './events.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
 import { slim } from './media-state.ts';
+import { picturePairs } from './picture-pairs.ts';
 
 export interface Found {
   decision: Decision;
@@ -42,6 +45,7 @@ export async function claimFound(
         by: SYSTEM,
         data,
       });
+      await wantPictures(tx, row, claim, decision);
     } else if (claim.state === 'open' || (claim.state === 'taken-down' && final)) {
       claim = await renew(tx, ledger, claim, decision, data);
     } else {
@@ -50,6 +54,17 @@ export async function claimFound(
     if (decision.action === 'takedown' && claim.state === 'open')
       await ledger.take(tx, claim, { do: 'take-down' }, SYSTEM);
   }
+}
+
+/** Films that lie in the store as pictures are pictures already. */
+async function wantPictures(tx: Queryable, row: UploadRow, claim: ClaimRow, { evidence }: Decision): Promise<void> {
+  const { outcome, event } = row.manifest!;
+  if (outcome.status !== 'planned' || outcome.probe.format === FRAMES_FORMAT) return;
+  const pairs = picturePairs(evidence);
+  if (pairs.length === 0) return;
+  const { reference } = evidence;
+  const wanted = { claim: claim.id, upload: row.id, media: event.media, probe: outcome.probe, reference, pairs };
+  await enqueue(tx, { topic: TOPICS.pictures.name, ...envelopeOf(picturesWanted(wanted), claim.openedAt) });
 }
 
 async function renew(

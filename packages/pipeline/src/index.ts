@@ -1,5 +1,6 @@
 export { findFfmpeg } from '@vigil/fingerprint';
 export * from './cases.ts';
+export { type AuditCheck, checkAudit } from './check-audit.ts';
 export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
 export * from './indexed-codes.ts';
 export * from './inspect.ts';

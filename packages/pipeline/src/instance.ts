@@ -7,6 +7,7 @@ import { openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { createActions } from './actions.ts';
+import { copyRoots, createAudit, rootsFile } from './audit.ts';
 import { type Cases, createCases } from './cases.ts';
 import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
@@ -98,6 +99,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const terms = DEFAULT_TERMS;
     const ledger = createLedger({ now: clock.now, terms });
     const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
+    const audit = createAudit({ database, clock });
+    if (has('decide')) await audit.start();
     const decide = decideUpload({ database, actions, ledger, clock, concurrency: 8, published: wake.now });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
     const stages = route({
@@ -109,6 +112,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       references: createReferenceCodes(blobs),
       lanes: createLanes(config.concurrency),
       clock,
+      ledger,
       decide,
       acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
       shard,
@@ -122,6 +126,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const handlers = {
       ...actions.handlers,
       ...cases.handlers,
+      ...audit.handlers,
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
     };
@@ -140,7 +145,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       parts.push(
         rideOut('relay', () => runRelay({ database, log, clock, woken: wake.next }, signal)),
         rideOut('timers', () => runTimers(timed, signal)),
-        rideOut('maintenance', () => maintain(log, database, signal)),
+        rideOut('maintenance', () =>
+          maintain(signal, async () => {
+            await log.maintain();
+            await purgeOutbox(database.postgres, clock.now() - OUTBOX_KEPT_MS);
+            await copyRoots(database.postgres, rootsFile(config.dataFolder), logger);
+          }),
+        ),
       );
     }
     // However few parts a role has, it lasts until it is told to stop.
@@ -183,10 +194,9 @@ const mappingNote = (pattern: Config['keyPattern']) =>
       }
     : { pattern: pattern.text, account: 'of object metadata or the key' };
 
-async function maintain(log: EventLog, database: Database, signal: AbortSignal): Promise<void> {
+async function maintain(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
-    await log.maintain();
-    await purgeOutbox(database.postgres, realClock.now() - OUTBOX_KEPT_MS);
+    await work();
     await Promise.allSettled([realClock.sleep(MAINTENANCE_MS, signal)]);
   }
 }

@@ -5,6 +5,7 @@ import type { Clock, Role } from '@vigil/runtime';
 import { createFrameLists } from './frame-lists.ts';
 import type { Lanes } from './lanes.ts';
 import type { Layout } from './layout.ts';
+import type { Ledger } from './ledger.ts';
 import type { Library } from './library.ts';
 import type { Media } from './media.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
@@ -16,6 +17,7 @@ import { learnReference } from './stages/learn-reference.ts';
 import { matchSlice } from './stages/match-slice.ts';
 import { planUpload } from './stages/plan-upload.ts';
 import type { recordAcknowledgement } from './stages/record-acknowledgement.ts';
+import { takePictures } from './stages/take-pictures.ts';
 
 export interface RouteDeps {
   /** null where nothing is decoded. */
@@ -28,6 +30,7 @@ export interface RouteDeps {
   references: ReferenceCodes;
   lanes: Lanes;
   clock: Clock;
+  ledger: Ledger;
   decide: ReturnType<typeof decideUpload>;
   acknowledge: ReturnType<typeof recordAcknowledgement>;
   /** The part of the library that this process searches, if it does. */
@@ -51,6 +54,7 @@ export interface RouteDeps {
  *   decide       manifests, alignments,         rows; takedowns, verdicts and alarms through the outbox
  *                evidence
  *   record       acknowledgements               rows
+ *   pictures     pictures                       rows, and JPEGs in the store; asked for by decide
  *
  * Beside it: `library` feeds reference-codes to the index, `relay` carries the outbox to the log, `timers` bring deadlines
  * and send again what no surface has acknowledged.
@@ -65,6 +69,7 @@ export function route(deps: RouteDeps): Stage<never>[] {
     references,
     lanes,
     clock,
+    ledger,
     decide,
     acknowledge,
     shard,
@@ -94,7 +99,10 @@ export function route(deps: RouteDeps): Stage<never>[] {
     const { index, checkpoint } = library;
     stages.push(matchSlice({ index, checkpoint, shard, clock, concurrency: patient }));
   }
-  if (has('confirm') && media) stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
+  if (has('confirm') && media) {
+    stages.push(confirmProposal({ media, references, lanes, clock, concurrency: urgent }));
+    stages.push(takePictures({ media, blobs, database, ledger, lanes, clock, concurrency: patient }));
+  }
   if (has('decide')) stages.push(...Object.values(decide.stages), acknowledge);
   return stages as Stage<never>[];
 }

@@ -36,7 +36,11 @@ export async function openStores(config: Config, logger: Logger, stack: AsyncDis
   return { database, log, blobs, buckets, gone };
 }
 
-async function openLog({ kafka, replica }: Config, { postgres }: Database, logger: Logger): Promise<EventLog> {
+export async function openLog(
+  { kafka, replica }: Config,
+  { postgres }: Pick<Database, 'postgres'>,
+  logger: Logger,
+): Promise<EventLog> {
   if (!kafka) return openPostgresEventLog({ postgres, logger });
   const { brokers, ssl, sasl, replicas } = kafka;
   return openKafkaEventLog({

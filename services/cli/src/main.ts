@@ -79,6 +79,15 @@ program
   .option('-j, --json', 'as JSON')
   .action(async (given, options) => (await remote()).traceUpload(given, options));
 
+const audit = program.command('audit').description('what was said and done in all cases');
+audit
+  .command('verify')
+  .description('check every chain and root, and name the first link that is not as it was written')
+  .option('--data <folder>', 'where the instance keeps its data; DATABASE_URL comes first')
+  .option('--roots <file>', 'a copy of the roots that was kept elsewhere')
+  .option('-j, --json', 'as JSON')
+  .action(async (options) => (await import('./commands/audit.ts')).verifyAudit(options));
+
 program
   .command('shards')
   .description('in how many parts the library is searched, by whom; with a number: change it, stranding no upload')

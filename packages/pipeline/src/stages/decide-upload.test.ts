@@ -173,7 +173,7 @@ describe('decide', () => {
     const take = (topic: string, record: Parameters<typeof openEnvelope>[1]) => {
       if (topic === 'vigil.takedowns') found.takedowns.push(openEnvelope(TakedownEvent, record).event.data);
       else if (topic === 'vigil.verdicts') found.verdicts.push(openEnvelope(Verdict, record).event.data);
-      else found.alarms++;
+      else if (topic === 'vigil.alarms') found.alarms++;
     };
     const takeAll = async (events: Parameters<Parameters<typeof relayBatch>[2]>[0]) => {
       for (const e of events) take(e.topic, e);

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import type { Probe } from '@vigil/contracts';
+import sharp from 'sharp';
+import { afterAll, describe, expect, test } from 'vitest';
+import { openFingerprinter } from './open-fingerprinter.ts';
+import { bytesSource, findBuilds, make, scratchFolder } from './test-support.ts';
+
+/** Real: everything. Made up: a film whose colour tells the second that it shows. */
+const [build] = await findBuilds();
+const folder = await scratchFolder();
+const fingerprinter = await openFingerprinter({ threads: 1, ffmpeg: build! });
+afterAll(async () => {
+  await fingerprinter[Symbol.asyncDispose]();
+  await folder[Symbol.asyncDispose]();
+});
+
+async function opened(name: string, ...args: string[]) {
+  const source = bytesSource(await make(build!, [...args, join(folder.path, name)]));
+  const probed = await fingerprinter.probe(source);
+  if (probed.status !== 'probed') throw new Error(probed.detail);
+  return { source, probe: probed.probe };
+}
+const colourOf = async (jpeg: Uint8Array) => {
+  const { channels } = await sharp(jpeg).stats();
+  return channels.map((c) => Math.round(c.mean));
+};
+const near = ([r, g, b]: number[], wanted: [number, number, number]) =>
+  [r! - wanted[0], g! - wanted[1], b! - wanted[2]].every((d) => Math.abs(d) < 25);
+
+describe('a picture to look at', () => {
+  test('of a film is the frame at that time, small, whole and in colour', async () => {
+    const film = await opened(
+      'f.mp4',
+      ...[
+        '-f',
+        'lavfi',
+        '-i',
+        'color=c=red:s=640x360:r=10:d=3',
+        '-f',
+        'lavfi',
+        '-i',
+        'color=c=blue:s=640x360:r=10:d=3',
+      ],
+      ...['-filter_complex', '[0][1]concat=n=2:v=1', '-g', '100', '-c:v', 'mpeg4', '-q:v', '3'],
+    );
+    for (const [at, wanted] of [
+      [1, [254, 0, 0]],
+      [2.8, [254, 0, 0]],
+      [3.2, [0, 0, 254]],
+      [6, [0, 0, 254]],
+    ] as [number, [number, number, number]][]) {
+      const outcome = await fingerprinter.picture(film.source, { probe: film.probe, at });
+      if (outcome.status !== 'picture') throw new Error(outcome.detail);
+      expect([outcome.width, outcome.height]).toEqual([320, 180]);
+      expect(await sharp(outcome.jpeg).metadata()).toMatchObject({ format: 'jpeg', width: 320, height: 180 });
+      expect(outcome.jpeg.length).toBeLessThan(40_000);
+      expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
+    }
+  });
+
+  test('of a still keeps its shape, and nothing of what else was in the file', async () => {
+    const png = await sharp({ create: { width: 100, height: 800, channels: 4, background: '#00ff00' } })
+      .withExif({ IFD0: { Copyright: 'Ada' } })
+      .png()
+      .toBuffer();
+    const source = bytesSource(new Uint8Array(png));
+    const probed = await fingerprinter.probe(source);
+    const { probe } = probed as { probe: Probe };
+    const outcome = await fingerprinter.picture(source, { probe, at: 0 });
+    if (outcome.status !== 'picture') throw new Error(outcome.detail);
+    expect([outcome.width, outcome.height]).toEqual([40, 320]);
+    expect((await sharp(outcome.jpeg).metadata()).exif).toBeUndefined();
+    expect(near(await colourOf(outcome.jpeg), [0, 255, 0])).toBe(true);
+  });
+
+  test('of what is no longer media is an outcome', async () => {
+    const film = await opened('g.mp4', '-f', 'lavfi', '-i', 'color=c=red:s=64x64:r=10:d=1', '-c:v', 'mpeg4');
+    const outcome = await fingerprinter.picture(bytesSource(new Uint8Array(5000)), { probe: film.probe, at: 0 });
+    expect(outcome).toMatchObject({ status: 'rejected', reason: 'not-media' });
+  });
+});

@@ -1,0 +1,444 @@
+/** All that can happen to claims, on one database and one time line; it is long because the law has many ways. */
+import { dsaStatement } from '@vigil/cases';
+import type { Actor } from '@vigil/contracts';
+import {
+  caseEvents,
+  claimCounts,
+  claimsOf,
+  findPaper,
+  findUpload,
+  strikesOf,
+  takedownsAfter,
+  takedownTimes,
+  verifyAudit,
+} from '@vigil/database';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { openCaseBench, START } from './cases-testing.ts';
+
+/** Real: the database. Faked: time, and the results that other stages would have sent. */
+const database = await openTestDatabase();
+afterAll(() => database[Symbol.asyncDispose]());
+const db = database.postgres;
+const bench = openCaseBench(database);
+const { cases, clock } = bench;
+
+const uploader: Actor = { role: 'uploader', id: 'acc' };
+const holder: Actor = { role: 'holder', id: 'h' };
+const reviewer: Actor = { role: 'reviewer', id: 'staff_1' };
+
+let n = 0;
+let upload: string;
+let ref: string;
+let account: string;
+beforeEach(async () => {
+  n++;
+  upload = `up_${n}`;
+  ref = `ref_${n}`;
+  account = `acc_${n}`;
+  await bench.reference(ref);
+  await sent();
+});
+
+const copy = async (id = upload, of: { reference: string; seconds?: number }[] = [{ reference: ref }]) => {
+  await bench.say(id, { account });
+  await bench.found(id, of);
+};
+/** What went out about this test's uploads; clocks of other tests' claims run on meanwhile. */
+async function sent() {
+  const { actions, verdicts, alarms } = await bench.sent();
+  const own = (e: { upload: string }) => e.upload === upload || e.upload.startsWith(`${upload}_`);
+  return { actions: actions.filter(own), verdicts: verdicts.filter(own), alarms };
+}
+const only = async (id = upload) => (await claimsOf(db, id))[0]!;
+const kinds = async (id: string) => (await caseEvents(db, id)).map((e) => e.kind);
+
+const notice = {
+  signature: 'Ada Example',
+  work: 'The Valley',
+  name: 'Ada Example',
+  address: '1 Main Street',
+  phone: '1',
+  email: 'ada@example.org',
+  goodFaith: true,
+  accurate: true,
+};
+const counter = {
+  signature: 'Bo Example',
+  name: 'Bo Example',
+  address: '2 Main Street',
+  phone: '2',
+  mistake: true,
+  consent: true,
+};
+
+describe('a takedown', () => {
+  test('carries its statement of reasons, and starts a chain', async () => {
+    await copy();
+    const { actions, verdicts } = await sent();
+    const claim = await only();
+    expect(actions).toMatchObject([
+      {
+        action: 'takedown',
+        epoch: 0,
+        territories: ['*'],
+        claims: [claim.id],
+        case: claim.case,
+        ground: 'rights-holder-rule',
+        statement: {
+          facts:
+            '20.0 s of the upload (67 %), 20.0 s of them in one piece, were found to be a manifest copy of a registered work by comparing fingerprints of its pictures (rule film-contiguous).',
+          automatedDetection: true,
+          automatedDecision: true,
+          redress: [{ way: 'dispute' }, { way: 'complaint', until: Date.parse('2030-05-14T17:00:00Z') }, {}, {}],
+        },
+      },
+    ]);
+    expect(JSON.stringify(actions[0]!.statement)).not.toContain(account);
+    expect(verdicts).toMatchObject([{ verdict: 'taken-down', revision: 1 }]);
+    expect(claim).toMatchObject({ state: 'taken-down', account, work: `work_${ref}`, holder: 'h' });
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down']);
+  });
+
+  test('many uploads of an account on one work are one case and one chain', async () => {
+    for (const id of [`${upload}_a`, `${upload}_b`, `${upload}_c`]) await copy(id);
+    const all = await Promise.all(['a', 'b', 'c'].map((x) => only(`${upload}_${x}`)));
+    expect(new Set(all.map((c) => c.case)).size).toBe(1);
+    expect((await caseEvents(db, all[0]!.case)).map((e) => e.seq)).toEqual([1, 2, 3, 4, 5, 6]);
+    const done = await cases.take({ case: all[0]!.case }, { do: 'dispute', grounds: ['quotation'] }, uploader);
+    expect(done).toMatchObject({
+      status: 'done',
+      claims: [{ state: 'disputed' }, { state: 'disputed' }, { state: 'disputed' }],
+    });
+  });
+});
+
+describe('a dispute', () => {
+  test('that the holder accepts brings the media back, under the next epoch', async () => {
+    await copy();
+    await sent();
+    const claim = await only();
+    const disputed = await cases.take(
+      { claim: claim.id },
+      { do: 'dispute', grounds: ['licensed'], statement: 'Ada has licensed it to me, Bo.' },
+      uploader,
+    );
+    expect(disputed).toMatchObject({ status: 'done', claims: [{ state: 'disputed' }] });
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [] });
+    await cases.take({ claim: claim.id }, { do: 'answer-dispute', answer: 'release' }, holder);
+    const { actions, verdicts } = await sent();
+    expect(actions).toMatchObject([
+      {
+        action: 'restore',
+        epoch: 1,
+        why: 'accepted',
+        statement: null,
+        automatedDecision: false,
+        reference: { id: ref },
+      },
+    ]);
+    expect(actions[0]!.supersedes).not.toBeNull();
+    expect(verdicts).toMatchObject([{ verdict: 'cleared', revision: 2, cause: 'dispute', supersedes: 1 }]);
+    expect(await findUpload(db, upload)).toMatchObject({ mediaState: 'shown', blocked: [] });
+    // What people wrote is not in the chain, and not in what went out.
+    const [, , said] = await caseEvents(db, claim.case);
+    const { paper } = said!.data as { paper: { id: string } };
+    expect((await findPaper(db, paper.id))!.content).toEqual({ statement: 'Ada has licensed it to me, Bo.' });
+    expect(JSON.stringify(await caseEvents(db, claim.case))).not.toContain('Bo');
+  });
+
+  test('that nobody answers is won by its clock, once', async () => {
+    await copy();
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['public-domain'] }, uploader);
+    await sent();
+    await bench.wait(29.9);
+    expect((await sent()).actions).toEqual([]);
+    await bench.wait(0.2);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'restore', why: 'silence', automatedDecision: true }],
+      verdicts: [{ verdict: 'cleared', cause: 'dispute' }],
+    });
+    await bench.wait(400);
+    expect((await sent()).actions).toEqual([]);
+  });
+
+  test('what people have released is not found again by a slice that comes again', async () => {
+    await copy();
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['quotation'] }, uploader);
+    await cases.take({ claim: claim.id }, { do: 'answer-dispute', answer: 'release' }, holder);
+    await sent();
+    await bench.found(upload, [{ reference: ref, seconds: 25 }], 2);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [] });
+    expect((await only()).state).toBe('reversed');
+  });
+
+  test('an illegal step changes nothing, and says what is allowed', async () => {
+    await copy();
+    const claim = await only();
+    expect(await cases.take({ claim: claim.id }, { do: 'answer-dispute', answer: 'uphold' }, holder)).toEqual({
+      status: 'refused',
+      why: 'the claim is taken-down; answer-dispute is possible when it is disputed',
+      allowed: ['escalate', 'withdraw'],
+    });
+    expect(
+      await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['other'], statement: ' ' }, uploader),
+    ).toMatchObject({
+      status: 'refused',
+      allowed: ['dispute', 'complain'],
+    });
+    expect(await cases.take({ claim: 'claim_none' }, { do: 'withdraw' }, holder)).toEqual({ status: 'unknown' });
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down']);
+    expect(await db.query('SELECT 1 FROM papers WHERE subject = $1', [claim.case])).toEqual([]);
+  });
+});
+
+describe('media are held back by the strictest claim that stands', () => {
+  test('one that falls brings nothing back while another holds', async () => {
+    const other = `${ref}_other`;
+    await bench.reference(other, { holder: 'h2' });
+    await copy(upload, [{ reference: ref }, { reference: other }]);
+    const claims = await claimsOf(db, upload);
+    expect(claims).toHaveLength(2);
+    await sent();
+    await cases.take({ claim: claims[0]!.id }, { do: 'withdraw' }, holder);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [] });
+    await cases.take({ claim: claims[1]!.id }, { do: 'withdraw' }, holder);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'restore', epoch: 1 }],
+      verdicts: [{ verdict: 'cleared', cause: 'withdrawal' }],
+    });
+  });
+
+  test('territory by territory: what is left is said by another takedown', async () => {
+    const [de, fr] = [`${ref}_de`, `${ref}_fr`];
+    await bench.reference(de, { holder: 'h3', territories: ['DE', 'AT'] });
+    await bench.reference(fr, { holder: 'h4', territories: ['FR', 'AT'] });
+    await copy(upload, [{ reference: de }, { reference: fr }]);
+    const first = await sent();
+    expect(first.actions).toMatchObject([{ action: 'takedown', epoch: 0, territories: ['AT', 'DE', 'FR'] }]);
+    const german = (await claimsOf(db, upload)).find((c) => c.reference === de)!;
+    await cases.take({ claim: german.id }, { do: 'withdraw' }, holder);
+    const second = await sent();
+    expect(second.actions).toMatchObject([
+      {
+        action: 'takedown',
+        epoch: 1,
+        territories: ['AT', 'FR'],
+        supersedes: first.actions[0]!.id,
+        reference: { id: fr },
+      },
+    ]);
+    expect(second.verdicts).toEqual([]);
+  });
+
+  test('a withdrawn reference gives its uploads back, in batches', async () => {
+    const uploads = Array.from({ length: 60 }, (_, i) => `${upload}_${i}`);
+    for (const id of uploads) await copy(id);
+    await sent();
+    const reference = { id: ref, version: 1 };
+    expect(await cases.withdrawReference(reference, 'sold', holder)).toBe(true);
+    expect(await cases.withdrawReference(reference, 'sold', holder)).toBe(false);
+    await bench.wait(0);
+    const { actions, verdicts } = await sent();
+    expect(actions.filter((a) => a.action === 'restore' && a.why === 'reference')).toHaveLength(60);
+    expect(verdicts.map((v) => [v.verdict, v.cause])).toEqual(uploads.map(() => ['cleared', 'withdrawal']));
+    const last = (await caseEvents(db, (await only(uploads[0])).case)).at(-1);
+    expect(last).toMatchObject({ kind: 'withdraw', by: { role: 'system' }, data: { asked: holder } });
+  }, 60_000);
+
+  test('uploaded again, it is taken down by claims that stand, and not by a reference that was disabled', async () => {
+    await copy();
+    await bench.wait(0.01);
+    await bench.say(upload, { account, action: 'deleted' });
+    await sent();
+    await bench.wait(0.01);
+    await bench.say(upload, { account });
+    const [again] = (await sent()).actions;
+    expect(again).toMatchObject({ action: 'takedown', epoch: 1 });
+    await bench.wait(0.01);
+    await bench.say(upload, { account, action: 'deleted' });
+    await cases.withdrawReference({ id: ref, version: 1 }, 'sold', holder);
+    await sent();
+    await bench.wait(0.01);
+    await bench.say(upload, { account });
+    expect((await sent()).actions).toEqual([]);
+    expect((await only()).state).toBe('withdrawn');
+  });
+});
+
+describe('what is only possible', () => {
+  test('waits for a person, who takes down or dismisses', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [{ verdict: 'in-review' }] });
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'takedown', automatedDecision: false, automatedDetection: true }],
+      verdicts: [{ verdict: 'taken-down', cause: 'review', revision: 2 }],
+    });
+    const second = `${upload}_2`;
+    await copy(second, [{ reference: ref, seconds: 3 }]);
+    await sent();
+    await cases.take({ claim: (await only(second)).id }, { do: 'dismiss' }, reviewer);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [{ verdict: 'cleared', cause: 'review' }] });
+  });
+});
+
+describe('notices by hand', () => {
+  const file = (more: Partial<Parameters<typeof cases.fileNotice>[0]> = {}) =>
+    cases.fileNotice(
+      { kind: 'dmca', notice, uploads: [upload], holder: 'notifier', ...more },
+      { role: 'holder', id: 'notifier' },
+    );
+
+  test('a complete one takes down on its own ground; a counter-notice puts back after ten business days', async () => {
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    await sent();
+    const filed = await file({ uploads: [upload, 'up_unknown'] });
+    expect(filed).toMatchObject({
+      status: 'accepted',
+      unknownUploads: ['up_unknown'],
+      claims: [{ state: 'taken-down' }],
+    });
+    expect(await sent()).toMatchObject({
+      actions: [
+        { action: 'takedown', ground: '512c3-notice', reference: null, policy: null, automatedDetection: false },
+      ],
+      verdicts: [{ verdict: 'taken-down', cause: 'notice', revision: 2 }],
+    });
+    const claim = await only();
+    expect(await strikesOf(db, account)).toMatchObject([{ case: claim.case, revokedAt: null }]);
+
+    const short = await cases.take(
+      { claim: claim.id },
+      { do: 'counter-notice', notice: { ...counter, consent: false } },
+      uploader,
+    );
+    expect(short).toMatchObject({ status: 'refused', missing: [{ field: 'consent', law: '17 USC 512(g)(3)(D)' }] });
+    const countered = await cases.take({ claim: claim.id }, { do: 'counter-notice', notice: counter }, uploader);
+    expect(countered).toMatchObject({ status: 'done', claims: [{ state: 'waiting' }] });
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'strike', 'counter-notice', 'forward']);
+    await bench.wait((Date.parse('2029-11-30T05:00:00Z') - clock.now()) / 86_400_000 - 0.001);
+    // The time of these tests goes on, so the date is another one; the window itself is tested where it is made.
+    const { putBackFrom } = (await only()).procedure.counterNotice!;
+    await bench.wait((putBackFrom - clock.now()) / 86_400_000 - 0.001);
+    expect((await sent()).actions).toEqual([]);
+    await bench.wait(0.01);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'restore', why: 'put-back', automatedDecision: true }],
+      verdicts: [{ verdict: 'cleared', cause: 'dispute' }],
+    });
+    expect(await strikesOf(db, account)).toMatchObject([{ revokedAt: clock.now() }]);
+  });
+
+  test('a court action keeps it down', async () => {
+    await bench.say(upload, { account });
+    await file();
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'counter-notice', notice: counter }, uploader);
+    await cases.take(
+      { claim: claim.id },
+      { do: 'notify-court', statement: 'Case 1:29-cv-01' },
+      { role: 'holder', id: 'notifier' },
+    );
+    await sent();
+    await bench.wait(60);
+    expect((await sent()).actions).toEqual([]);
+    expect((await only()).state).toBe('court-hold');
+  });
+
+  test('an incomplete one does nothing and says what is missing; both are kept', async () => {
+    await bench.say(upload, { account });
+    const filed = await file({ notice: { ...notice, accurate: false } });
+    expect(filed).toMatchObject({
+      status: 'incomplete',
+      standing: 'substantially-complete',
+      missing: [{ field: 'accurate' }],
+    });
+    expect(await file({ uploads: ['up_nowhere'] })).toMatchObject({ status: 'incomplete', standing: 'defective' });
+    expect(await claimsOf(db, upload)).toEqual([]);
+    expect((await sent()).actions).toEqual([]);
+  });
+
+  test('one under DSA Art. 16 is for a person to decide', async () => {
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    const dsa = { explanation: 'my film', name: 'Ada', email: 'ada@example.org', goodFaith: true };
+    await file({ kind: 'dsa', notice: dsa });
+    expect(await sent()).toMatchObject({
+      actions: [],
+      verdicts: [{ verdict: 'cleared' }, { verdict: 'in-review', cause: 'notice' }],
+    });
+    await cases.take({ claim: (await only()).id }, { do: 'take-down' }, reviewer);
+    expect((await sent()).actions).toMatchObject([{ ground: 'dsa-16-notice', automatedDecision: false }]);
+  });
+});
+
+test('three strikes that stand are an alarm, and fifty pieces of one film are one strike', async () => {
+  for (const [i, work] of ['a', 'a', 'b', 'c'].entries()) {
+    const id = `${upload}_${i}`;
+    await bench.say(id, { account });
+    await cases.fileNotice({ kind: 'dmca', notice, uploads: [id], holder: 'h', work: `${upload}_${work}` }, holder);
+    const { alarms } = await sent();
+    expect(alarms.map((a) => [a.kind, a.subject])).toEqual(i === 3 ? [['repeat-infringer', account]] : []);
+  }
+  expect(await strikesOf(db, account)).toHaveLength(3);
+});
+
+test('erasure takes what people wrote and leaves every chain whole', async () => {
+  await copy();
+  const claim = await only();
+  await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['other'], statement: 'I am Bo Example.' }, uploader);
+  expect(await cases.erase({ subject: claim.case })).toBe(1);
+  expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'dispute', 'erased']);
+  expect(await verifyAudit(db)).toMatchObject({ broken: null });
+  expect(START).toBeLessThan(clock.now());
+});
+
+test('what became of claims is counted, and takedowns are exported in the order in which they were sent', async () => {
+  const own = `h_${n}`;
+  const refs = [`${ref}_x`, `${ref}_y`, `${ref}_z`, `${ref}_w`];
+  for (const id of refs) await bench.reference(id, { holder: own, work: id });
+  await clock.advance(1000);
+  const from = clock.now();
+  for (const [i, id] of refs.entries()) {
+    await copy(`${upload}_${i}`, [{ reference: id, seconds: i === 3 ? 3 : 20 }]);
+    await clock.advance(1000);
+  }
+  const claim = async (i: number) => ({ claim: (await only(`${upload}_${i}`)).id });
+  await cases.take(await claim(0), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  await cases.take(await claim(0), { do: 'answer-dispute', answer: 'release' }, holder);
+  await cases.take(await claim(1), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  await cases.take(await claim(1), { do: 'answer-dispute', answer: 'uphold' }, holder);
+  await cases.take(await claim(2), { do: 'dispute', grounds: ['quotation'] }, uploader);
+  const span = { from, until: clock.now() + 1, holder: own };
+  expect(await claimCounts(db, span)).toEqual([
+    {
+      ground: 'rights-holder-rule',
+      claims: 4,
+      takedowns: 3,
+      automated: 3,
+      reviewed: 1,
+      dismissed: 0,
+      withdrawn: 0,
+      disputes: 3,
+      appeals: 0,
+      counterNotices: 0,
+      complaints: 0,
+      contested: 3,
+      settled: 2,
+      overturned: 1,
+    },
+  ]);
+  expect(await claimCounts(db, { ...span, holder: 'nobody' })).toEqual([]);
+  expect(await takedownTimes(db, span)).toEqual({ median: 0, p95: 0 });
+  expect(await takedownTimes(db, { from: 0, until: 1 })).toEqual({ median: null, p95: null });
+
+  const first = await takedownsAfter(db, { sentAt: from - 1, id: '' }, 2);
+  const rest = await takedownsAfter(db, first[1]!, 2);
+  expect([...first, ...rest].map((t) => t.event.upload)).toEqual([`${upload}_0`, `${upload}_1`, `${upload}_2`]);
+  expect(first.map((t) => dsaStatement(t.event)?.puid)).toEqual(first.map((t) => t.id));
+});
