@@ -43,9 +43,8 @@ export async function openNetwork({
   const stack = new AsyncDisposableStack();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-network-'));
   stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
-  const stores = fleet
-    ? { ...fleet.env, VIGIL_ROLES: 'api' }
-    : { DATABASE_URL: stack.use(await createTestDatabase()).url };
+  const url = fleet?.env.DATABASE_URL ?? stack.use(await createTestDatabase()).url;
+  const stores = fleet ? { ...fleet.env, VIGIL_ROLES: 'api' } : { DATABASE_URL: url };
   const config = readConfig({ ...process.env, ...stores, ...settings, VIGIL_DATA: dataFolder });
   const logger = createLogger({ level: 'warn' });
   const instance = stack.use(await openInstance({ config, logger, ffmpeg: await ffmpegHere(), ...options }));

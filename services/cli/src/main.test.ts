@@ -25,9 +25,19 @@ describe('vigil', () => {
     const { code, stdout, stderr } = await vigil(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/^Usage: vigil /);
-    const commands = ['match', 'start', 'demo', 'upload', 'reference', 'trace', 'shards', 'replicas', 'audit', 'schema'];
-    for (const command of commands)
-      expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+    const commands = [
+      'match',
+      'start',
+      'demo',
+      'upload',
+      'reference',
+      'trace',
+      'shards',
+      'replicas',
+      'audit',
+      'schema',
+    ];
+    for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     const listed = stdout.split('\n').filter((line) => line.length > 100);
     expect(listed).toEqual([]);
   });

@@ -131,7 +131,7 @@ describe('plan', () => {
         probe: { kind: 'video', format: FRAMES_FORMAT, width: 640, height: 360, duration: 65, frameRate: 2 },
       });
       expect(manifests[0]!.event.frames).toBeUndefined();
-      expect(slices.map((s) => s.span)).toEqual([0, 2, 1].map((n) => sliceSpan(n, 65)));
+      expect(slices.map((s) => s.span)).toEqual([0, 1, 2].map((n) => sliceSpan(n, 65)));
       expect(JSON.stringify(slices)).not.toContain('f/1.jpg');
     });
 
