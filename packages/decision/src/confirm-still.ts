@@ -1,15 +1,28 @@
-import { type Alignment, type Evidence, type Fingerprint, RADIUS, type Region, type Segment } from '@vigil/contracts';
+import {
+  type Alignment,
+  type Evidence,
+  type Fingerprint,
+  RADIUS,
+  type Region,
+  type Segment,
+  type Turn,
+} from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
-import { GAP_FRAMES, MAYBE_PICTURE } from './limits.ts';
+import { DRAWN_SHARE, isDrawn } from './drawn.ts';
+import { GAP_FRAMES, MAYBE_PICTURE, SAME_PICTURE } from './limits.ts';
 import { covered } from './line.ts';
+import { inverse } from './patch-geometry.ts';
+import { guided } from './patch-guided.ts';
 import { type Fit, frameDistance, type Pictures, picturesOf } from './pictures.ts';
 import { alike, areaOf, type Place, regionOf, WHOLE } from './places.ts';
-import { correlate, thumbnailNear } from './thumbnails.ts';
+import { correlate, sourceMap, thumbnailNear } from './thumbnails.ts';
 import { shownAt, timelineOf } from './timeline.ts';
 
 /** Seconds around a hit of a still in a film that are looked at, and how near in time its thumbnail must lie. */
 const AROUND = 2;
 const THUMBNAIL_WITHIN = 1;
+/** Patches of a drawn reference from which on it matters how many of them are found again. */
+const LEAST_PATCHES = 20;
 
 interface Seen {
   frame: number;
@@ -37,6 +50,11 @@ export function confirmStill(
   const best = seen.reduce<Seen | null>((b, s) => (b && b.distance <= s.distance ? b : s), null);
   if (!best) return null;
   const still = upload.sampling === 'still';
+  if (still && alignment.referenceMedia === 'image' && !inverted) {
+    const likeness = drawnLikeness(upload, reference[0]!, best, turn);
+    if (likeness !== null) best.correlation = Math.min(likeness, best.correlation ?? likeness);
+    if (likeness !== null && likeness < MAYBE_PICTURE) return null;
+  }
   const segments = still ? [segmentOf([best], [0, 0])] : runsOf(seen).map((run) => segmentOf(run, spanOf(run, upload)));
   const total = covered(segments.map((s) => s.upload));
   const same = alike(best.upload, best.reference);
@@ -62,6 +80,23 @@ export function confirmStill(
     },
     confidence: confidenceOf(segments),
   };
+}
+
+/**
+ * Of a drawn reference, what its patches say: two terminals in other colours, two charts on the same axes are alike as wholes and
+ * as thumbnails. Null where there are none to compare: pages, inverted copies, photographs.
+ */
+function drawnLikeness(
+  upload: Fingerprint,
+  reference: Fingerprint,
+  { upload: mine, reference: theirs }: Seen,
+  turn: Turn,
+): number | null {
+  if (reference.thumbnails.luma.length === 0 || !isDrawn(reference.thumbnails.luma)) return null;
+  const map = inverse(sourceMap(turn, regionOf(mine), regionOf(theirs)));
+  const closer = map && guided(upload, reference, map);
+  if (!closer || closer.visible < LEAST_PATCHES) return null;
+  return (SAME_PICTURE * closer.agreeing) / (DRAWN_SHARE * closer.visible);
 }
 
 const isAll = (p: Place): boolean => alike(p, WHOLE);

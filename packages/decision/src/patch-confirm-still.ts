@@ -1,7 +1,9 @@
 import type { Alignment, Evidence, Fingerprint, Region, Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
+import { DRAWN_SHARE, levelsOf, PHOTOGRAPHIC_LEVELS } from './drawn.ts';
 import { GAP_FRAMES } from './limits.ts';
 import { covered } from './line.ts';
+import { guided } from './patch-guided.ts';
 import { agreementOf, bitsOf, mapOf, thumbnailsOf, viewsOf } from './patch-views.ts';
 import { areaOf } from './places.ts';
 
@@ -18,9 +20,12 @@ const BORNE_OUT = 0.7;
 /**
  * Charts, screenshots, receipts, flags and memes on a plain ground share letters, boxes and templates and agree in up to 60
  * places at a correlation of .99, and are different works. Measured on 528 pictures: from .59 up for screenshots, charts,
- * flags and receipts, below .56 for 95 % of photographs. Nothing is concluded from the patches of such a picture.
+ * flags and receipts, below .56 for 95 % of photographs. Of such a picture the patches prove something where the rest is a photograph
+ * (on white, say), or where nearly all of them agree.
  */
 const PLAIN = 0.55;
+/** Least correlation of what is photographed on a plain ground. */
+const ON_PLAIN = 0.85;
 
 interface Seen {
   index: number;
@@ -35,17 +40,26 @@ export function confirmPatchesStill(
   alignment: Alignment,
   reference: readonly Fingerprint[],
 ): Evidence | null {
-  const { inliers = 0, cells = 0 } = alignment;
-  const map = mapOf(alignment.altered);
+  const rough = mapOf(alignment.altered);
+  const still = upload.sampling === 'still';
+  // Two pictures have all their patches here: with the geometry known, more of them can be told to agree, or not.
+  const closer = still && alignment.referenceMedia === 'image' && rough ? guided(upload, reference[0]!, rough) : null;
+  const fitted = closer && closer.inliers >= (alignment.inliers ?? 0) ? closer : null;
+  const { inliers = 0, cells = 0 } = fitted ?? alignment;
+  const map = fitted?.map ?? rough;
   const views = map && viewsOf(map);
   if (!views || inliers < MIN_INLIERS || cells < MIN_CELLS) return null;
-  const still = upload.sampling === 'still';
   const least = inliers >= MANY_INLIERS && cells >= MANY_CELLS ? NOT_CONTRADICTED : BORNE_OUT;
   const theirs = thumbnailsOf(reference)
     .filter((t) => alignment.referenceMedia === 'image' || Math.abs(t.time - alignment.offset) <= AROUND)
-    .filter((t) => views.plain(t.luma) < PLAIN)
-    .map((t) => ({ time: t.time, view: views.reference(t.luma) }));
+    .map((t) => ({ time: t.time, view: views.reference(t.luma), least: leastFor(t.luma) }));
   const mine = thumbnailsOf([upload]);
+  function leastFor(luma: Uint8Array): number {
+    if (views!.plain(luma) < PLAIN) return least;
+    if (levelsOf(luma) >= PHOTOGRAPHIC_LEVELS) return Math.max(least, ON_PLAIN);
+    const all = closer !== null && closer.agreeing >= DRAWN_SHARE * closer.visible;
+    return all ? Math.max(least, ON_PLAIN) : Number.POSITIVE_INFINITY;
+  }
   const seen: Seen[] = [];
   for (const [index, { time, luma }] of mine.entries()) {
     const view = views.upload(luma);
@@ -53,10 +67,10 @@ export function confirmPatchesStill(
     for (const t of theirs) {
       if (!view || !t.view) continue;
       const correlation = agreementOf(view, t.view);
-      if (!best || correlation > best.correlation)
+      if (correlation >= t.least && (!best || correlation > best.correlation))
         best = { index, at: time, ref: alignment.referenceMedia === 'image' ? 0 : t.time, correlation };
     }
-    if (best && best.correlation >= least) seen.push(best);
+    if (best) seen.push(best);
   }
   if (seen.length === 0) return null;
   const segments = (still ? [seen] : runsOf(seen)).map((run) => segmentOf(run, still ? [0, 0] : spanOf(run, upload)));

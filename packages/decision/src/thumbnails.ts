@@ -1,4 +1,5 @@
 import type { Fingerprint, Region, Turn } from '@vigil/contracts';
+import type { Affine } from './patch-geometry.ts';
 
 const SIDE = 64;
 /** Compared at this size: what a re-encoding blurs does not count, what a caption says hardly. */
@@ -15,6 +16,21 @@ const SOURCES: Record<Turn, (x: number, y: number, n: number) => [number, number
   transpose: (x, y) => [y, x],
   antitranspose: (x, y, n) => [n - y, n - x],
 };
+
+/** Fractions of the reference to fractions of the upload, where the upload's region, turned, shows the reference's. */
+export function sourceMap(turn: Turn, upload: Region, reference: Region): Affine {
+  const at = (x: number, y: number): [number, number] => {
+    const [sx, sy] = SOURCES[turn](
+      (x - reference[0]) / (reference[2] - reference[0]),
+      (y - reference[1]) / (reference[3] - reference[1]),
+      1,
+    );
+    return [upload[0] + sx * (upload[2] - upload[0]), upload[1] + sy * (upload[3] - upload[1])];
+  };
+  const [c, f] = at(0, 0);
+  const [x, y] = [at(1, 0), at(0, 1)];
+  return [x[0] - c, y[0] - c, c, x[1] - f, y[1] - f, f];
+}
 
 /** A region of a thumbnail, turned, as GRID x GRID levels. Positions are fractions of the picture. */
 function sample(luma: Uint8Array, region: Region, turn: Turn): Float64Array {

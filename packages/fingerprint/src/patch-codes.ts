@@ -45,6 +45,8 @@ export interface PatchCodes {
 export interface PatchOptions {
   /** At most so many codes. */
   count: number;
+  /** And so many more from between them, where the others crowd: on letters that were put over the picture. */
+  gaps?: number;
   kind: PatchKind;
 }
 
@@ -56,10 +58,10 @@ export function createPatchCoder(
   const tests = pattern.length / 4;
   const bytes = tests / 8;
   return {
-    code(luma, width, height, { count, kind }) {
+    code(luma, width, height, { count, gaps = 0, kind }) {
       const shape = PATCH_SHAPE[kind];
       const pyramid = buildPyramid(kernel, luma, width, height, shape);
-      const found = findCorners(kernel, pyramid, { most: count, cellShare: shape.cellShare });
+      const found = findCorners(kernel, pyramid, { most: count, cellShare: shape.cellShare, gaps });
       const out = columns(found.count, bytes);
       const [direction, patternAt] = [pyramid.end, pyramid.end + 16];
       const bitsAt = patternAt + 2 * pattern.length;
@@ -86,7 +88,7 @@ let shared: ReturnType<typeof createPatchCoder> | null = null;
 
 /**
  * @param luma levels 0..255, row by row
- * At most `count` codes; none where the picture has no corners, or no room for a patch.
+ * At most `count` codes, and `gaps`; none where the picture has no corners, or no room for a patch.
  */
 export function patchCodes(luma: Uint8Array, width: number, height: number, options: PatchOptions): PatchCodes {
   shared ??= createPatchCoder();

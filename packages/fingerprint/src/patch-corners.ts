@@ -10,6 +10,9 @@ const CELLS_DOWN = 3;
 const CELLS_ACROSS = 4;
 const LEAST_QUOTA = 2;
 
+/** Gaps are looked for in finer cells: a third of the others' sides. */
+const FINER = 3;
+
 /** Corners of a level that are ranked: no picture of patchSize has more. */
 const MOST_RANKED = 0x10000;
 
@@ -25,6 +28,8 @@ export interface Spread {
   most: number;
   /** Inside a level, cells hold at most so many times their fair share. */
   cellShare: number;
+  /** Beyond `most`, so many from fine cells of a level that have corners of which none was chosen; 0 when absent. */
+  gaps?: number;
 }
 
 /** Corners of one level, strongest first. */
@@ -46,7 +51,42 @@ export function findCorners(kernel: PatchKernel, { levels, end }: Pyramid, sprea
   const quotas = quotasOf(spread.most, levels.length);
   const most = (l: number) => Math.floor((quotas[l]! * spread.cellShare) / (CELLS_DOWN * CELLS_ACROSS));
   const chosen = found.map((ranked, l) => spreadOut(ranked, levels[l]!, Math.max(1, most(l))));
-  return merge(chosen, quotas, spread.most);
+  const main = merge(chosen, quotas, spread.most);
+  if (!spread.gaps) return main;
+  const left = chosen.map((ranked, l) => unseen(ranked, levels[l]!, main, l));
+  return joined(main, merge(left, quotas, spread.gaps));
+}
+
+/** The strongest corner of each fine cell of a level out of which none was chosen: what lies between large letters. */
+function unseen(ranked: Ranked, { width, height }: Level, main: Corners, level: number): Ranked {
+  const [down, across] = [FINER * CELLS_DOWN, FINER * CELLS_ACROSS];
+  const cellOf = (x: number, y: number) =>
+    Math.floor(((2 * y + 1) * down) / (2 * height)) * across + Math.floor(((2 * x + 1) * across) / (2 * width));
+  const held = new Uint8Array(down * across);
+  for (let i = 0; i < main.count; i++) if (main.level[i] === level) held[cellOf(main.x[i]!, main.y[i]!)] = 1;
+  const out: Ranked = { count: 0, x: new Uint16Array(down * across), y: new Uint16Array(down * across) };
+  for (let i = 0; i < ranked.count; i++) {
+    const cell = cellOf(ranked.x[i]!, ranked.y[i]!);
+    if (held[cell]) continue;
+    held[cell] = 1;
+    out.x[out.count] = ranked.x[i]!;
+    out.y[out.count++] = ranked.y[i]!;
+  }
+  return out;
+}
+
+function joined(a: Corners, b: Corners): Corners {
+  const out: Corners = {
+    count: a.count + b.count,
+    level: new Uint8Array(a.count + b.count),
+    x: new Uint16Array(a.count + b.count),
+    y: new Uint16Array(a.count + b.count),
+  };
+  for (const key of ['level', 'x', 'y'] as const) {
+    out[key].set(a[key]);
+    out[key].set(b[key], a.count);
+  }
+  return out;
 }
 
 function rankCorners(kernel: PatchKernel, level: Level, step: number, free: number): Ranked {

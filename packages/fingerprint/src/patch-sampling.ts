@@ -11,6 +11,9 @@ export const PATCHES = {
   video: { reference: 60, upload: 300 },
 };
 
+/** Beyond these, of an upload's picture, from between what crowds: letters put over all of a picture take every code else. */
+export const PATCH_GAPS = { still: 300, video: 150 };
+
 /** Of references more are taken, by this share, because codes that are everybody's are dropped. */
 const SPARE = 0.1;
 
@@ -31,7 +34,7 @@ export function patchesOf(
   if (!isPatchable(coded)) return null;
   const { kind, media } = options;
   const count = PATCHES[media][kind];
-  if (kind === 'upload') return patchCodes(luma, width, height, { count, kind });
+  if (kind === 'upload') return patchCodes(luma, width, height, { count, gaps: PATCH_GAPS[media], kind });
   return withoutCommon(patchCodes(luma, width, height, { count: Math.ceil(count * (1 + SPARE)), kind }), count);
 }
 
