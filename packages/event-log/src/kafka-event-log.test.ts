@@ -21,6 +21,7 @@ async function openHarness(): Promise<ContractHarness> {
         heartbeatMs: 100,
         rebalanceMs: 2000,
         maxWaitMs: 50,
+        commitMs: 50,
         patienceMs: 200,
         drainMs: lease === 'short' ? 500 : 10_000,
       });
