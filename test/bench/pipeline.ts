@@ -91,10 +91,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   if (samples.image.length + samples.clip.length > 0) {
     await using bare = await startBareLoop(threads);
     say('idle ...');
-    result.idleCpuPerSecond = await idle(platform);
+    const upkeep = await idle(platform);
+    result.idleCpuPerSecond = upkeep;
     for (const kind of ['image', 'clip'] as const) {
       if (samples[kind].length === 0) continue;
-      const found = await besideBare(platform, bare, kind, samples[kind], rounds);
+      const found = await besideBare(platform, bare, kind, samples[kind], rounds, upkeep.vigil);
       result[`${kind}s`] = found;
       if (found.cpuOverBare > AIMS.overBareCpu) missed.push(`${kind}s: CPU over bare`);
       if (Object.keys(found.wrong).length > 0) missed.push(`${kind}s: wrong verdicts`);
@@ -136,6 +137,7 @@ async function besideBare(
   kind: 'image' | 'clip',
   samples: readonly Sample[],
   rounds: number,
+  idlePerSecond: number,
 ) {
   const files = samples.map(({ file, copyOf }) => ({ file, again: kind === 'clip' && copyOf !== null }));
   const atOnce = FLEET_DECODERS.reduce((sum, n) => sum + n + (kind === 'image' ? 1 : 0), 0);
@@ -177,6 +179,10 @@ async function besideBare(
     uploads,
     copies: samples.filter((s) => s.copyOf !== null).length * rounds,
     cpuOverBare: round(sum((p) => p.fleet.cpu) / sum((p) => p.bare.cpu) - 1),
+    // What the fleet would have used in the same time anyhow: most of it where others take the processors, and rounds last.
+    cpuOverBareWithoutIdle: round(
+      sum((p) => p.fleet.cpu - idlePerSecond * p.fleet.seconds) / sum((p) => p.bare.cpu) - 1,
+    ),
     cpuOverBareByRound: pairs.map(({ bare, fleet }) => round(fleet.cpu / bare.cpu - 1)),
     bare: {
       cpuPerUpload: round(sum((p) => p.bare.cpu) / uploads),
