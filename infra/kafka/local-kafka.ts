@@ -54,7 +54,7 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
   const given = process.env.VIGIL_TEST_KAFKA?.split(',').filter(Boolean);
   if (given?.length && !options.own) return theirs(given);
   // A container keeps nothing: who names a folder wants to find the data again. Nor does it listen in our ways.
-  const container = options.folder || options.own ? null : await startInDocker(log);
+  const container = options.folder || options.own || options.secured ? null : await startInDocker(log);
   if (container) return theirs([container.address], container.stop);
   const program = await findProgram(log);
   if (!program) return null;
