@@ -9,11 +9,14 @@ import { fileURLToPath } from 'node:url';
 import { startInDocker } from './docker.ts';
 import { findProgram, type KafkaProgram } from './jars.ts';
 import { answers } from './probe.ts';
+import { makeSecured, type Secured, securedProperties } from './secured.ts';
 
 export interface LocalKafka {
   brokers: string[];
   /** False when the broker is somebody else's, or in a container: then it cannot be stopped, started or killed. */
   own: boolean;
+  /** The same broker by TLS and SASL/PLAIN, when it was asked for. */
+  secured?: Secured;
   /** Of the broker's data; absent where it is somebody else's. */
   folder?: string;
   /** In good order; the data stays. */
@@ -32,6 +35,8 @@ export interface LocalKafkaOptions {
   /** Only one that can be stopped and started will do: from the jars, whatever else there is. */
   own?: boolean;
   log?: (line: string) => void;
+  /** Listen on a port with TLS and SASL/PLAIN as well; needs a broker of our own, and Java's keytool. */
+  secured?: boolean;
 }
 
 const START_LIMIT_MS = 90_000;
@@ -48,8 +53,8 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
   const log = options.log ?? (() => undefined);
   const given = process.env.VIGIL_TEST_KAFKA?.split(',').filter(Boolean);
   if (given?.length && !options.own) return theirs(given);
-  // A container keeps nothing: who names a folder wants to find the data again.
-  const container = options.folder || options.own ? null : await startInDocker(log);
+  // A container keeps nothing: who names a folder wants to find the data again. Nor does it listen in our ways.
+  const container = options.folder || options.own || options.secured ? null : await startInDocker(log);
   if (container) return theirs([container.address], container.stop);
   const program = await findProgram(log);
   if (!program) return null;
@@ -60,9 +65,12 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
       await freePort(),
     ]);
     try {
-      await broker.start();
+      const secured = options.secured ? await makeSecured(program.java, folder, await freePort()) : undefined;
+      await broker.start(secured);
       return {
         ...broker,
+        ...(secured ? { secured } : {}),
+        start: () => broker.start(secured),
         folder,
         async [Symbol.asyncDispose]() {
           await broker.stop();
@@ -124,11 +132,12 @@ function createBroker(
     running = undefined;
   };
 
-  const start = async () => {
+  const start = async (secured?: Secured) => {
     if (running) throw new Error('the broker is running already');
-    if ((await readdir(folder).catch(() => [])).length === 0) await cp(program.template, folder, { recursive: true });
+    const there = await readdir(folder).catch((): string[] => []);
+    if (!there.includes('meta.properties')) await cp(program.template, folder, { recursive: true });
     const settings = join(folder, 'server.properties');
-    await writeFile(settings, properties(folder, port, control));
+    await writeFile(settings, properties(folder, port, control, secured));
     const args = [GUARD, program.java, ...program.javaArguments, 'kafka.Kafka', settings];
     const env = { ...process.env, VIGIL_GUARD_REMOVE: temporary ? folder : '' };
     // A group of its own: an interrupt at the terminal is for us, who then stop it in order.
@@ -162,16 +171,18 @@ function createBroker(
 }
 
 /** One broker that is its own controller; whatever makes groups and topics wait for others is turned down. */
-function properties(folder: string, port: number, control: number): string {
+function properties(folder: string, port: number, control: number, secured?: Secured): string {
+  const more = secured ? securedProperties(secured) : null;
   return [
     'process.roles=broker,controller',
     'node.id=1',
     `controller.quorum.voters=1@127.0.0.1:${control}`,
-    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${control}`,
-    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${control}${more?.listener ?? ''}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}${more?.listener ?? ''}`,
     'inter.broker.listener.name=PLAINTEXT',
     'controller.listener.names=CONTROLLER',
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    `listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT${more?.protocol ?? ''}`,
+    ...(more?.lines ?? []),
     `log.dirs=${folder}`,
     'offsets.topic.replication.factor=1',
     'transaction.state.log.replication.factor=1',

@@ -17,7 +17,7 @@ const HELP = `npm run bench -- restart [--seed 1] [--codes 1000000] [--per-slice
   [--log postgres,kafka]
   Appends a library of so many codes to the real log, then starts a matcher as a process and takes the time until it is ready:
   - new: nobody has read the library before
-  - snapshot: with the snapshot that the drain of the first one wrote
+  - snapshot: with the snapshot that the first one wrote
   - snapshotAndTail: the same, with so many codes more on the log
   - rebuilt: without the snapshot
   The postgres log goes with blobs in files, Kafka with S3, where both are to be had. Prints one JSON line.`;
@@ -26,6 +26,8 @@ const AIM_SECONDS = 20;
 const START_LIMIT_MS = 5 * 60_000;
 const APPENDED_AT_ONCE = 100;
 const MB = 1e6;
+/** Of shard 0 of 1. */
+const SNAPSHOT = 'index/1/0';
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
@@ -137,7 +139,7 @@ async function measure(stage: Stage, options: Options) {
   await append(stage, options, references, more);
   const all = first + more * options.slices * options.perSlice;
   const snapshotAndTail = await start(stage, all, 'SIGKILL');
-  await stage.blobs.delete('vigil', 'index/1/0');
+  await stage.blobs.delete('vigil', SNAPSHOT);
   const rebuilt = await start(stage, all, 'SIGKILL');
   return { references, codes: all, appendSeconds, new: isNew, snapshot, snapshotAndTail, rebuilt };
 }
@@ -161,7 +163,7 @@ async function append({ log, database }: Stage, { seed, perSlice, slices }: Opti
 }
 
 /** Starts a matcher, waits until it is ready with just so many codes, and ends it. */
-async function start({ dataFolder, env }: Stage, codes: number, end: 'SIGTERM' | 'SIGKILL') {
+async function start({ dataFolder, env, blobs }: Stage, codes: number, end: 'SIGTERM' | 'SIGKILL') {
   const begun = performance.now();
   const vigil = await startVigil(dataFolder, { ...process.env, ...env });
   const health = await ready(vigil.url);
@@ -169,6 +171,9 @@ async function start({ dataFolder, env }: Stage, codes: number, end: 'SIGTERM' |
   const found = health.library.reduce((sum, kind) => sum + kind.codes, 0);
   if (found !== codes) throw new Error(`it is ready with ${found} codes, not ${codes}`);
   const pss = await pssOf(await processTree(vigil.pid));
+  // One that has read the whole log writes a snapshot at once.
+  for (let tries = 0; end === 'SIGTERM' && tries < 600 && !(await blobs.stat('vigil', SNAPSHOT)); tries++)
+    await sleep(100);
   const ending = performance.now();
   vigil.kill(end);
   const { stdout } = await vigil.ended;

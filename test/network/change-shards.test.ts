@@ -92,8 +92,10 @@ describe('changing the number of shards while uploads are on their way', () => {
       return [...uploads].map(([name, id]) => ({ id, expected: sent.find((u) => name === `${n}-${u.name}`)!.expect }));
     };
     const before = await round(1);
-    // The first of them waits in the matcher; others are being planned while the layout changes.
-    await expect.poll(old.waiting, { timeout: 20_000 }).toBeGreaterThan(0);
+    const open = async () => (await layouts.view()).layouts.find((l) => l.shards === 1)!.uploads;
+    await expect.poll(open, { timeout: 60_000 }).toBe(before.length);
+    // They wait for the matcher of the old layout; others are being planned while the layout changes.
+    expect(old.waiting()).toBeGreaterThan(0);
     const [during, changed] = await Promise.all([round(2), layouts.change(2)]);
     expect(changed.done).toBe(true);
     await new Promise((resolve) => setTimeout(resolve, 1100));

@@ -71,7 +71,7 @@ export async function openNetwork({
   return {
     instance,
     dataFolder,
-    databaseUrl: url,
+    databaseUrl: config.databaseUrl!,
     async protect(files) {
       const ids = new Map<string, string>();
       for (const { name, file } of files) {

@@ -89,6 +89,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       : null;
     const index = library?.index ?? stack.use(createIndex());
     const layout = createLayout(database, clock, config.shards);
+    if (has('plan') && (await layout()) !== config.shards) {
+      const about = { shards: await layout(), setting: 'VIGIL_SHARDS', given: config.shards };
+      logger.warn(about, 'uploads are planned for the shards that `vigil shards` tells of, not for the setting');
+    }
 
     const wake = createWake();
     stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));

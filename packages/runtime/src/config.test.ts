@@ -93,6 +93,35 @@ test('names that are no settings are told, not refused', () => {
   expect(assertConfig(settings).unknown).toEqual(['VIGIL_PROT']);
 });
 
+test('Kafka over TLS: authorities and certificates of our own, with SASL', () => {
+  const pem = (what: string) => `-----BEGIN ${what}-----\nAA==\n-----END ${what}-----`;
+  const env = {
+    VIGIL_KAFKA_BROKERS: 'b1:9093,b2:9093',
+    VIGIL_KAFKA_SSL: 'true',
+    VIGIL_KAFKA_CA: pem('CERTIFICATE'),
+    VIGIL_KAFKA_CERT: pem('CERTIFICATE'),
+    VIGIL_KAFKA_KEY: pem('PRIVATE KEY'),
+    VIGIL_KAFKA_SASL: 'scram-sha-512',
+    VIGIL_KAFKA_USERNAME: 'vigil',
+    VIGIL_KAFKA_PASSWORD: 'secret',
+  };
+  expect(readConfig(env).kafka).toEqual({
+    brokers: ['b1:9093', 'b2:9093'],
+    ssl: { ca: pem('CERTIFICATE'), cert: pem('CERTIFICATE'), key: pem('PRIVATE KEY') },
+    sasl: { mechanism: 'scram-sha-512', username: 'vigil', password: 'secret' },
+    replicas: null,
+  });
+  expect(readConfig({ VIGIL_KAFKA_BROKERS: 'b:1', VIGIL_KAFKA_SSL: 'true' }).kafka!.ssl).toBe(true);
+  const half = { VIGIL_KAFKA_BROKERS: 'b:1', VIGIL_KAFKA_CERT: '/etc/cert.pem' };
+  for (const words of [
+    'VIGIL_KAFKA_CERT is no PEM text: give its file with VIGIL_KAFKA_CERT_FILE',
+    'VIGIL_KAFKA_CERT is set: set VIGIL_KAFKA_SSL=true too',
+    'give both VIGIL_KAFKA_CERT and VIGIL_KAFKA_KEY',
+  ]) {
+    expect(() => readConfig(half)).toThrow(words);
+  }
+});
+
 test('secrets may lie in files, which are read without their line ends', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vigil-config-'));
   const file = join(folder, 'secret');

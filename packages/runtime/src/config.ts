@@ -40,7 +40,8 @@ export interface Config {
 
 export interface KafkaSettings {
   brokers: string[];
-  ssl: boolean;
+  /** PEM texts: whom to trust beside the usual authorities, and who we are. */
+  ssl: boolean | { ca?: string; cert?: string; key?: string };
   sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null;
   /** Copies of each partition of the topics that Vigil creates; null: the cluster's default. */
   replicas: number | null;
@@ -97,6 +98,9 @@ const SECRETS = [
   'DATABASE_URL',
   'VIGIL_KAFKA_USERNAME',
   'VIGIL_KAFKA_PASSWORD',
+  'VIGIL_KAFKA_CA',
+  'VIGIL_KAFKA_CERT',
+  'VIGIL_KAFKA_KEY',
   'VIGIL_S3_ACCESS_KEY',
   'VIGIL_S3_SECRET_KEY',
 ];
@@ -220,7 +224,18 @@ function kafkaOf(
   problems: string[],
 ): KafkaSettings | null {
   const brokers = list('VIGIL_KAFKA_BROKERS');
-  const ssl = oneOf('VIGIL_KAFKA_SSL', ['true', 'false'], 'false') === 'true';
+  const encrypted = oneOf('VIGIL_KAFKA_SSL', ['true', 'false'], 'false') === 'true';
+  const pem: { ca?: string; cert?: string; key?: string } = {};
+  for (const part of ['ca', 'cert', 'key'] as const) {
+    const name = `VIGIL_KAFKA_${part.toUpperCase()}`;
+    const given = text(name);
+    if (given === undefined) continue;
+    pem[part] = given;
+    if (!given.includes('-----BEGIN ')) problems.push(`${name} is no PEM text: give its file with ${name}_FILE`);
+    if (!encrypted) problems.push(`${name} is set: set VIGIL_KAFKA_SSL=true too`);
+  }
+  if (!pem.cert !== !pem.key) problems.push('give both VIGIL_KAFKA_CERT and VIGIL_KAFKA_KEY, or neither');
+  const ssl = encrypted && Object.keys(pem).length > 0 ? pem : encrypted;
   const mechanism = oneOf('VIGIL_KAFKA_SASL', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'none');
   const [username, password] = [text('VIGIL_KAFKA_USERNAME'), text('VIGIL_KAFKA_PASSWORD')];
   const replicas = whole('VIGIL_KAFKA_REPLICAS', 0, 0, 9) || null;
