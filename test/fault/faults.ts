@@ -140,7 +140,7 @@ const databaseRestarts: Fault = {
     world.say(`PostgreSQL is stopped for ${seconds.toFixed(0)} s`);
     await world.postgres.stop();
     await outage(world, seconds);
-    const name = pick(world.random, world.supervisor.names());
+    const name = pick(world.random, world.supervisor.running());
     const leaving = world.supervisor.kill(name, 'SIGTERM');
     await sleep(500);
     await world.postgres.start();

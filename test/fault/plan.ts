@@ -22,7 +22,7 @@ export interface Form {
   sendSeconds: number;
   /** From one fault to the next, at most. */
   pauseSeconds: number;
-  /** After the last one, until all is judged. */
+  /** After the last one, nothing may stand still for so long before all is judged. */
   drainSeconds: number;
   /** Lengths of outages are drawn from this range. */
   outageSeconds: readonly [number, number];
@@ -38,7 +38,7 @@ export const FORMS: Record<Form['name'], Form> = {
     rounds: 1,
     sendSeconds: 4,
     pauseSeconds: 1,
-    drainSeconds: 150,
+    drainSeconds: 60,
     outageSeconds: [3, 6],
   },
   full: {
@@ -50,7 +50,7 @@ export const FORMS: Record<Form['name'], Form> = {
     rounds: 4,
     sendSeconds: 15,
     pauseSeconds: 5,
-    drainSeconds: 420,
+    drainSeconds: 120,
     outageSeconds: [4, 25],
   },
 };

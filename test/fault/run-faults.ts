@@ -28,6 +28,7 @@ export interface Outcome {
 const BUCKET = 'uploads';
 /** What was killed or has ended is back by then, on a machine however busy. */
 const READY_SECONDS = 180;
+const LIVE_MS = 5 * 60_000;
 /** Who reads which topics: at the end nobody has anything left to read. */
 const READERS: readonly [group: string, topic: string][] = [
   ['plan', TOPICS.uploads.name],
@@ -97,7 +98,7 @@ export async function runFaults(options: {
       if (!answer.ok) throw new Error(`${name}: ${answer.status} ${await answer.text()}`);
       references.set(name, ((await answer.json()) as { reference: { id: string } }).reference.id);
     }
-    for (const end = Date.now() + 120_000; ; await sleep(200)) {
+    for (const end = Date.now() + LIVE_MS; ; await sleep(200)) {
       const { references: views } = (await (await fetch(`${url}/v1/references`)).json()) as {
         references: ReferenceView[];
       };
@@ -173,41 +174,43 @@ export async function runFaults(options: {
   await sending.catch((error: unknown) => wrong.push(`the platform could not send: ${String(error)}`));
   say('no more faults, and all is sent');
 
+  let lateIsKnown = false;
+  /** What has to be said of it as things stand. */
+  const verdictsOf = (medium: Medium) => (isLate(medium) && !lateIsKnown ? ['cleared'] : medium.verdicts);
   const expected = (): Expected[] =>
-    [...sent].map(([upload, { medium, version }]) => ({
-      upload,
-      name: `${medium.name} (${upload})`,
-      version,
-      verdicts: medium.verdicts,
-      reference: medium.copyOf === null ? null : references.get(medium.copyOf)!,
-      late: isLate(medium),
-    }));
+    [...sent].map(([upload, { medium, version }]) => {
+      const verdicts = verdictsOf(medium);
+      const reference = verdicts.includes('taken-down') ? references.get(medium.copyOf!)! : null;
+      const late = isLate(medium) && lateIsKnown;
+      return { upload, name: `${medium.name} (${upload})`, version, verdicts, reference, late };
+    });
   await using db = openPostgres({ url: postgres.url, max: 2 });
-  const settled = async (late: boolean) => {
-    for (const end = Date.now() + form.drainSeconds * 1000; ; await sleep(500)) {
-      const isRight = (upload: string, medium: Medium) => {
-        const said = looking.newest.get(upload)?.verdict ?? '';
-        return !late && isLate(medium) ? said === 'cleared' : medium.verdicts.includes(said);
-      };
-      const open = [...sent].filter(([upload, { medium }]) => !isRight(upload, medium));
-      const lag = open.length === 0 ? await lagOf(log) : 0;
-      if (open.length === 0 && lag === 0 && (await outboxLag(db)).waiting === 0) return;
-      if (Date.now() > end) {
-        wrong.push(
-          `not settled after ${form.drainSeconds} s: ${open.length} uploads without their verdict, ${lag} events unread`,
-        );
-        return;
-      }
+  /** False when nothing has moved for so long, and not all is done. */
+  const settled = async (): Promise<boolean> => {
+    let before = '';
+    for (let end = 0; ; await sleep(500)) {
+      const open = [...sent].filter(
+        ([upload, { medium }]) => !verdictsOf(medium).includes(looking.newest.get(upload)?.verdict ?? ''),
+      );
+      const left = (await lagOf(log)) + (await outboxLag(db)).waiting;
+      if (open.length === 0 && left === 0) return true;
+      const now = `${open.length} uploads without their verdict, ${left} events unread`;
+      if (now !== before) end = Date.now() + form.drainSeconds * 1000;
+      before = now;
+      if (Date.now() < end) continue;
+      wrong.push(`nothing has moved for ${form.drainSeconds} s: ${now}`);
+      return false;
     }
   };
-  await settled(false);
-  say(`${looking.judgedAt.size} of ${sent.size} uploads are judged`);
-
-  await protect([LATE_WORK]);
-  const late = [...sent.values()].filter(({ medium }) => isLate(medium));
-  await append(late.map(({ event }) => event));
-  say(`${LATE_WORK} is registered, and its ${late.length} copies are announced again`);
-  await settled(true);
+  if (await settled()) {
+    say(`${looking.judgedAt.size} of ${sent.size} uploads are judged`);
+    await protect([LATE_WORK]);
+    lateIsKnown = true;
+    const late = [...sent.values()].filter(({ medium }) => isLate(medium));
+    await append(late.map(({ event }) => event));
+    say(`${LATE_WORK} is registered, and its ${late.length} copies are announced again`);
+    await settled();
+  }
   // What should not come would come now.
   await sleep(1000);
   polling = false;

@@ -1,4 +1,7 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type Fleet, isReady } from '../network/open-fleet.ts';
 import { pssOf } from '../support/process-tree.ts';
 import type { Ended } from '../support/vigil-process.ts';
@@ -17,6 +20,8 @@ export interface Life {
 export interface Supervisor {
   readonly lives: readonly Life[];
   names(): string[];
+  /** Those that run at the moment. */
+  running(): string[];
   /** With SIGKILL, unless told otherwise; it is started again at once. */
   kill(name: string, signal?: NodeJS.Signals): Promise<Ended>;
   /** A member more. */
@@ -29,6 +34,8 @@ export interface Supervisor {
 }
 
 const SAMPLE_MS = 2000;
+/** What those said that ended by themselves. */
+const KEPT = fileURLToPath(new URL('../../.vigil/fault', import.meta.url));
 
 export function supervise(fleet: Fleet, first: readonly string[], say: (line: string) => void): Supervisor {
   const lives: Life[] = [];
@@ -53,7 +60,12 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
       life.endedAt = Date.now();
       life.end = { ...ended, asked: asked.has(life) };
       if (over || leaving.has(name)) return;
-      if (!life.end.asked) say(`${name} ended with ${ended.code ?? ended.signal}: ${lastWords(ended)}`);
+      if (!life.end.asked) {
+        const file = path.join(KEPT, `${name}-${life.startedAt}.log`);
+        await mkdir(KEPT, { recursive: true });
+        await writeFile(file, `${ended.stdout}${ended.stderr}`);
+        say(`${name} ended with ${ended.code ?? ended.signal}: ${lastWords(ended)} (${path.relative('.', file)})`);
+      }
       // As supervisors do: a while longer from failure to failure.
       for (let pause = 200; !over; pause = Math.min(5000, pause * 2)) {
         await sleep(pause);
@@ -91,6 +103,7 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
   return {
     lives,
     names: () => [...watching.keys()],
+    running: () => [...watching.keys()].filter((name) => current.get(name)?.end === null),
     async kill(name, signal = 'SIGKILL') {
       asked.add(current.get(name)!);
       const victim = fleet.member(name);
@@ -132,6 +145,6 @@ export function supervise(fleet: Fleet, first: readonly string[], say: (line: st
 
 function lastWords({ stdout, stderr }: Ended): string {
   const lines = `${stdout}\n${stderr}`.trim().split('\n');
-  const failed = lines.findLast((line) => line.includes('"failed"') || line.includes('vigil:'));
-  return (failed ?? lines.at(-1) ?? '').slice(0, 400);
+  const failed = lines.findLast((line) => line.includes('"failed"') || line.includes('vigil:')) ?? lines.at(-1) ?? '';
+  return /"message":"([^"]*)"/.exec(failed)?.[1] ?? failed.slice(0, 200);
 }
