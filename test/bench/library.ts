@@ -207,7 +207,16 @@ async function verdictOf(index: Index, films: readonly FileCodes[], copy: Copy) 
   for (const { slice, codes } of copy.upload.slices) {
     const span = sliceSpan(slice, duration);
     const found = await searchSlice(index, codes);
-    const about = { upload: 'u', slice, shard: 0, span, checkpoint: 0, frames: { seen: 1, usable: 1 }, steps: [] };
+    const about = {
+      upload: 'u',
+      slice,
+      shard: 0,
+      shards: 1,
+      span,
+      checkpoint: 0,
+      frames: { seen: 1, usable: 1 },
+      steps: [],
+    };
     const proposal = String(slice);
     const outcome =
       found.length > 0
@@ -218,7 +227,7 @@ async function verdictOf(index: Index, films: readonly FileCodes[], copy: Copy) 
     const dense = canConfirm(codes, found) ? codes : copy.dense.slices.find((s) => s.slice === slice)?.codes;
     const confirmed: Evidence[] = dense ? await confirmAll(dense, { alignments: found, span }, references) : [];
     evidence.push({
-      ...{ proposal, upload: 'u', slice, shard: 0, checkpoint: 0, steps: [] },
+      ...{ proposal, upload: 'u', slice, shard: 0, shards: 1, checkpoint: 0, steps: [] },
       outcome: confirmed.length > 0 ? { status: 'confirmed', evidence: confirmed } : { status: 'nothing', why: '' },
     });
   }
