@@ -94,7 +94,7 @@ async function measure({ count, data, queries, batch, seed, threads, python }: O
       ? {}
       : {
           made: {
-            fit: fitOf(data as 'picture', codes.subarray(0, 100_000 * CODE_BYTES)),
+            fit: fitOf(data as 'picture', codes.subarray(0, 50_000 * CODE_BYTES)),
             target: TARGETS[data as 'picture'],
           },
         }),

@@ -7,8 +7,7 @@ import {
   type ReferenceKey,
 } from '@vigil/contracts';
 import { checkFingerprint, isReferenceCode, secondsOf, ticksOf } from './gates.ts';
-import type { Contents, Known } from './home.ts';
-import { type Batch, ownerOf } from './home.ts';
+import { type Batch, batchesOf, type Contents, type Known, ownerOf } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { createKindIndex, type Found, type KindIndex, MERGE_WORK, type Rows } from './kind-index.ts';
 import { MAX_SEGMENT_CODES, QUERIES_AT_ONCE } from './layout.ts';
@@ -90,8 +89,8 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       ]),
     );
   let kinds = createKinds();
-  /** By id: the versions that are known of it. Libraries of single pictures have millions; keep this lean. */
-  const known = new Map<string, Known[]>();
+  /** By id: the first of the versions that are known of it. */
+  const known = new Map<string, Known>();
   const truncated = new Map<CodeKind, number>();
 
   /** Rises with every removal, a replaced slice's included. */
@@ -102,8 +101,18 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
     for (const [kind, index] of kinds) index.remove(batches.filter((b) => b.kind === kind));
   };
 
-  const find = ({ id, version }: ReferenceKey) => known.get(id)?.find((entry) => entry.key.version === version);
-  const take = (entry: Known) => known.set(entry.key.id, [...(known.get(entry.key.id) ?? []), entry]);
+  function* versionsOf(id: string): Generator<Known> {
+    for (let entry = known.get(id) ?? null; entry; entry = entry.other) yield entry;
+  }
+  function* everyKnown(): Generator<Known> {
+    for (const id of known.keys()) yield* versionsOf(id);
+  }
+  const find = ({ id, version }: ReferenceKey) => [...versionsOf(id)].find((entry) => entry.version === version);
+  const take = (entry: Known): Known => {
+    entry.other = known.get(entry.id) ?? null;
+    known.set(entry.id, entry);
+    return entry;
+  };
 
   const named = (kind: CodeKind, nearest: ReturnType<typeof createNearest>, count: number, from: number) => {
     const hits: IndexHit[] = [];
@@ -161,27 +170,27 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         if (count > segmentCodes) throw new RangeError(`a slice of ${count} codes fits no segment`);
       }
       const { id, version } = reference;
-      const entry = find(reference) ?? { key: { id, version }, slices: [] };
-      forget(entry.slices.find((s) => s.slice === slice)?.batches ?? []);
-      const batches = incoming.map(({ kind, rows }): Batch => {
+      const entry = find(reference) ?? take({ id, version, first: null, other: null });
+      const before = [...batchesOf(entry)];
+      forget(before.filter((b) => b.slice === slice));
+      relink(
+        entry,
+        before.filter((b) => b.slice !== slice),
+      );
+      for (const { kind, rows } of incoming) {
         const count = rows.positions.length;
-        const batch = { reference: entry.key, slice, media, kind, count, home: null, start: 0, removed: false };
-        kinds.get(kind)!.add(batch, rows);
-        return batch;
-      });
-      const place = entry.slices.find((s) => s.slice === slice);
-      if (place) place.batches = batches;
-      else if (entry.slices.length > 0) entry.slices.push({ slice, batches });
-      else take({ key: entry.key, slices: [{ slice, batches }] });
+        const { first: next } = entry;
+        entry.first = { owner: entry, slice, media, kind, count, home: null, start: 0, removed: false, next };
+        kinds.get(kind)!.add(entry.first, rows);
+      }
     },
 
     remove(id, version) {
-      const all = known.get(id) ?? [];
-      const gone = all.filter((entry) => version === undefined || entry.key.version === version);
-      forget(gone.flatMap((entry) => entry.slices.flatMap((s) => s.batches)));
-      const left = all.filter((entry) => !gone.includes(entry));
-      if (left.length > 0) known.set(id, left);
-      else known.delete(id);
+      const all = [...versionsOf(id)];
+      const gone = all.filter((entry) => version === undefined || entry.version === version);
+      forget(gone.flatMap((entry) => [...batchesOf(entry)]));
+      known.delete(id);
+      for (const entry of all) if (!gone.includes(entry)) take(entry);
     },
 
     search(kind, bits, limit = DEFAULT_LIMIT) {
@@ -204,12 +213,12 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
     },
 
     has: (reference) => find(reference) !== undefined,
-    references: () => [...known.values()].flat().map((entry) => ({ ...entry.key })),
+    references: () => [...everyKnown()].map(({ id, version }) => ({ id, version })),
 
     stats() {
       const references = new Map<CodeKind, number>();
-      for (const { slices } of [...known.values()].flat()) {
-        const present = new Set(slices.flatMap((s) => s.batches.map((b) => b.kind)));
+      for (const entry of everyKnown()) {
+        const present = new Set([...batchesOf(entry)].map((b) => b.kind));
         for (const kind of present) references.set(kind, (references.get(kind) ?? 0) + 1);
       }
       return CODE_KINDS.map((kind) => {
@@ -245,7 +254,7 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         index.sealHead();
         return index.homes().map((home) => ({ kind, home }));
       });
-      return writeSnapshot({ known: [...known.values()].flat(), homes }, note);
+      return writeSnapshot({ known: [...everyKnown()], homes }, note);
     },
     [Symbol.dispose]() {
       threads?.[Symbol.dispose]();
@@ -271,10 +280,20 @@ function rowsOf(fingerprint: Fingerprint, table: CodeTable): Rows {
   return { bits: table.bits, positions, time, place: table.place };
 }
 
+/** The list of these batches, and no others. */
+function relink(entry: Known, batches: readonly Batch[]): void {
+  entry.first = null;
+  for (const batch of batches.toReversed()) {
+    batch.next = entry.first;
+    entry.first = batch;
+  }
+}
+
 function originOf({ home, code }: Found, batch: Batch): IndexHit['origin'] {
   const p = 4 * code;
   const place = [home.place[p]!, home.place[p + 1]!, home.place[p + 2]!, home.place[p + 3]!] as const;
-  return { reference: batch.reference, media: batch.media, time: secondsOf(home.time[code]!), place };
+  const { id, version } = batch.owner;
+  return { reference: { id, version }, media: batch.media, time: secondsOf(home.time[code]!), place };
 }
 
 interface Named {
@@ -287,7 +306,7 @@ interface Named {
 function inOrder(a: Named, b: Named): number {
   if (a.found.distance !== b.found.distance) return a.found.distance - b.found.distance;
   const [x, y] = [a.batch, b.batch];
-  const [r, s] = [x.reference, y.reference];
+  const [r, s] = [x.owner, y.owner];
   if (r.id !== s.id) return r.id < s.id ? -1 : 1;
   return r.version - s.version || x.slice - y.slice || a.position - b.position;
 }

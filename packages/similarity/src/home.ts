@@ -3,9 +3,16 @@ import type { Kernel, Memory, TableBuilder, Walker } from './kernel.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
 
+/** A version of a reference, and its batches as a list. Libraries of single pictures have millions of these: keep both lean. */
+export interface Known extends ReferenceKey {
+  first: Batch | null;
+  /** The next version of the same id. */
+  other: Known | null;
+}
+
 /** The codes of one kind that one slice of a reference brought. They stay together, in one home, in their order. */
 export interface Batch {
-  readonly reference: ReferenceKey;
+  readonly owner: Known;
   readonly slice: number;
   readonly media: 'image' | 'video';
   readonly kind: CodeKind;
@@ -14,6 +21,12 @@ export interface Batch {
   /** The first one's number in `home`; the others follow. */
   start: number;
   removed: boolean;
+  /** The next of the same owner, in no order. */
+  next: Batch | null;
+}
+
+export function* batchesOf(known: Known): Generator<Batch> {
+  for (let batch = known.first; batch; batch = batch.next) yield batch;
 }
 
 /** Shared memory with codes in it, and whose they are. */
@@ -37,12 +50,6 @@ export interface Home {
   /** Codes in it, and how many of them are removed. */
   count: number;
   removed: number;
-}
-
-/** A reference, and the slices of it that were added, with codes or without. */
-export interface Known {
-  readonly key: ReferenceKey;
-  readonly slices: { readonly slice: number; batches: Batch[] }[];
 }
 
 /** All that an index holds. */

@@ -4,6 +4,7 @@ import { beginMerge, type Merge, PASSES } from './merge.ts';
 import { permuteCode } from './permutation.ts';
 import type { Rule } from './rules.ts';
 import type { Place, SearchThreads } from './search-threads.ts';
+import { createSweep } from './sweep.ts';
 
 /** A code that was found, and where it lies. Whose it is says `ownerOf`. */
 export interface Found {
@@ -82,6 +83,7 @@ export function createKindIndex({
   let owed = 0;
 
   const slots = 1 + (threads?.count ?? 0);
+  const sweep = createSweep();
 
   const build = (home: Home): Home => {
     const whole = beginMerge(kernel, [home], slots);
@@ -97,6 +99,7 @@ export function createKindIndex({
   const leave = (homes: readonly Home[]) => {
     segments = segments.filter((s) => !homes.includes(s));
     for (const home of homes) threads?.leave(home);
+    sweep(bytesOf(homes), bytesOf(segments));
   };
 
   const append = (home: Home, batch: Batch, rows: Rows) => {
@@ -285,7 +288,10 @@ export function createKindIndex({
     bytes() {
       const homes: Home[] = head ? [...segments, head] : [...segments];
       homes.push(...merges.map((m) => m.output));
-      return homes.reduce((sum, home) => sum + home.memory.buffer.byteLength, 0);
+      return bytesOf(homes);
     },
   };
 }
+
+const bytesOf = (homes: readonly Home[]): number =>
+  homes.reduce((sum, home) => sum + home.memory.buffer.byteLength, 0);

@@ -41,7 +41,10 @@ export async function restoreIndex(
 }
 
 type Reader = ReturnType<typeof createReader>;
-type Slice = Known['slices'][number] & { readonly owner: Known };
+interface Slice {
+  readonly owner: Known;
+  readonly slice: number;
+}
 
 function referencesIn(data: Uint8Array): Known[] {
   const words = wordsIn(data);
@@ -52,7 +55,7 @@ function referencesIn(data: Uint8Array): Known[] {
     const end = at + words.at(1 + count + i);
     if (end > data.length) throw new SnapshotRefused('an id is cut short');
     const id = new TextDecoder().decode(data.subarray(at, end));
-    known.push({ key: { id, version: words.at(1 + i) }, slices: [] });
+    known.push({ id, version: words.at(1 + i), first: null, other: null });
     at = end;
   }
   return known;
@@ -64,9 +67,7 @@ function slicesIn(data: Uint8Array, known: readonly Known[]): Slice[] {
   return Array.from({ length: count }, (_, i) => {
     const owner = known[words.at(1 + i)];
     if (!owner) throw new SnapshotRefused('a slice is of no reference');
-    const place = { slice: words.at(1 + count + i), batches: [] };
-    owner.slices.push(place);
-    return Object.assign(place, { owner });
+    return { owner, slice: words.at(1 + count + i) };
   });
 }
 
@@ -99,7 +100,7 @@ async function readHome(
     bury(home, end, start - end);
     end = start + count;
     const batch: Batch = {
-      reference: place.owner.key,
+      owner: place.owner,
       slice: place.slice,
       media,
       kind,
@@ -107,9 +108,10 @@ async function readHome(
       home: null,
       start,
       removed: false,
+      next: place.owner.first,
     };
     settle(home, batch, start);
-    place.batches.push(batch);
+    place.owner.first = batch;
   }
   bury(home, end, codes - end);
   for (const [name, at, length] of stretchesOf(home.layout)) {

@@ -5,6 +5,7 @@ import { QUERIES_AT_ONCE } from './layout.ts';
 import { mergeSteps } from './merge.ts';
 import { CODE_WORDS, permuteCode } from './permutation.ts';
 import type { SearchTask, ThreadMessage, ThreadReply, ThreadSetup } from './search-threads.ts';
+import { createSweep } from './sweep.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
 
@@ -12,6 +13,7 @@ const { slot, kernel: name } = workerData as ThreadSetup;
 const kernel = name === 'wasm' ? wasmKernel() : typescriptKernel;
 if (!kernel) throw new Error('the WASM kernel is gone');
 const homes = new Map<number, Home>();
+const sweep = createSweep();
 /** Under way, the smallest first. */
 let merges: { job: number; codes: number; steps: Iterator<number, undefined> }[] = [];
 let scheduled = false;
@@ -24,7 +26,7 @@ parentPort!.on('message', (message: ThreadMessage) => {
   if (message.do === 'enter') {
     homes.set(message.home, homeOver(kernel, message.memory, message.layout, slot));
   } else if (message.do === 'leave') {
-    homes.delete(message.home);
+    letGo(message.home);
   } else if (message.do === 'search') {
     const hits = search(message);
     reply({ job: message.job, hits }, [hits.buffer as ArrayBuffer]);
@@ -37,6 +39,12 @@ parentPort!.on('message', (message: ThreadMessage) => {
     goOn();
   }
 });
+
+function letGo(home: number): void {
+  const bytes = homes.get(home)?.layout.bytes ?? 0;
+  homes.delete(home);
+  sweep(bytes, 0);
+}
 
 function goOn(): void {
   if (scheduled || merges.length === 0) return;

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { CODE_KINDS, type CodeKind, RADIUS } from '@vigil/contracts';
-import type { Batch, Contents, Home } from './home.ts';
+import { type Batch, batchesOf, type Contents, type Home } from './home.ts';
 import { CHUNKS, type Layout } from './layout.ts';
 import { PERMUTATION_SEED } from './permutation.ts';
 
@@ -10,7 +10,7 @@ import { PERMUTATION_SEED } from './permutation.ts';
  *
  * note        text of the caller's
  * references  u32 count; version u32 each; bytes of the id u32 each; the ids, UTF-8
- * slices      u32 count; reference u32 each; slice u32 each: what was added, with codes or without
+ * slices      u32 count; reference u32 each; slice u32 each: those that brought codes
  * home        kind, codes, keyBits, batches u32; then slice, start, codes, media (1 is video) u32 for each batch; followed by
  *   codes, time, place, tables   as layout.ts has them
  * end         nothing
@@ -61,8 +61,8 @@ export function writeSnapshot(contents: Contents, note: string): Iterable<Uint8A
 }
 
 function referencesOf({ known }: Contents): Uint8Array {
-  const ids = known.map(({ key }) => Buffer.from(key.id, 'utf8'));
-  const numbers = [known.length, ...known.map(({ key }) => key.version), ...ids.map((id) => id.length)];
+  const ids = known.map(({ id }) => Buffer.from(id, 'utf8'));
+  const numbers = [known.length, ...known.map(({ version }) => version), ...ids.map((id) => id.length)];
   return Buffer.concat([bytesOf(Uint32Array.from(numbers)), ...ids]);
 }
 
@@ -70,10 +70,14 @@ function slicesOf({ known }: Contents, numbers: Map<Batch, number>): Uint8Array 
   const owners: number[] = [];
   const slices: number[] = [];
   known.forEach((entry, owner) => {
-    for (const { slice, batches } of entry.slices) {
-      for (const batch of batches) numbers.set(batch, owners.length);
+    const seen = new Map<number, number>();
+    for (const batch of batchesOf(entry)) {
+      const number = seen.get(batch.slice) ?? owners.length;
+      numbers.set(batch, number);
+      if (number < owners.length) continue;
+      seen.set(batch.slice, number);
       owners.push(owner);
-      slices.push(slice);
+      slices.push(batch.slice);
     }
   });
   return bytesOf(Uint32Array.from([owners.length, ...owners, ...slices]));

@@ -99,7 +99,7 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
           }
         },
       ),
-      { numRuns: 40, seed: 20260103 },
+      { numRuns: 24, seed: 20260103 },
     );
     expect(hits).toBeGreaterThan(50 * HITS_AT_ONCE);
   });
