@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { CODE_BYTES, ENGINE_VERSION, type Fingerprint, Policy, sliceCount } from '@vigil/contracts';
+import { CODE_BYTES, ENGINE_VERSION, Policy, sliceCount } from '@vigil/contracts';
 import { DEFAULT_LIMITS, type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
 import { createFileMatcher, type JudgedFile } from '@vigil/pipeline';
-import { createIndex, type SimilarityIndex } from '@vigil/similarity';
-import { mulberry32 } from '../network/deliver-twice.ts';
+import { createIndex, type Index } from '@vigil/similarity';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { machine, median, treeCpuSeconds } from './cpu-time.ts';
 import { CODEC_NAMES, type FilmFile, filmOrigin, makeFilm } from './engine-media.ts';
+import { fittedCodes, sliceOf } from './fitted-codes.ts';
 import { runPeer } from './peers/peer-python.ts';
 
 const HELP = `npm run bench -- video [--codes 1e6] [--codecs h264] [--heights 720] [--seconds 20,120] [--rounds 3] [--seed 1] [--no-peers]
@@ -22,8 +22,8 @@ const PEER_LIMIT_MS = 30 * 60_000;
 const ALL = { codes: '1e6,1e7', codecs: CODEC_NAMES.join(), heights: '480,720,1080', seconds: '20,120,600' };
 /** Of a library's codes so many are patches: 1,800 a minute beside some 450 pictures (packages/fingerprint/README.md). */
 const PATCH_SHARE = 0.8;
-const SLICE_CODES = 2000;
-const SLICES_A_FILM = 64;
+const SLICE_CODES = 1250;
+const SLICES_A_FILM = 8;
 
 export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const { values: given } = parseArgs({
@@ -64,7 +64,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   for (const film of films) limits.set(film, await decodingLimits(ffmpeg.ffmpeg, film, rounds, values.peers));
   const rows: Record<string, unknown>[] = [];
   for (const codes of list(values.codes).map(Number)) {
-    const index = createIndex();
+    using index = createIndex();
     fill(index, codes, Number(values.seed));
     for (const kind of ['clean', 'copied'] as const) {
       const judge = await openJudge(fingerprinter, index, kind);
@@ -82,7 +82,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       limits: DEFAULT_LIMITS,
       threads: 1,
       decoderThreads: 'default',
-      library: `made: independent random bits, ${PATCH_SHARE} of them patches`,
+      library: `made: fitted to real codes, ${PATCH_SHARE} of them patches`,
       engine: ENGINE_VERSION,
     },
     machine: { ...machine(), ffmpeg: ffmpeg.version },
@@ -94,11 +94,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
 type Judge = (file: string) => Promise<JudgedFile>;
 
 /** Judges by the verbs of the pipeline's stages. A copied film's reference is learned beside the made codes. */
-async function openJudge(
-  fingerprinter: Fingerprinter,
-  index: SimilarityIndex,
-  kind: 'clean' | 'copied',
-): Promise<Judge> {
+async function openJudge(fingerprinter: Fingerprinter, index: Index, kind: 'clean' | 'copied'): Promise<Judge> {
   const matcher = createFileMatcher({ fingerprinter, index, policy: Policy.parse({}) });
   if (kind === 'copied') {
     const { file } = await filmOrigin();
@@ -186,55 +182,19 @@ function countBytes(program: string, args: readonly string[]): Promise<number> {
   });
 }
 
-function fill(index: SimilarityIndex, count: number, seed: number): void {
-  const next = mulberry32(seed);
-  for (let i = 0; i * SLICE_CODES < count; i++) {
-    const codes = Math.min(SLICE_CODES, count - i * SLICE_CODES);
-    const patches = Math.round(codes * PATCH_SHARE);
+/** Fitted to real codes (fitted-codes.ts): films of eight slices, with patches and pictures in the shares that references have. */
+function fill(index: Index, count: number, seed: number): void {
+  const patches = fittedCodes('patch', Math.round(count * PATCH_SHARE), seed);
+  const pictures = fittedCodes('picture', Math.round(count * (1 - PATCH_SHARE)), seed);
+  const slices = Math.ceil(count / SLICE_CODES);
+  const part = (codes: Uint8Array, i: number) => {
+    const at = (k: number) => Math.floor((k * codes.length) / CODE_BYTES / slices) * CODE_BYTES;
+    return codes.subarray(at(i), at(i + 1));
+  };
+  for (let i = 0; i < slices; i++) {
     const key = { id: `made-${Math.floor(i / SLICES_A_FILM)}`, version: 1 };
-    index.add(key, i % SLICES_A_FILM, 'video', madeSlice(i % SLICES_A_FILM, codes - patches, patches, next));
+    const slice = i % SLICES_A_FILM;
+    index.add(key, slice, 'video', sliceOf({ picture: part(pictures, i), patch: part(patches, i) }, slice));
   }
-  (index as Partial<{ compact(): void }>).compact?.();
+  index.compact();
 }
-
-const SLICE_FRAMES = 60;
-
-function madeSlice(slice: number, pictures: number, patches: number, next: () => number): Fingerprint {
-  const table = (kind: 'picture' | 'patch', count: number) => {
-    const words = new Uint32Array((count * CODE_BYTES) / 4).map(() => next() * 2 ** 32);
-    const place = new Uint16Array(4 * count);
-    for (let i = 0; i < count; i++) place.set(kind === 'picture' ? [0, 0, 65535, 65535] : placeOf(next), 4 * i);
-    return {
-      kind,
-      count,
-      bits: new Uint8Array(words.buffer),
-      frame: new Uint16Array(count).map((_, i) => Math.floor((i * SLICE_FRAMES) / count)),
-      place,
-      turn: new Uint8Array(count),
-      quality: new Uint8Array(count).fill(100),
-    };
-  };
-  return {
-    engine: ENGINE_VERSION,
-    mode: 'fast',
-    sampling: 'every-frame',
-    span: [30 * slice, 30 * slice + 30],
-    width: 1280,
-    height: 720,
-    frames: {
-      time: Float64Array.from({ length: SLICE_FRAMES }, (_, i) => 30 * slice + i / 2),
-      quality: new Uint8Array(SLICE_FRAMES).fill(100),
-      flags: new Uint8Array(SLICE_FRAMES),
-    },
-    tables: [table('picture', pictures), table('patch', patches)],
-    thumbnails: { time: new Float64Array(0), luma: new Uint8Array(0) },
-  };
-}
-
-/** Anywhere, as large as patches of the levels are, turned anyhow. */
-const placeOf = (next: () => number): number[] => [
-  next() * 65535,
-  next() * 65535,
-  (0.067 + 0.2 * next()) * 65535,
-  next() * 65536,
-];

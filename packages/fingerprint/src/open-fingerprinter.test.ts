@@ -93,6 +93,19 @@ describe('an upload', () => {
     expect(turns.filter((turn) => turn === 'mirror')).toHaveLength(turns.length / 2);
   });
 
+  test.each(['moving', 'moving, one keyframe'])('slice by slice, or slices together, is the same: %s', async (name) => {
+    const source = media.get(name)!;
+    const looked = await fingerprinter.probe(source);
+    if (looked.status !== 'probed') throw new Error(looked.detail);
+    const { probe } = looked;
+    const cuts = [0, 0.27, 0.5, 1].map((share) => share * probe.duration);
+    const spans = cuts.slice(1).map((end, i): Span => [cuts[i]!, end]);
+    const together = await fingerprinter.fingerprintRun(source, { probe, spans });
+    const alone = spans.map((span) => fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' }));
+    expect(together).toEqual(await Promise.all(alone));
+    expect(together.map(({ status }) => status)).toEqual(['codes', 'codes', 'codes']);
+  });
+
   test('with fewer than three of them is read densely', async () => {
     const { fingerprint } = await codesOf(media.get('moving, one keyframe')!, 'upload');
     expect(fingerprint.sampling).toBe('dense');
