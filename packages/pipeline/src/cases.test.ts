@@ -1,12 +1,14 @@
 /** All that can happen to claims, on one database and one time line; it is long because the law has many ways. */
 import { dsaStatement } from '@vigil/cases';
-import type { Actor } from '@vigil/contracts';
+import { type Actor, Policy } from '@vigil/contracts';
 import {
   caseEvents,
   claimCounts,
   claimsOf,
   findPaper,
   findUpload,
+  resultsOf,
+  savePolicy,
   strikesOf,
   takedownsAfter,
   takedownTimes,
@@ -266,6 +268,55 @@ describe('media are held back by the strictest claim that stands', () => {
     expect((await sent()).actions).toEqual([]);
     expect((await only()).state).toBe('withdrawn');
   });
+});
+
+describe('a policy that has become milder', () => {
+  const policy = (more: Partial<Policy>) =>
+    database.transaction((tx) =>
+      savePolicy(tx, Policy.parse({ id: `p_${ref}`, version: 2 + n, ...more }), { holder: 'h', reference: ref }),
+    );
+
+  test('gives back what it would not ask for, and leaves alone what somebody contests', async () => {
+    const contested = `${upload}_c`;
+    await copy();
+    await copy(contested);
+    await cases.take({ claim: (await only(contested)).id }, { do: 'dispute', grounds: ['quotation'] }, uploader);
+    await sent();
+    await policy({ allowlist: [account] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({
+      actions: [{ upload, action: 'restore', why: 'policy' }],
+      verdicts: [{ upload, verdict: 'cleared', cause: 'policy' }],
+    });
+    expect((await only(contested)).state).toBe('disputed');
+  });
+
+  test('gives back the territories that it does not name any more', async () => {
+    await copy();
+    await sent();
+    await policy({ territories: ['DE', 'FR'] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'takedown', epoch: 1, territories: ['DE', 'FR'] }],
+      verdicts: [],
+    });
+    await policy({ version: 99 + n, territories: ['DE', 'FR', 'IT'] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect((await sent()).actions).toEqual([]);
+  });
+});
+
+test('what a deleted upload was found to hold is forgotten within the hour, its claims stay', async () => {
+  await copy();
+  await bench.wait(0.01);
+  await bench.say(upload, { account, action: 'deleted' });
+  expect((await resultsOf(db, upload)).evidence).toHaveLength(1);
+  await bench.wait(1 / 24);
+  expect(await resultsOf(db, upload)).toEqual({ alignments: [], evidence: [] });
+  expect((await only()).decision).not.toBeNull();
 });
 
 describe('what is only possible', () => {
