@@ -119,7 +119,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
         return { decision, work, holder };
       });
     if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
-    let sent = (await alignMedia(tx, { row, actions, now })) ? 1 : 0;
+    let sent = (await alignMedia(tx, { row, actions, ledger, now })) ? 1 : 0;
     if (!final) return sent;
 
     const { blocked } = await lockUpload(tx, row.id);
