@@ -117,7 +117,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       clock,
       ledger,
       decide,
-      acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
+      acknowledge: recordAcknowledgement({ database, actions, ledger, clock, concurrency: 8 }),
       shard,
       layout,
       decoders: config.concurrency,
