@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Alarm, openEnvelope, type TakedownEvent, TOPICS } from '@vigil/contracts';
+import { caseEvents } from '@vigil/database';
 import { expect, test } from 'vitest';
 import { seedsHere } from '../support/seeds.ts';
 import { openNetwork } from './open-network.ts';
@@ -71,4 +72,7 @@ test('a takedown is sent again until every surface has acknowledged it', async (
   const takedowns = await network.takedowns();
   expect(takedowns.map((t) => t.attempt)).toEqual(takedowns.map((_, i) => i + 1));
   expect(new Set(takedowns.map((t) => t.id)).size).toBe(1);
+  // What the case remembers of it.
+  const chain = await caseEvents(network.instance.database.postgres, first.case);
+  expect(chain.filter((e) => e.data.action === first.id).map((e) => e.kind)).toEqual(['takedown', 'acknowledged']);
 }, 180_000);

@@ -26,6 +26,7 @@ export * from './references.ts';
 export * from './removals.ts';
 export * from './replicas.ts';
 export * from './reports.ts';
+export * from './retention.ts';
 export * from './strikes.ts';
 export * from './timers.ts';
 export * from './trace.ts';

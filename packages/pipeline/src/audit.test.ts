@@ -40,7 +40,7 @@ const verify = (...args: string[]) =>
   vigil(['audit', 'verify', '--data', data, ...args], { env: { ...process.env, DATABASE_URL: url } });
 
 beforeAll(async () => {
-  await log.ensureTopics([TOPICS.audit, TOPICS.takedowns, TOPICS.verdicts, TOPICS.alarms]);
+  await log.ensureTopics([TOPICS.audit, TOPICS.pictures, TOPICS.takedowns, TOPICS.verdicts, TOPICS.alarms]);
   await bench.reference('ref');
 });
 
@@ -74,7 +74,7 @@ test('every hour in which something happened has a root, on the log and in the f
     code: 0,
     signal: null,
     stderr: '',
-    stdout: `whole: 4 links in the chains of 1 cases, 2 roots
+    stdout: `whole: 6 links in the chains of 1 cases, 2 roots
 roots compared with copies: 2 in the file, 2 on the log; links not rooted yet: 0
 papers: 0 as written, 0 erased
 `,
@@ -98,7 +98,7 @@ test('whoever rewrites what happened, as a superuser and with every hash made an
     await tx.query('SET LOCAL session_replication_role = replica');
     await tx.query(`UPDATE case_events SET body = replace(body, '"take-down"', '"overlooked"'),
       hash = chained(previous, replace(body, '"take-down"', '"overlooked"')) WHERE seq = 2`);
-    for (const seq of [3, 4, 5, 6]) {
+    for (const seq of [3, 4, 5, 6, 7, 8, 9]) {
       await tx.query(
         `UPDATE case_events e SET previous = p.hash, hash = chained(p.hash, e.body) FROM case_events p
          WHERE p.case_id = e.case_id AND p.seq = e.seq - 1 AND e.seq = $1`,
@@ -112,10 +112,10 @@ test('whoever rewrites what happened, as a superuser and with every hash made an
   const found = await verify();
   expect(found.code).toBe(1);
   expect(found.stderr).toBe(
-    `vigil: broken: root 1, case ${claim!.case}, link 2: a link that root 1 vouches for is another one now\n`,
+    `vigil: broken: root 1, case ${claim!.case}, link 3: a link that root 1 vouches for is another one now\n`,
   );
   const asJson = JSON.parse((await verify('--json')).stdout);
-  expect(asJson.broken).toMatchObject({ root: 1, case: claim!.case, seq: 2 });
+  expect(asJson.broken).toMatchObject({ root: 1, case: claim!.case, seq: 3 });
 });
 
 test('a file that tells another story than the database is left as it is, and says so', async () => {

@@ -1,12 +1,14 @@
 /** All that can happen to claims, on one database and one time line; it is long because the law has many ways. */
 import { dsaStatement } from '@vigil/cases';
-import type { Actor } from '@vigil/contracts';
+import { type Actor, Policy } from '@vigil/contracts';
 import {
   caseEvents,
   claimCounts,
   claimsOf,
   findPaper,
   findUpload,
+  resultsOf,
+  savePolicy,
   strikesOf,
   takedownsAfter,
   takedownTimes,
@@ -97,14 +99,14 @@ describe('a takedown', () => {
     expect(JSON.stringify(actions[0]!.statement)).not.toContain(account);
     expect(verdicts).toMatchObject([{ verdict: 'taken-down', revision: 1 }]);
     expect(claim).toMatchObject({ state: 'taken-down', account, work: `work_${ref}`, holder: 'h' });
-    expect(await kinds(claim.case)).toEqual(['opened', 'take-down']);
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'takedown']);
   });
 
   test('many uploads of an account on one work are one case and one chain', async () => {
     for (const id of [`${upload}_a`, `${upload}_b`, `${upload}_c`]) await copy(id);
     const all = await Promise.all(['a', 'b', 'c'].map((x) => only(`${upload}_${x}`)));
     expect(new Set(all.map((c) => c.case)).size).toBe(1);
-    expect((await caseEvents(db, all[0]!.case)).map((e) => e.seq)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect((await caseEvents(db, all[0]!.case)).map((e) => e.seq)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     const done = await cases.take({ case: all[0]!.case }, { do: 'dispute', grounds: ['quotation'] }, uploader);
     expect(done).toMatchObject({
       status: 'done',
@@ -141,7 +143,7 @@ describe('a dispute', () => {
     expect(verdicts).toMatchObject([{ verdict: 'cleared', revision: 2, cause: 'dispute', supersedes: 1 }]);
     expect(await findUpload(db, upload)).toMatchObject({ mediaState: 'shown', blocked: [] });
     // What people wrote is not in the chain, and not in what went out.
-    const [, , said] = await caseEvents(db, claim.case);
+    const said = (await caseEvents(db, claim.case)).find((e) => e.kind === 'dispute');
     const { paper } = said!.data as { paper: { id: string } };
     expect((await findPaper(db, paper.id))!.content).toEqual({ statement: 'Ada has licensed it to me, Bo.' });
     expect(JSON.stringify(await caseEvents(db, claim.case))).not.toContain('Bo');
@@ -189,7 +191,7 @@ describe('a dispute', () => {
       allowed: ['dispute', 'complain'],
     });
     expect(await cases.take({ claim: 'claim_none' }, { do: 'withdraw' }, holder)).toEqual({ status: 'unknown' });
-    expect(await kinds(claim.case)).toEqual(['opened', 'take-down']);
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'takedown']);
     expect(await db.query('SELECT 1 FROM papers WHERE subject = $1', [claim.case])).toEqual([]);
   });
 });
@@ -244,7 +246,7 @@ describe('media are held back by the strictest claim that stands', () => {
     const { actions, verdicts } = await sent();
     expect(actions.filter((a) => a.action === 'restore' && a.why === 'reference')).toHaveLength(60);
     expect(verdicts.map((v) => [v.verdict, v.cause])).toEqual(uploads.map(() => ['cleared', 'withdrawal']));
-    const last = (await caseEvents(db, (await only(uploads[0])).case)).at(-1);
+    const last = (await caseEvents(db, (await only(uploads[0])).case)).find((e) => e.kind === 'withdraw');
     expect(last).toMatchObject({ kind: 'withdraw', by: { role: 'system' }, data: { asked: holder } });
   }, 60_000);
 
@@ -266,6 +268,55 @@ describe('media are held back by the strictest claim that stands', () => {
     expect((await sent()).actions).toEqual([]);
     expect((await only()).state).toBe('withdrawn');
   });
+});
+
+describe('a policy that has become milder', () => {
+  const policy = (more: Partial<Policy>) =>
+    database.transaction((tx) =>
+      savePolicy(tx, Policy.parse({ id: `p_${ref}`, version: 2 + n, ...more }), { holder: 'h', reference: ref }),
+    );
+
+  test('gives back what it would not ask for, and leaves alone what somebody contests', async () => {
+    const contested = `${upload}_c`;
+    await copy();
+    await copy(contested);
+    await cases.take({ claim: (await only(contested)).id }, { do: 'dispute', grounds: ['quotation'] }, uploader);
+    await sent();
+    await policy({ allowlist: [account] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({
+      actions: [{ upload, action: 'restore', why: 'policy' }],
+      verdicts: [{ upload, verdict: 'cleared', cause: 'policy' }],
+    });
+    expect((await only(contested)).state).toBe('disputed');
+  });
+
+  test('gives back the territories that it does not name any more', async () => {
+    await copy();
+    await sent();
+    await policy({ territories: ['DE', 'FR'] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'takedown', epoch: 1, territories: ['DE', 'FR'] }],
+      verdicts: [],
+    });
+    await policy({ version: 99 + n, territories: ['DE', 'FR', 'IT'] });
+    await cases.applyPolicy('h', holder);
+    await bench.wait(0);
+    expect((await sent()).actions).toEqual([]);
+  });
+});
+
+test('what a deleted upload was found to hold is forgotten within the hour, its claims stay', async () => {
+  await copy();
+  await bench.wait(0.01);
+  await bench.say(upload, { account, action: 'deleted' });
+  expect((await resultsOf(db, upload)).evidence).toHaveLength(1);
+  await bench.wait(1 / 24);
+  expect(await resultsOf(db, upload)).toEqual({ alignments: [], evidence: [] });
+  expect((await only()).decision).not.toBeNull();
 });
 
 describe('what is only possible', () => {
@@ -320,7 +371,7 @@ describe('notices by hand', () => {
     expect(short).toMatchObject({ status: 'refused', missing: [{ field: 'consent', law: '17 USC 512(g)(3)(D)' }] });
     const countered = await cases.take({ claim: claim.id }, { do: 'counter-notice', notice: counter }, uploader);
     expect(countered).toMatchObject({ status: 'done', claims: [{ state: 'waiting' }] });
-    expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'strike', 'counter-notice', 'forward']);
+    expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'strike', 'takedown', 'counter-notice', 'forward']);
     await bench.wait((Date.parse('2029-11-30T05:00:00Z') - clock.now()) / 86_400_000 - 0.001);
     // The time of these tests goes on, so the date is another one; the window itself is tested where it is made.
     const { putBackFrom } = (await only()).procedure.counterNotice!;
@@ -393,7 +444,7 @@ test('erasure takes what people wrote and leaves every chain whole', async () =>
   const claim = await only();
   await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['other'], statement: 'I am Bo Example.' }, uploader);
   expect(await cases.erase({ subject: claim.case })).toBe(1);
-  expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'dispute', 'erased']);
+  expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'takedown', 'dispute', 'erased']);
   expect(await verifyAudit(db)).toMatchObject({ broken: null });
   expect(START).toBeLessThan(clock.now());
 });

@@ -1,6 +1,7 @@
 import {
   allowed,
   type Completeness,
+  EVERYWHERE,
   judgeCounterNotice,
   judgeDmcaNotice,
   type Missing,
@@ -21,9 +22,13 @@ import {
   findPaper,
   lockUpload,
   papersOf,
+  policyFor,
   savePaper,
   setTimer,
+  type UploadRow,
+  uncontestedClaims,
 } from '@vigil/database';
+import { decide } from '@vigil/decision';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from './actions.ts';
 import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
@@ -64,10 +69,16 @@ export interface Cases {
    * where nothing else holds them. false: there is no such version, or it was disabled before.
    */
   withdrawReference(reference: ReferenceKey, reason: string, by: Actor): Promise<boolean>;
+  /**
+   * After a policy has become milder: claims of the holder that nobody contests, and that it would not ask for now, are withdrawn
+   * soon after, and hold where it says. What it would ask for beyond is not taken down in hindsight: that is what a replay is for.
+   */
+  applyPolicy(holder: string, by: Actor): Promise<void>;
   /** What people wrote is gone: one paper, or all of a case or notice. The chains stay whole. Returns how many. */
   erase(about: { paper: string } | { subject: string }): Promise<number>;
   readonly handlers: {
     readonly [CLAIM_CLOCK]: (tx: Queryable, payload: { claim: string }) => Promise<void>;
+    readonly [POLICY]: (tx: Queryable, payload: { holder: string; after: string; by: Actor }) => Promise<void>;
     readonly [WITHDRAWAL]: (
       tx: Queryable,
       payload: { reference: ReferenceKey; after: string; by: Actor },
@@ -77,6 +88,8 @@ export interface Cases {
 
 /** Kind of the timers that withdraw the claims of a reference, some at a time. */
 export const WITHDRAWAL = 'reference-withdrawal';
+/** Kind of the timers that look at the claims of a holder by its policies of today, some at a time. */
+export const POLICY = 'policy-change';
 const BATCH = 50;
 
 export function createCases(deps: {
@@ -98,7 +111,7 @@ export function createCases(deps: {
 
   async function settle(tx: Queryable, upload: string, cause: Verdict['cause']): Promise<void> {
     const row = await lockUpload(tx, upload);
-    await alignMedia(tx, { row, actions, now: clock.now() });
+    await alignMedia(tx, { row, actions, ledger, now: clock.now() });
     await revise(tx, upload, cause, clock.now());
   }
 
@@ -182,6 +195,12 @@ export function createCases(deps: {
       });
     },
 
+    async applyPolicy(holder, by) {
+      const payload = { holder, after: '', by };
+      const id = `${POLICY}:${holder}:${clock.now()}:`;
+      await database.transaction((tx) => setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload }));
+    },
+
     erase: (about) =>
       database.transaction(async (tx) => {
         const papers = 'paper' in about ? [await findPaper(tx, about.paper)] : await papersOf(tx, about.subject);
@@ -204,6 +223,24 @@ export function createCases(deps: {
         if (after.state !== claim.state) await settle(tx, claim.upload, 'dispute');
       },
 
+      async [POLICY](tx, { holder, after, by }) {
+        const claims = await uncontestedClaims(tx, holder, after, BATCH);
+        const rows = await lockAll(
+          tx,
+          claims.map((c) => c.upload),
+        );
+        for (const { id, upload } of claims) {
+          const claim = (await claimsOf(tx, upload)).find((c) => c.id === id)!;
+          const step = await milder(tx, claim, rows.get(upload)!, by);
+          const taken = step && (await ledger.take(tx, claim, step, SYSTEM));
+          if (taken?.ok) await settle(tx, upload, 'policy');
+        }
+        if (claims.length < BATCH) return;
+        const last = claims.at(-1)!.id;
+        const id = `${POLICY}:${holder}:${clock.now()}:${last}`;
+        await setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload: { holder, after: last, by } });
+      },
+
       async [WITHDRAWAL](tx, { reference, after, by }) {
         const claims = await claimsByReference(tx, reference, after, BATCH);
         await lockAll(
@@ -223,6 +260,26 @@ export function createCases(deps: {
     },
   };
 }
+
+/** What the holder's policy of today makes of a claim: less than it was, or null. */
+async function milder(tx: Queryable, claim: ClaimRow, row: UploadRow, by: Actor): Promise<Step | null> {
+  const { decision, holder, work } = claim;
+  if (!decision || row.manifest?.outcome.status !== 'planned') return null;
+  const policy = await policyFor(tx, { holder, work, reference: decision.evidence.reference.id });
+  const { kind, duration } = row.manifest.outcome.probe;
+  const { action } = decide(decision.evidence, policy, {
+    account: claim.account,
+    kind,
+    duration: kind === 'image' ? 0 : duration,
+  });
+  if (action === 'monitor' || action === 'none') return { do: 'withdraw', cause: 'policy', asked: by };
+  const { territories } = policy;
+  if (territories.join() === claim.territories.join() || !within(territories, claim.territories)) return null;
+  return { do: 'retarget', territories };
+}
+
+const within = (inner: readonly string[], outer: readonly string[]): boolean =>
+  outer.includes(EVERYWHERE) || inner.every((territory) => outer.includes(territory));
 
 /** Takes everything back that the transaction has written, and is the answer all the same. */
 class Refused extends Error {

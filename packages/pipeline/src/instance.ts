@@ -1,7 +1,7 @@
 import type { BlobStore } from '@vigil/blob-store';
-import { DEFAULT_TERMS } from '@vigil/cases';
+import { CALENDARS, DEFAULT_TERMS, type Terms } from '@vigil/cases';
 import { TOPICS } from '@vigil/contracts';
-import { type Database, OUTBOX_CHANNEL, purgeOutbox } from '@vigil/database';
+import { type Database, OUTBOX_CHANNEL, purgeDeliveries, purgeOutbox, purgeResults } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
@@ -22,10 +22,11 @@ import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
-import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
+import { DEADLINE, decideUpload, FORGET } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
+import { runWebhooks } from './webhooks.ts';
 
 /** A whole pipeline in this process, running. */
 export interface Instance {
@@ -63,7 +64,8 @@ const MAINTENANCE_MS = 60_000;
 /** An index that has not seen the end of the log for so long is not ready: it may not know what was added, or taken away. */
 const STALE_MS = 15_000;
 /** How long an id that was sent is refused a second time. */
-const OUTBOX_KEPT_MS = 30 * 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
+const OUTBOX_KEPT_MS = 30 * DAY_MS;
 
 /** @throws when the data folder is in use, or a part cannot be opened. */
 export async function openInstance({ config, logger, ffmpeg, wrapLog }: InstanceOptions): Promise<Instance> {
@@ -100,7 +102,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     if (has('decide') && config.acknowledgements.surfaces.length === 0) {
       logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');
     }
-    const terms = DEFAULT_TERMS;
+    const { calendar, ...periods } = config.cases;
+    const terms: Terms = { ...DEFAULT_TERMS, ...periods, calendar: CALENDARS.find((c) => c.id === calendar)! };
     const ledger = createLedger({ now: clock.now, terms });
     const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
     const audit = createAudit({ database, clock });
@@ -118,7 +121,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       clock,
       ledger,
       decide,
-      acknowledge: recordAcknowledgement({ database, actions, clock, concurrency: 8 }),
+      acknowledge: recordAcknowledgement({ database, actions, ledger, clock, concurrency: 8 }),
       shard,
       layout,
       decoders: config.concurrency,
@@ -133,6 +136,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       ...audit.handlers,
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
+      [FORGET]: (tx: Parameters<typeof decide.forget>[0], { upload }: { upload: string }) => decide.forget(tx, upload),
     };
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
     const staged = { log, blobs, clock, logger, counters, environment };
@@ -145,14 +149,18 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       parts.push(rideOut('library', () => library.follow(signal)));
     }
     if (has('decide')) {
+      const webhooks = { database, clock, logger, allowPrivate: config.privateWebhooks };
       const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(
         rideOut('relay', () => runRelay({ database, log, clock, woken: wake.next }, signal)),
         rideOut('timers', () => runTimers(timed, signal)),
+        rideOut('webhooks', () => runWebhooks(webhooks, signal)),
         rideOut('maintenance', () =>
           maintain(signal, async () => {
             await log.maintain();
             await purgeOutbox(database.postgres, clock.now() - OUTBOX_KEPT_MS);
+            await purgeResults(database.postgres, clock.now() - config.keepDays * DAY_MS);
+            await purgeDeliveries(database.postgres, clock.now() - OUTBOX_KEPT_MS);
             await copyRoots(database.postgres, rootsFile(config.dataFolder), logger);
           }),
         ),

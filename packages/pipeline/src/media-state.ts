@@ -3,6 +3,7 @@ import { actionId, type Decision, ENGINE_VERSION, RADIUS, type TakedownEvent } f
 import { actionsOf, type ClaimRow, claimsOf, setBlocked, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import type { Actions } from './actions.ts';
+import { type Ledger, SYSTEM } from './ledger.ts';
 
 /**
  * Brings the media's state in line with the claims on it: per territory the strictest claim that stands. An action leaves only
@@ -11,7 +12,7 @@ import type { Actions } from './actions.ts';
  */
 export async function alignMedia(
   tx: Queryable,
-  { row, actions, now }: { row: UploadRow; actions: Actions; now: number },
+  { row, actions, ledger, now }: { row: UploadRow; actions: Actions; ledger: Ledger; now: number },
 ): Promise<TakedownEvent | null> {
   if (row.deleted || !row.manifest) return null;
   const claims = await claimsOf(tx, row.id);
@@ -27,6 +28,10 @@ export async function alignMedia(
       : restorationOf(last!.event, claims, epoch, now);
   await setBlocked(tx, row.id, blocked, epoch);
   await actions.send(tx, event);
+  // Into the chain of the case that it is about: when which media were to be disabled where.
+  const about = standing[0] ?? lastEnded(claims);
+  const data = { action: event.id, do: event.action, epoch, territories: blocked };
+  if (about) await ledger.note(tx, about, { kind: event.action, data }, SYSTEM);
   return event;
 }
 
@@ -118,13 +123,15 @@ export function slim(decision: Decision): Decision {
   return { ...decision, evidence: { ...decision.evidence, segments } };
 }
 
+const lastEnded = (claims: readonly ClaimRow[]): ClaimRow | undefined =>
+  claims.filter((c) => c.procedure.ended).sort((a, b) => b.procedure.ended!.at - a.procedure.ended!.at)[0];
+
 /** Ends of claims that nobody decided on. */
 const BY_ITSELF = ['silence', 'put-back', 'policy'];
 
 /** The takedown that was, undone. */
 function restorationOf(last: TakedownEvent, claims: readonly ClaimRow[], epoch: number, now: number): TakedownEvent {
-  const ends = claims.flatMap((c) => c.procedure.ended ?? []).sort((a, b) => b.at - a.at);
-  const why = ends[0]?.why ?? null;
+  const why = lastEnded(claims)?.procedure.ended?.why ?? null;
   return {
     ...last,
     id: actionId(last.upload, last.media.version, 'restore', epoch),

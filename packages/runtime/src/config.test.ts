@@ -15,6 +15,9 @@ test('nothing need be set', () => {
     logLevel: 'info',
     shards: 1,
     acknowledgements: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30, 60, 120, 300, 600] },
+    cases: { disputeDays: 30, appealDays: 7, strikeDays: 90, strikes: 3, calendar: 'us-federal' },
+    privateWebhooks: false,
+    keepDays: 180,
     ffmpeg: { ffmpegPath: undefined, ffprobePath: undefined, path: '/bin' },
     unknown: [],
   });

@@ -29,6 +29,11 @@ export interface Config {
   /** null: blobs lie in the data folder. */
   s3: S3Settings | null;
   acknowledgements: AcknowledgementSettings;
+  cases: CaseSettings;
+  /** May webhooks go to private networks, and without TLS? */
+  privateWebhooks: boolean;
+  /** What uploads were found to hold is kept so long; what people decided, always. */
+  keepDays: number;
   /** Decoders and worker threads at once. */
   concurrency: number;
   limits: Limits;
@@ -54,6 +59,17 @@ export interface S3Settings {
   /** null: found as the AWS client does, in environment, files or roles. */
   credentials: { accessKeyId: string; secretAccessKey: string } | null;
   bucketPrefix: string;
+}
+
+/** Periods that an installation may set itself; those of the law are fixed. */
+export interface CaseSettings {
+  disputeDays: number;
+  appealDays: number;
+  strikeDays: number;
+  /** So many that stand at once make a repeat infringer. */
+  strikes: number;
+  /** Name of the calendar by which business days are counted. */
+  calendar: string;
 }
 
 export interface AcknowledgementSettings {
@@ -196,6 +212,15 @@ export function assertConfig(settings: Settings): Config {
     kafka: kafkaOf(text, list, whole, oneOf, problems),
     s3: s3Of(text, problems),
     acknowledgements: acknowledgementsOf(list, whole, problems),
+    cases: {
+      disputeDays: whole('VIGIL_DISPUTE_DAYS', 30, 1, 365),
+      appealDays: whole('VIGIL_APPEAL_DAYS', 7, 1, 365),
+      strikeDays: whole('VIGIL_STRIKE_DAYS', 90, 1, 3650),
+      strikes: whole('VIGIL_STRIKES', 3, 1, 100),
+      calendar: oneOf('VIGIL_CALENDAR', ['us-federal', 'weekdays'], 'us-federal'),
+    },
+    privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
+    keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
     concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
     limits: {
       maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),

@@ -17,6 +17,7 @@ import {
   countAlignments,
   type Database,
   enqueue,
+  forgetResults,
   lockUpload,
   markDeleted,
   markUploadedAgain,
@@ -52,6 +53,10 @@ export interface DecideDeps {
 
 export const DEADLINE = 'upload-deadline';
 export const MANIFESTS_GROUP = 'decide-manifests';
+/** Kind of the timers that forget what a deleted upload was found to hold. */
+export const FORGET = 'forget-upload';
+/** Messages on the same media may still be under way in another order: uploaded again at once, the results count. */
+const FORGET_MS = 3600 * 1000;
 
 /**
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
@@ -114,7 +119,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
         return { decision, work, holder };
       });
     if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
-    let sent = (await alignMedia(tx, { row, actions, now })) ? 1 : 0;
+    let sent = (await alignMedia(tx, { row, actions, ledger, now })) ? 1 : 0;
     if (!final) return sent;
 
     const { blocked } = await lockUpload(tx, row.id);
@@ -161,6 +166,8 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     if (row.manifest && happenedBefore(manifest.event, row.manifest.event)) return false;
     await markDeleted(tx, row.id);
     await actions.close(tx, row.id, 'deleted');
+    const dueAt = clock.now() + FORGET_MS;
+    await setTimer(tx, { id: `${FORGET}:${row.id}`, kind: FORGET, dueAt, payload: { upload: row.id } });
     if (!row.manifest) await saveManifest(tx, row.id, deleted(manifest));
     return true;
   }
@@ -229,6 +236,10 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     async deadline(tx: Queryable, upload: string): Promise<void> {
       const row = await lockUpload(tx, upload);
       if (row.verdict === null) await settle(tx, row, true);
+    },
+    async forget(tx: Queryable, upload: string): Promise<void> {
+      const row = await lockUpload(tx, upload);
+      if (row.deleted) await forgetResults(tx, upload);
     },
   };
 }

@@ -1,7 +1,15 @@
 import { Acknowledgement } from '@vigil/contracts';
-import { type Database, findAction, lockUpload, recordAcknowledgement as record } from '@vigil/database';
+import {
+  type ActionRow,
+  type Database,
+  findAction,
+  findClaim,
+  lockUpload,
+  recordAcknowledgement as record,
+} from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from '../actions.ts';
+import { type Ledger, SYSTEM } from '../ledger.ts';
 import { done, type Outcome, rejected, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
 
@@ -12,10 +20,11 @@ const MAX_AHEAD_MS = 3600 * 1000;
 export function recordAcknowledgement(deps: {
   database: Database;
   actions: Actions;
+  ledger: Ledger;
   clock: Clock;
   concurrency: number;
 }): Stage<Acknowledgement> {
-  const { database, actions, clock, concurrency } = deps;
+  const { database, actions, ledger, clock, concurrency } = deps;
 
   async function take(tx: Queryable, said: Acknowledgement): Promise<Outcome> {
     const { action: id, upload, surface, status, at } = said;
@@ -41,7 +50,16 @@ export function recordAcknowledgement(deps: {
       await actions.reopen(tx, action);
     }
     await actions.settle(tx, (await findAction(tx, id))!);
+    await remember(tx, action, (await findAction(tx, id))!);
     return done();
+  }
+
+  /** The chain of the case holds when all surfaces had done it, and when one said that it was undone. */
+  async function remember(tx: Queryable, before: ActionRow, { id, event, closedWhy }: ActionRow): Promise<void> {
+    const [was, is] = [before.closedWhy === 'acknowledged', closedWhy === 'acknowledged'];
+    const claim = was !== is && event.claims[0] ? await findClaim(tx, event.claims[0]) : null;
+    if (claim)
+      await ledger.note(tx, claim, { kind: is ? 'acknowledged' : 'unacknowledged', data: { action: id } }, SYSTEM);
   }
 
   return {

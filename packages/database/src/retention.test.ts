@@ -1,0 +1,52 @@
+import { afterAll, expect, test } from 'vitest';
+import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { claimsOf } from './claims.ts';
+import { purgeDeliveries, purgeResults } from './retention.ts';
+import { alignments, evidence, manifest, openClaim, verdict } from './testing.ts';
+import {
+  lockUpload,
+  recordAlignments,
+  recordEvidence,
+  resultsOf,
+  saveManifest,
+  saveVerdict,
+  verdictsOf,
+} from './uploads.ts';
+import { addEndpoint, enqueueDelivery, listDeliveries, recordDelivery } from './webhooks.ts';
+
+const database = await openTestDatabase();
+afterAll(() => database[Symbol.asyncDispose]());
+const db = database.postgres;
+
+test('what old uploads were found to hold is forgotten; what was decided stays', async () => {
+  for (const [id, receivedAt] of [
+    ['up_old', 100],
+    ['up_new', 200],
+  ] as const) {
+    await database.transaction(async (tx) => {
+      await lockUpload(tx, id);
+      const made = manifest(id);
+      await saveManifest(tx, id, { ...made, event: { ...made.event, receivedAt } });
+      await recordAlignments(tx, alignments(id, 0, 1));
+      await recordEvidence(tx, evidence(id, 0, 1));
+      await saveVerdict(tx, verdict(id, 1));
+      await openClaim(tx, { upload: id });
+    });
+  }
+  expect(await purgeResults(db, 200)).toBe(1);
+  expect(await purgeResults(db, 200)).toBe(0);
+  expect(await resultsOf(db, 'up_old')).toEqual({ alignments: [], evidence: [] });
+  expect((await resultsOf(db, 'up_new')).alignments).toHaveLength(1);
+  expect(await verdictsOf(db, 'up_old')).toHaveLength(1);
+  expect((await claimsOf(db, 'up_old'))[0]!.decision).not.toBeNull();
+});
+
+test('messages are forgotten once nothing more is tried', async () => {
+  await addEndpoint(db, { id: 'ep', holder: 'h', url: 'https://x/', secret: 's', types: [], createdAt: 1 });
+  for (const event of ['a', 'b']) await enqueueDelivery(db, { holder: 'h', event, type: 't', payload: {}, now: 10 });
+  const [one] = await listDeliveries(db, { endpoint: 'ep', limit: 1 });
+  await recordDelivery(db, one!.id, { status: 200, error: null, deliveredAt: 11, dueAt: null, failedAt: null });
+  expect(await purgeDeliveries(db, 10)).toBe(0);
+  expect(await purgeDeliveries(db, 11)).toBe(1);
+  expect((await listDeliveries(db, { endpoint: 'ep', limit: 9 })).map((d) => d.dueAt)).toEqual([10]);
+});
