@@ -1,11 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Policy } from '@vigil/contracts';
+import { DEFAULT_LIMITS, openFingerprinter } from '@vigil/fingerprint';
 import { createFileMatcher, type Judgement } from '@vigil/pipeline';
-import type { IndexHit, SimilarityIndex } from '@vigil/similarity';
+import { createIndex, type IndexHit, type SimilarityIndex } from '@vigil/similarity';
+import { ffmpegHere } from '../support/ffmpeg.ts';
 import type { Work } from './accuracy-works.ts';
 
 type MatcherParts = Parameters<typeof createFileMatcher>[0];
 type Fingerprinter = MatcherParts['fingerprinter'];
+
+/** A fingerprinter with patience, so that what is found does not depend on what else the machine does, and an empty index. */
+export async function openExamParts(threads: number) {
+  const limits = { ...DEFAULT_LIMITS, probeSeconds: 300, sliceSeconds: 900 };
+  const fingerprinter = await openFingerprinter({ threads, ffmpeg: await ffmpegHere(), limits });
+  return { fingerprinter, index: createIndex(), [Symbol.asyncDispose]: () => fingerprinter[Symbol.asyncDispose]() };
+}
 
 /** The library, and uploads judged against it, by the verbs that `vigil match` uses and the default policy. */
 export interface Examiner {

@@ -3,11 +3,11 @@ import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ENGINE_VERSION, Policy, RADIUS } from '@vigil/contracts';
-import { openMatcherParts } from '@vigil/pipeline';
 import { CORPUS, corpusHere } from '../support/corpus.ts';
 import { AIMS, type Alteration } from './accuracy-alterations.ts';
 import { addBackground } from './accuracy-background.ts';
 import { type Answer, type Exam, examine } from './accuracy-exam.ts';
+import { openExamParts } from './accuracy-judge.ts';
 import { filmSamples, pictureSamples } from './accuracy-media.ts';
 import { askPeers, VPDQ_PERCENT } from './accuracy-peers.ts';
 import { confidenceTable, type Line, rateText, tableOf } from './accuracy-report.ts';
@@ -65,7 +65,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   await mkdir(folder, { recursive: true });
   try {
     const threads = Number(values.threads);
-    await using parts = await openMatcherParts({ threads, env: process.env, warn: say });
+    await using parts = await openExamParts(threads);
     const cpu = process.cpuUsage();
     const exam = await examine(
       { ...parts, draw, samples, clean, folder, threads, say, verbose: values.verbose },

@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openMatcherParts } from '@vigil/pipeline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Exam, examine } from '../bench/accuracy-exam.ts';
+import { openExamParts } from '../bench/accuracy-judge.ts';
 import { filmSamples, pictureSamples } from '../bench/accuracy-media.ts';
 import { type Row, sum } from '../bench/accuracy-score.ts';
 import { drawWorks, readCorpus } from '../bench/accuracy-works.ts';
@@ -35,7 +35,7 @@ describeWith('corpus', corpusHere, 'accuracy of a small examination', () => {
       ...pictureSamples(draw, SEED, () => true),
       ...filmSamples(draw, SEED, 1, (a) => FILM_ALTERATIONS.includes(a.name)),
     ];
-    await using parts = await openMatcherParts({ threads: 2, env: process.env, warn: () => undefined });
+    await using parts = await openExamParts(2);
     const clean = whole.clean.filter((w) => w.kind === 'image').slice(0, CLEAN);
     exam = await examine({ ...parts, draw, samples, clean, folder, threads: 2, verbose: false, say: () => undefined });
   }, 180_000);

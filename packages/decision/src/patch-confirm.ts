@@ -1,14 +1,18 @@
-import type { Alignment, Evidence, Fingerprint, Segment } from '@vigil/contracts';
+import { type Alignment, type Evidence, type Fingerprint, RADIUS, type Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { reachOf } from './confirm.ts';
 import { clearlyBetter, refineLine } from './fit-line.ts';
 import { AGREES, SPEED_ALTERED } from './limits.ts';
 import { at, covered, type Line, median, SPEEDS } from './line.ts';
+import { regionsOf } from './patch-align.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
 import { type Affine, isSane, sizeOf } from './patch-geometry.ts';
+import { guidedFilm } from './patch-guided.ts';
 import { type Shown, settled } from './patch-settle.ts';
+import { flattened } from './patch-slant.ts';
 import {
   agreementOf,
+  awayFromMean,
   BITS_PER_CORRELATION,
   bitsOf,
   changeAgreement,
@@ -31,6 +35,9 @@ const SPEED_REACH = 0.081;
 /** Hits whose surroundings are looked at, and frames taken, to settle the map. */
 const SETTLE_HITS = 6;
 const SETTLE_FRAMES = 5;
+/** Frames that must agree roughly (in bits) before their mean says what stays. */
+const MEAN_FRAMES = 6;
+const MEAN_BITS = 100;
 /** Least correlation of what changes, copies .35 to .9: a shared background or overlay (at most .06) stays as it is in both. */
 const MOVES_ALIKE = 0.25;
 
@@ -41,18 +48,21 @@ const MOVES_ALIKE = 0.25;
  */
 export function confirmPatches(
   upload: Fingerprint,
-  alignment: Alignment,
+  proposed: Alignment,
   reference: readonly Fingerprint[],
 ): Evidence | null {
-  const affine = alignment.altered.affine as Affine | undefined;
+  const affine = proposed.altered.affine as Affine | undefined;
   if (!affine || !isPossible(affine, upload, reference)) return null;
-  if (upload.sampling === 'still' || alignment.referenceMedia === 'image')
-    return confirmPatchesStill(upload, alignment, reference);
+  if (upload.sampling === 'still' || proposed.referenceMedia === 'image')
+    return confirmPatchesStill(upload, proposed, reference);
+  const alignment = closer(upload, proposed, affine, reference);
   const compared = underGeometry(upload, alignment, reference);
   if (!compared) return null;
-  const { distances, movement } = compared;
+  const { distances, changes, movement } = compared;
 
-  const [even, other] = linesNear(distances, alignment).map((line) => followed(distances, line, upload.span));
+  const [even, other] = linesNear(distances, alignment).map((line) =>
+    followed(changes(line) ?? distances, line, upload.span),
+  );
   const found = other && clearlyBetter(other.score, even!.score) ? other : even!;
   if (found.segments.length === 0) return null;
   const segments = found.segments.map((s) => ({
@@ -83,6 +93,34 @@ export function confirmPatches(
 const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
 const share = (part: number, all: number): number => (all > 0 ? Math.min(1, part / all) : 0);
 
+/** The alignment with the geometry and the places that the slice's patches show when they are held against the reference's own. */
+function closer(
+  upload: Fingerprint,
+  alignment: Alignment,
+  affine: Affine,
+  reference: readonly Fingerprint[],
+): Alignment {
+  const [from, to] = reachOf(alignment, upload.span);
+  const near = reference.filter((slice) => slice.span[1] >= from && slice.span[0] <= to);
+  const found = guidedFilm(upload, near, mapOf(alignment.altered) ?? affine, alignment);
+  if (!found || found.inliers <= (alignment.inliers ?? 0) || !isPossible(found.map, upload, reference))
+    return alignment;
+  const { inset: _inset, cropped: _cropped, projective: _projective, ...altered } = alignment.altered;
+  const flat = flattened(found.map, 0.5, 0.5);
+  const slanted = Math.abs(found.map[6] ?? 0) + Math.abs(found.map[7] ?? 0) > 1e-9;
+  return {
+    ...alignment,
+    inliers: found.inliers,
+    cells: found.cells,
+    altered: {
+      ...altered,
+      ...regionsOf(flat),
+      affine: flat.slice(0, 6) as number[],
+      ...(slanted && { projective: [...found.map] as number[] }),
+    },
+  };
+}
+
 /** Alignments are made without knowing the reference's shape; with it, the map must still be one that people make. */
 function isPossible(affine: Affine, upload: Fingerprint, reference: readonly Fingerprint[]): boolean {
   const shape = reference[0];
@@ -106,7 +144,7 @@ function underGeometry(
   upload: Fingerprint,
   alignment: Alignment,
   reference: readonly Fingerprint[],
-): { distances: Distances; movement(s: Segment): number } | null {
+): { distances: Distances; changes(line: Line): Distances | null; movement(s: Segment): number } | null {
   const [from, to] = reachOf(alignment, upload.span);
   const timeline = timelineOf(reference, from, to);
   const theirs = thumbnailsOf(timeline.fingerprints);
@@ -142,7 +180,7 @@ function underGeometry(
     known[cell] = d;
     return known[cell]!;
   };
-  const distances: Distances = {
+  const measured = (distance: (u: number, k: number) => number): Distances => ({
     upload: pictures,
     reference: timeline,
     shown,
@@ -152,12 +190,33 @@ function underGeometry(
       let best = UNKNOWN;
       for (let k = first(theirs, time - THUMBNAIL_NEAR - slack); k < theirs.length; k++) {
         if (theirs[k]!.time > time + THUMBNAIL_NEAR + slack) break;
-        const d = one(u, k);
+        const d = distance(u, k);
         if (d !== UNKNOWN && (best === UNKNOWN || d < best)) best = d;
       }
       return best;
     },
-  };
+  });
+  const distances = measured(one);
+
+  /**
+   * The same by what changes, where that is nearer: letters and stickers that stay over the picture are in the mean of the frames
+   * along the line, and gone with it. Null where too few frames agree for a mean.
+   */
+  function changes(line: Line): Distances | null {
+    const pairs: (readonly [NonNullable<View>, NonNullable<View>])[] = [];
+    for (const [u, time] of pictures.time.entries()) {
+      const k = nearest(theirs, at(line, time), THUMBNAIL_NEAR);
+      const [a, b] = [own[u], k < 0 ? null : viewed(k)];
+      if (a && b && one(u, k) <= MEAN_BITS) pairs.push([a, b]);
+    }
+    if (pairs.length < MEAN_FRAMES) return null;
+    const away = awayFromMean(pairs);
+    return measured((u, k) => {
+      const d = one(u, k);
+      if (d === UNKNOWN || d <= RADIUS) return d;
+      return Math.min(d, bitsOf(away(own[u]!, viewed(k)!)));
+    });
+  }
 
   /** Correlation of what changes from frame to frame: letters, logos and borders that stay do not count. */
   function movement(s: Segment): number {
@@ -171,7 +230,7 @@ function underGeometry(
     }
     return changeAgreement(pairs);
   }
-  return { distances, movement };
+  return { distances, changes, movement };
 }
 
 /** Of some instants with hits, those that agree best already, wherever near the line: with them the map is settled. */

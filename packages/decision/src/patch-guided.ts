@@ -1,23 +1,35 @@
-import { CODE_BYTES, type Fingerprint, hamming, RADIUS, tableOf } from '@vigil/contracts';
+import { CODE_BYTES, type Fingerprint, hamming, RADIUS, TURNS, tableOf } from '@vigil/contracts';
+import { at, type Line } from './line.ts';
 import { type Affine, apply, distinctPlaces, fitAffine, type Pair, polar, sizeOf, wrap } from './patch-geometry.ts';
 import { patchQueries } from './patch-queries.ts';
 import { withSlant } from './patch-slant.ts';
+import type { QueryCodes } from './query-codes.ts';
 
 /**
  * With the geometry known, a patch of the reference is expected at one place, of one size and at one angle. Codes further apart
- * than the index finds then say something too: unrelated ones lie 100 bits apart and more.
+ * than the index finds then say something too: of 20 unrelated pictures under the same map none had more than one such patch,
+ * where copies have 8 to 66.
  */
 const GUIDED_RADIUS = 72;
-/** Pixels; log of the sizes' ratio; radians. */
+/** Pixels; of films, whose proposals pool frames that moved, so many times more at first. Log of the sizes' ratio; radians. */
 const NEAR = 10;
+const ROUGHLY = 2.5;
 const SIZE_SLACK = 0.35;
 const ANGLE_SLACK = 0.45;
+/** Pairs that a map is fitted to. */
+const LEAST_PAIRS = 6;
+const ROUNDS = 3;
+/** Pixels: nearer places are one; sides of the cells that are counted. */
 const APART = 6;
 const CELL = 64;
+/** Seconds between a frame of a film and the patched frame of the reference that it is held against. */
+const SAME_TIME = 1.05;
+const MIRROR = TURNS.indexOf('mirror');
 
 export interface Guided {
   /** Upload to reference, in fractions, after the fit over all places that agree. */
   map: Affine;
+  /** Places that agree, each counted once, and cells of the picture that they lie in. */
   inliers: number;
   cells: number;
   /** Patches that agree within RADIUS; one place may have several, of several sizes. */
@@ -26,25 +38,73 @@ export interface Guided {
   visible: number;
 }
 
-/** Places of two still pictures that agree under a map (fractions of the upload to fractions of the reference). */
+interface Patch {
+  x: number;
+  y: number;
+  size: number;
+  angle: number;
+  bits: Uint8Array;
+  at: number;
+}
+
+/** Patches of a frame of the upload and of the frame of the reference that it should show. */
+interface Held {
+  mine: Patch[];
+  theirs: Patch[];
+}
+
+type Size = ReturnType<typeof sizeOf>;
+type Sizes = readonly [upload: Size, reference: Size];
+
+/** Two still pictures under a map (fractions of the upload to fractions of the reference); null where one has no patches. */
 export function guided(upload: Fingerprint, reference: Fingerprint, map: Affine): Guided | null {
   const sizes = [sizeOf(upload.width / upload.height), sizeOf(reference.width / reference.height)] as const;
-  const [a, b, , d, e] = map;
-  const mirrored = a * e - b * d < 0;
-  const queries = patchQueries(upload);
-  const theirs = tableOf(reference, 'patch');
-  if (queries.frame.length === 0 || theirs.count === 0) return null;
+  const mine = patchesOf(patchQueries(upload), isMirrored(map), sizes[0]).get(0);
+  const theirs = referencePatches(reference, sizes[1]).get(0);
+  return mine && theirs ? settledOn([{ mine, theirs }], sizes, map, 1) : null;
+}
+
+/** A slice of film and what it should show along a line. Patches of a reference's frame stand for a second on either side. */
+export function guidedFilm(
+  upload: Fingerprint,
+  reference: readonly Fingerprint[],
+  map: Affine,
+  line: Line,
+): Guided | null {
+  const shape = reference[0];
+  if (!shape) return null;
+  const sizes = [sizeOf(upload.width / upload.height), sizeOf(shape.width / shape.height)] as const;
+  const mine = patchesOf(patchQueries(upload), isMirrored(map), sizes[0]);
+  const shown = reference.flatMap((slice) =>
+    [...referencePatches(slice, sizes[1])].map(([frame, theirs]) => ({ time: slice.frames.time[frame]!, theirs })),
+  );
+  const held: Held[] = [];
+  for (const [frame, patches] of mine) {
+    const due = at(line, upload.frames.time[frame]!);
+    for (const { time, theirs } of shown) if (Math.abs(time - due) <= SAME_TIME) held.push({ mine: patches, theirs });
+  }
+  return held.length > 0 ? settledOn(held, sizes, map, ROUGHLY) : null;
+}
+
+const isMirrored = ([a, b, , d, e]: Affine): boolean => a * e - b * d < 0;
+
+function settledOn(held: readonly Held[], sizes: Sizes, map: Affine, slack: number): Guided {
+  const mirrored = isMirrored(map);
   let inPixels = scaled(mirrored ? reflected(map) : map, sizes);
-  let found = match(queries, theirs, inPixels, mirrored, sizes);
-  for (let round = 0; round < 2 && found.pairs.length >= 6; round++) {
-    const { width, height } = sizes[0];
+  let found = match(held, inPixels, sizes, slack);
+  let fitted = slack === 1;
+  for (let round = 0; round < ROUNDS && found.pairs.length >= LEAST_PAIRS; round++) {
     const affine = fitAffine(found.pairs);
     if (!affine) break;
-    const next = withSlant(found.pairs, affine, width, height);
-    const again = match(queries, theirs, next, mirrored, sizes);
-    if (again.pairs.length < found.pairs.length) break;
+    const next = withSlant(found.pairs, affine, sizes[0].width, sizes[0].height);
+    const again = match(held, next, sizes, 1);
+    if (round > 0 && again.pairs.length <= found.pairs.length) break;
+    if (slack === 1 && again.pairs.length < found.pairs.length) break;
     [inPixels, found] = [next, again];
+    fitted = true;
   }
+  // What is counted has to fit closely.
+  if (!fitted) found = match(held, inPixels, sizes, 1);
   const [u, r] = [found.pairs.map((p) => [p.qx, p.qy] as const), found.pairs.map((p) => [p.rx, p.ry] as const)];
   const back = unscaled(inPixels, sizes);
   return {
@@ -56,68 +116,49 @@ export function guided(upload: Fingerprint, reference: Fingerprint, map: Affine)
   };
 }
 
-type Size = ReturnType<typeof sizeOf>;
-
-function match(
-  queries: ReturnType<typeof patchQueries>,
-  theirs: ReturnType<typeof tableOf>,
-  map: Affine,
-  mirrored: boolean,
-  [us, rs]: readonly [Size, Size],
-): { pairs: Pair[]; close: number; visible: number } {
-  const [ud, rd] = [Math.hypot(us.width, us.height), Math.hypot(rs.width, rs.height)];
-  const candidates: { pair: Pair; q: number; j: number; distance: number }[] = [];
-  const visible = new Set<number>();
-  const half = queries.frame.length / 2;
-  const seen = Array.from({ length: half }, (_, k) => {
-    const q = mirrored ? k + half : k;
-    const [x, y, size, angle] = queries.place.subarray(4 * q, 4 * q + 4) as unknown as [number, number, number, number];
-    const at = { qx: (x / 65535) * us.width, qy: (y / 65535) * us.height };
-    const { scale, angle: turn } = polar(map, at.qx, at.qy);
-    const [px, py] = apply(map, at.qx, at.qy);
-    return { q, ...at, px, py, qd: (size / 65535) * ud, qa: (angle / 65536) * 2 * Math.PI, scale, turn };
-  });
+function match(held: readonly Held[], map: Affine, [us]: Sizes, slack: number) {
   const corners = [
     [0, 0],
     [us.width, 0],
     [us.width, us.height],
     [0, us.height],
   ].map(([x, y]) => apply(map, x!, y!));
-  for (let j = 0; j < theirs.count; j++) {
-    const [x, y, size, angle] = theirs.place.subarray(4 * j, 4 * j + 4) as unknown as [number, number, number, number];
-    const r = {
-      rx: (x / 65535) * rs.width,
-      ry: (y / 65535) * rs.height,
-      rd: (size / 65535) * rd,
-      ra: (angle / 65536) * 2 * Math.PI,
-    };
-    if (!inside(corners, r.rx, r.ry)) continue;
-    visible.add(j);
-    for (const s of seen) {
-      const near = NEAR * Math.min(1.5, Math.max(1, s.scale));
-      if (Math.abs(s.px - r.rx) > near || Math.abs(s.py - r.ry) > near) continue;
-      if (Math.abs(Math.log(r.rd / s.qd / s.scale)) > SIZE_SLACK) continue;
-      if (Math.abs(wrap(r.ra - s.qa - s.turn)) > ANGLE_SLACK) continue;
-      const distance = hamming(queries.bits, theirs.bits, s.q * CODE_BYTES, j * CODE_BYTES);
-      if (distance <= GUIDED_RADIUS)
-        candidates.push({ pair: { ...r, qx: s.qx, qy: s.qy, qd: s.qd, qa: s.qa }, q: s.q, j, distance });
+  const out = { pairs: [] as Pair[], close: 0, visible: 0 };
+  for (const { mine, theirs } of held) {
+    const seen = mine.map((p) => {
+      const [px, py] = apply(map, p.x, p.y);
+      const { scale, angle: turn } = polar(map, p.x, p.y);
+      return { ...p, px, py, scale, turn };
+    });
+    const candidates: { q: number; r: number; distance: number }[] = [];
+    for (const [r, patch] of theirs.entries()) {
+      if (!isInside(corners, patch.x, patch.y)) continue;
+      out.visible++;
+      for (const [q, s] of seen.entries()) {
+        const near = slack * NEAR * Math.min(1.5, Math.max(1, s.scale));
+        if (Math.abs(s.px - patch.x) > near || Math.abs(s.py - patch.y) > near) continue;
+        if (Math.abs(Math.log(patch.size / s.size / s.scale)) > SIZE_SLACK) continue;
+        if (Math.abs(wrap(patch.angle - s.angle - s.turn)) > ANGLE_SLACK) continue;
+        const distance = hamming(s.bits, patch.bits, s.at, patch.at);
+        if (distance <= GUIDED_RADIUS) candidates.push({ q, r, distance });
+      }
+    }
+    candidates.sort((x, y) => x.distance - y.distance || x.q - y.q || x.r - y.r);
+    const [usedQ, usedR] = [new Set<number>(), new Set<number>()];
+    for (const { q, r, distance } of candidates) {
+      if (usedQ.has(q) || usedR.has(r)) continue;
+      usedQ.add(q);
+      usedR.add(r);
+      const [a, b] = [mine[q]!, theirs[r]!];
+      out.pairs.push({ qx: a.x, qy: a.y, qd: a.size, qa: a.angle, rx: b.x, ry: b.y, rd: b.size, ra: b.angle });
+      if (distance <= RADIUS) out.close++;
     }
   }
-  candidates.sort((x, y) => x.distance - y.distance || x.q - y.q || x.j - y.j);
-  const [usedQ, usedJ] = [new Set<number>(), new Set<number>()];
-  const pairs: Pair[] = [];
-  let close = 0;
-  for (const c of candidates) {
-    if (usedQ.has(c.q) || usedJ.has(c.j)) continue;
-    usedQ.add(c.q);
-    usedJ.add(c.j);
-    pairs.push(c.pair);
-    if (c.distance <= RADIUS) close++;
-  }
-  return { pairs, close, visible: visible.size };
+  return out;
 }
 
-function inside(corners: readonly (readonly [number, number])[], x: number, y: number): boolean {
+/** Is the point on one side of all four edges? */
+function isInside(corners: readonly (readonly [number, number])[], x: number, y: number): boolean {
   let sign = 0;
   for (let k = 0; k < 4; k++) {
     const [ax, ay] = corners[k]!;
@@ -132,13 +173,46 @@ function inside(corners: readonly (readonly [number, number])[], x: number, y: n
 const cellsCovered = (points: readonly (readonly [number, number])[]): number =>
   new Set(points.map(([x, y]) => Math.floor(x / CELL) * 64 + Math.floor(y / CELL))).size;
 
+/** By frame, in pixels and radians; of the upload as it is, or mirrored. */
+function patchesOf(queries: QueryCodes, mirrored: boolean, size: Size): Map<number, Patch[]> {
+  const wanted = mirrored ? MIRROR : 0;
+  const out = new Map<number, Patch[]>();
+  for (let q = 0; q < queries.frame.length; q++)
+    if (queries.turn[q] === wanted) addTo(out, queries.frame[q]!, patchAt(queries, q, size));
+  return out;
+}
+
+function referencePatches(reference: Fingerprint, size: Size): Map<number, Patch[]> {
+  const table = tableOf(reference, 'patch');
+  const out = new Map<number, Patch[]>();
+  for (let i = 0; i < table.count; i++) addTo(out, table.frame[i]!, patchAt(table, i, size));
+  return out;
+}
+
+function addTo(map: Map<number, Patch[]>, frame: number, patch: Patch): void {
+  const list = map.get(frame);
+  if (list) list.push(patch);
+  else map.set(frame, [patch]);
+}
+
+function patchAt({ place, bits }: { place: Uint16Array; bits: Uint8Array }, i: number, size: Size): Patch {
+  return {
+    x: (place[4 * i]! / 65535) * size.width,
+    y: (place[4 * i + 1]! / 65535) * size.height,
+    size: (Math.max(1, place[4 * i + 2]!) / 65535) * Math.hypot(size.width, size.height),
+    angle: (place[4 * i + 3]! / 65536) * 2 * Math.PI,
+    bits,
+    at: i * CODE_BYTES,
+  };
+}
+
 /** The map for the upload with left and right exchanged. */
 function reflected([a, b, c, d, e, f, g = 0, h = 0]: Affine): Affine {
   const w = 1 + g;
   return [-a / w, b / w, (a + c) / w, -d / w, e / w, (d + f) / w, -g / w, h / w];
 }
 
-function scaled([a, b, c, d, e, f, g = 0, h = 0]: Affine, [u, r]: readonly [Size, Size]): Affine {
+function scaled([a, b, c, d, e, f, g = 0, h = 0]: Affine, [u, r]: Sizes): Affine {
   const [x, y] = [r.width, r.height];
   return [
     (a * x) / u.width,
@@ -152,7 +226,7 @@ function scaled([a, b, c, d, e, f, g = 0, h = 0]: Affine, [u, r]: readonly [Size
   ];
 }
 
-const unscaled = (map: Affine, [u, r]: readonly [Size, Size]): Affine =>
+const unscaled = (map: Affine, [u, r]: Sizes): Affine =>
   scaled(map, [
     { width: 1 / u.width, height: 1 / u.height },
     { width: 1 / r.width, height: 1 / r.height },

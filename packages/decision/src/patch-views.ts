@@ -120,15 +120,36 @@ export function agreementOf(a: NonNullable<View>, b: NonNullable<View>): number 
   return best;
 }
 
-/** Pearson's correlation -1..1 of how views differ from their own mean over time; -1 where hardly anything changes. */
-export function changeAgreement(pairs: readonly (readonly [NonNullable<View>, NonNullable<View>])[]): number {
+type Pairs = readonly (readonly [NonNullable<View>, NonNullable<View>])[];
+
+function meanOf(pairs: Pairs, side: 0 | 1): Float64Array {
   const n = pairs[0]?.[0].values.length ?? 0;
-  const mean = (side: 0 | 1) => {
-    const sum = new Float64Array(n);
-    for (const pair of pairs) for (let i = 0; i < n; i++) sum[i]! += pair[side].values[i]! / pairs.length;
-    return sum;
+  const sum = new Float64Array(n);
+  for (const pair of pairs) for (let i = 0; i < n; i++) sum[i]! += pair[side].values[i]! / pairs.length;
+  return sum;
+}
+
+/** Correlation -1..1 of two views' differences from what the pairs are on average; -1 where hardly anything differs. */
+export function awayFromMean(pairs: Pairs): (a: NonNullable<View>, b: NonNullable<View>) => number {
+  const [meanA, meanB] = [meanOf(pairs, 0), meanOf(pairs, 1)];
+  const n = meanA.length;
+  return (a, b) => {
+    let [xx, yy, xy] = [0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      const [u, v] = [a.values[i]! - meanA[i]!, b.values[i]! - meanB[i]!];
+      xx += u * u;
+      yy += v * v;
+      xy += u * v;
+    }
+    const least = LEAST_SPREAD ** 2 * n;
+    return xx > least && yy > least ? xy / Math.sqrt(xx * yy) : -1;
   };
-  const [a, b] = [mean(0), mean(1)];
+}
+
+/** Pearson's correlation -1..1 of how views differ from their own mean over time; -1 where hardly anything changes. */
+export function changeAgreement(pairs: Pairs): number {
+  const n = pairs[0]?.[0].values.length ?? 0;
+  const [a, b] = [meanOf(pairs, 0), meanOf(pairs, 1)];
   let [xx, yy, xy] = [0, 0, 0];
   for (const [p, q] of pairs) {
     for (let i = 0; i < n; i++) {

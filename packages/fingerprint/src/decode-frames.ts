@@ -69,7 +69,7 @@ export function workingSize(width: number, height: number, area: number = AREA):
 
 /** An upload's frames are handed over a second time, at the size at which their patches are taken. */
 export function largerSize({ probe }: Pick<VideoJob, 'probe'>, choice: FrameChoice): Size | null {
-  if (choice === 'every' || choice === 'again') return null;
+  if (choice === 'every') return null;
   const size = workingSize(probe.width, probe.height, PATCH_SHAPE.upload.area);
   const { width, height } = workingSize(probe.width, probe.height);
   return size.width > width && size.height >= height ? size : null;

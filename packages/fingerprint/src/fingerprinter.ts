@@ -22,7 +22,7 @@ export interface Fingerprinter {
    *   frame whole and, where borders were found, trimmed; images in all eight turns, video as is and mirrored.
    * - purpose `confirm`: always dense, same codes.
    * - purpose `reference`: every frame, kept where it differs from the last kept one by more than PRUNE_BITS; as is only.
-   * Patches (as is): of images; of an upload's frames that differ, not when it is read again to confirm; of a reference's every
+   * Patches (as is): of images; of an upload's frames that differ; of a reference's every
    * REFERENCE_PATCH_SECONDS. Thumbnails: of images, of each frame read densely, of a reference every half second.
    */
   fingerprint(

@@ -4,7 +4,7 @@ import { FRAME_KEY, hamming, type Probe, type Span, sliceSpan, TURNS, tableOf } 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MediaSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
-import { MOST_PATCHED, PATCHES, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
+import { MOST_PATCHED, PATCH_GAPS, PATCHES, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
 import { bytesSource, CORPUS, decodersRunning, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
 import { KEEP_SECONDS, PRUNE_BITS, type Purpose } from './video.ts';
 
@@ -106,6 +106,12 @@ describe('an upload', () => {
     expect(together.map(({ status }) => status)).toEqual(['codes', 'codes', 'codes']);
   });
 
+  test('that is short is read densely, however many keyframes it has', async () => {
+    const { fingerprint } = await codesOf(media.get('still')!, 'upload');
+    expect(fingerprint.sampling).toBe('dense');
+    expect(fingerprint.frames.time).toHaveLength(24);
+  });
+
   test('with fewer than three of them is read densely', async () => {
     const { fingerprint } = await codesOf(media.get('moving, one keyframe')!, 'upload');
     expect(fingerprint.sampling).toBe('dense');
@@ -118,7 +124,7 @@ describe('an upload', () => {
     expect(table.count).toBeGreaterThan(300);
     const counts = new Map<number, number>();
     for (const frame of table.frame) counts.set(frame, (counts.get(frame) ?? 0) + 1);
-    expect(Math.max(...counts.values())).toBeLessThanOrEqual(PATCHES.video.upload);
+    expect(Math.max(...counts.values())).toBeLessThanOrEqual(PATCHES.video.upload + PATCH_GAPS.video);
     expect(fingerprint.thumbnails.time).toHaveLength(0);
     const still = tableOf((await codesOf(media.get('still')!, 'confirm')).fingerprint, 'patch');
     expect(new Set(still.frame).size).toBeLessThanOrEqual(1);

@@ -20,8 +20,8 @@ const SPARE = 0.1;
 /** A reference's frames are coded by the clock, so often: the first kept one of each period. */
 export const REFERENCE_PATCH_SECONDS = 2;
 
-/** Of an upload's slice at most so many frames, evenly chosen: keyframes; frames read densely. */
-export const MOST_PATCHED = { keyframes: 30, dense: 20 };
+/** Of an upload's slice at most so many frames, evenly chosen: keyframes; frames read densely; frames read again to confirm. */
+export const MOST_PATCHED = { keyframes: 30, dense: 20, again: 12 };
 
 /** Patch codes of one frame; none of one that is flat or a page, whose corners are everybody's. */
 export function patchesOf(

@@ -29,6 +29,11 @@ export const KEEP_SECONDS = 2;
 /** Fewer usable keyframes than this in a slice prove too little (MATCHING.md, 5): it is then read densely. */
 const ENOUGH_KEYFRAMES = 3;
 const USABLE_QUALITY = 50;
+/**
+ * Seconds: a slice that is no longer is read densely at once. Its few keyframes, each up to a second from a frame of the reference
+ * that has patches, are too few to propose what was cropped or filmed from a screen; and it costs little.
+ */
+const SHORT_SLICE = 16;
 
 /**
  * Pictures held while the borders are not known: 46 MB of a reference, at the working size. A slice of an upload has
@@ -62,6 +67,7 @@ export async function fingerprintVideo(
     readSlice(job, choice, Math.max(0.001, (deadline - performance.now()) / 1000), signal);
   if (purpose === 'reference') return read('every');
   if (purpose === 'confirm') return read('again');
+  if (job.span[1] - job.span[0] <= SHORT_SLICE) return read('dense');
   const sparse = await read('keyframes');
   if (sparse.status === 'codes' && usable(sparse.fingerprint.frames) >= ENOUGH_KEYFRAMES) return sparse;
   if (sparse.status === 'rejected' && sparse.reason === 'too-slow') return sparse;
@@ -180,7 +186,7 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
     trim = findBorders(lumas, width, height);
     const codes = held.map(code);
     const size = larger ?? working;
-    for (const i of choice === 'again' ? [] : chooseFrames(codes, MOST_PATCHED[choice])) {
+    for (const i of chooseFrames(codes, MOST_PATCHED[choice])) {
       const picture = held[i]!.larger ?? held[i]!.luma;
       const patches = { kind: 'upload', media: 'video' } as const;
       codes[i]!.patches = patchesOf(picture, size.width, size.height, codes[i]!, patches);
