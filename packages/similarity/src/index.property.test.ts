@@ -99,7 +99,7 @@ test('any sequence of adding, replacing, removing, merging and searching agrees 
     }),
     { numRuns: 150, seed: 20260101 },
   );
-});
+}, 60_000);
 
 test('the ring filter: any sixteen chunk distances that sum to 31 or less have a start that passes', () => {
   const passes = (d: readonly number[]) =>

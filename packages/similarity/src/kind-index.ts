@@ -293,5 +293,4 @@ export function createKindIndex({
   };
 }
 
-const bytesOf = (homes: readonly Home[]): number =>
-  homes.reduce((sum, home) => sum + home.memory.buffer.byteLength, 0);
+const bytesOf = (homes: readonly Home[]): number => homes.reduce((sum, home) => sum + home.memory.buffer.byteLength, 0);

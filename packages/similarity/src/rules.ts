@@ -21,10 +21,10 @@ export interface Rule {
 export const EXACT: Rule = { radius: RADIUS, own: 1, two: 3, three: 5 };
 
 /**
- * Wide keys: one chunk agrees wholly, and the next two are no strangers (half of a stranger's 32 bits differ). One bucket
+ * Wide keys: one chunk agrees wholly, and the next two differ in 6 of 32 bits at most (of strangers in 16). One bucket
  * a table instead of 17. A picture has dozens of patches, so a lookup need not find each (README, "Patches").
  */
-export const WIDE_KEYS: Rule = { radius: RADIUS, own: 0, two: 16, three: 8 };
+export const WIDE_KEYS: Rule = { radius: RADIUS, own: 0, two: 16, three: 6 };
 
 export const RULES: Readonly<Record<CodeKind, Rule>> = { picture: EXACT, patch: WIDE_KEYS, sound: EXACT };
 
