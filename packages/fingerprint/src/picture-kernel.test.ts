@@ -81,7 +81,7 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
         };
         expect(of(wasm!)).toEqual(of(typescriptKernel()));
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
