@@ -17,7 +17,9 @@ import { s3Here } from '../support/s3.ts';
 import { seedsHere } from '../support/seeds.ts';
 
 /** Real: everything. The same works and uploads on both sets of stores, and the same truth table. */
-const note = (line: string) => void process.stderr.write(`${line}\n`);
+
+/** Not what the broker has to say. */
+const note = (line: string) => void (/^(no|fetching|building) /.test(line) && process.stderr.write(`${line}\n`));
 const kafkaHere = await isKafkaHere(note);
 const storeHere = await s3Here();
 const PLACE_SECONDS = 1;
