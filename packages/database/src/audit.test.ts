@@ -120,6 +120,16 @@ describe('what cannot be changed', () => {
     await using session = await own.session();
     await session.query(`SET ROLE "${role}"`);
     await migrate(asPostgres(session));
+    // What is to be done every day can be done without any more right.
+    const pool = asPostgres(session);
+    await pool.transaction(async (tx) => {
+      await lockUpload(tx, 'up');
+      const claim = await openClaim(tx, { upload: 'up' });
+      const opened = { kind: 'opened', at: 2, by, claim: claim.id, data: { state: 'open' } };
+      await appendCaseEvents(tx, claim.case, [opened]);
+    });
+    expect(await pool.transaction((tx) => makeAuditRoot(tx, 5))).toMatchObject({ number: 1, heads: 1 });
+    expect(await verifyAudit(pool)).toMatchObject({ broken: null, events: 1, roots: 1 });
     for (const sql of attempts) {
       await expect(session.query(sql), sql).rejects.toMatchObject({
         code: '42501',

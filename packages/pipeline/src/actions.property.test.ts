@@ -1,4 +1,3 @@
-import { DEFAULT_TERMS } from '@vigil/cases';
 import type { TakedownEvent } from '@vigil/contracts';
 import { findAction, lockUpload } from '@vigil/database';
 import { createFakeClock, createLogger } from '@vigil/runtime';
@@ -6,9 +5,8 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { ALARM_AGAIN_MS, createActions } from './actions.ts';
-import { createLedger } from './ledger.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
-import { acknowledgement, actionEvent, sendAction, takeSent } from './testing.ts';
+import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent } from './testing.ts';
 import { takeTimers } from './timers.ts';
 
 /** Real: the database. Faked: time. The oracle below holds in memory what the rows and timers are to say. */
@@ -66,13 +64,7 @@ test('any order of words, repetitions, pauses and reversals ends as the oracle s
     const upload = `up_${n++}`;
     const clock = createFakeClock(START);
     const actions = createActions({ clock, settings });
-    const stage = recordAcknowledgement({
-      database,
-      actions,
-      ledger: createLedger({ now: clock.now, terms: DEFAULT_TERMS }),
-      clock,
-      concurrency: 1,
-    });
+    const stage = recordAcknowledgement({ database, actions, ledger: ledgerFor(clock), clock, concurrency: 1 });
     const timers = {
       database,
       clock,

@@ -385,6 +385,18 @@ describe('notices by hand', () => {
     expect(await strikesOf(db, account)).toMatchObject([{ revokedAt: clock.now() }]);
   });
 
+  test('media that come back too late are an alarm', async () => {
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    await file();
+    await cases.take({ claim: (await only()).id }, { do: 'counter-notice', notice: counter }, uploader);
+    await sent();
+    await bench.wait(40);
+    const { actions, alarms } = await sent();
+    expect(actions).toMatchObject([{ action: 'restore', why: 'put-back' }]);
+    expect(alarms).toMatchObject([{ kind: 'put-back-late', subject: upload }]);
+  });
+
   test('a court action keeps it down', async () => {
     await bench.say(upload, { account });
     await file();

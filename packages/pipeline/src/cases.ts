@@ -9,7 +9,16 @@ import {
   type StepName,
   type Terms,
 } from '@vigil/cases';
-import type { Actor, CounterNotice, DisputeGroundId, DmcaNotice, Paper, ReferenceKey, Verdict } from '@vigil/contracts';
+import {
+  type Actor,
+  type CounterNotice,
+  type DisputeGroundId,
+  type DmcaNotice,
+  derivedId,
+  type Paper,
+  type ReferenceKey,
+  type Verdict,
+} from '@vigil/contracts';
 import {
   type ClaimRow,
   claimsByReference,
@@ -35,6 +44,7 @@ import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notic
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
 import { revise } from './revision.ts';
+import { sendAlarm } from './send-alarm.ts';
 
 /** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
 export type StepRequest =
@@ -220,7 +230,13 @@ export function createCases(deps: {
         await lockUpload(tx, known.upload);
         const claim = (await findClaim(tx, id))!;
         const after = await ledger.pass(tx, claim);
-        if (after.state !== claim.state) await settle(tx, claim.upload, 'dispute');
+        if (after.state === claim.state) return;
+        await settle(tx, claim.upload, 'dispute');
+        const { counterNotice } = after.procedure;
+        if (after.state !== 'put-back' || clock.now() <= counterNotice!.putBackUntil) return;
+        const message = `${claim.upload} came back after its last business day for it (17 USC 512(g)(2)(C)): claim ${id}`;
+        const alarm = { kind: 'put-back-late', subject: claim.upload, message, at: clock.now() };
+        await sendAlarm(tx, derivedId('ev', id, 'put-back-late'), alarm);
       },
 
       async [POLICY](tx, { holder, after, by }) {

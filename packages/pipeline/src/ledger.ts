@@ -1,12 +1,11 @@
 import { type Claim, clockOf, NEW_PROCEDURE, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
-import { type Actor, type CaseEvent, type ClaimProcedure, derivedId, type Ground, TOPICS } from '@vigil/contracts';
+import { type Actor, type CaseEvent, type ClaimProcedure, derivedId, type Ground } from '@vigil/contracts';
 import {
   appendCaseEvents,
   type ClaimRow,
   cancelTimer,
   caseId,
   claimsOfCase,
-  enqueue,
   enqueueDelivery,
   findClaim,
   findStrike,
@@ -19,7 +18,7 @@ import {
   strikesOf,
 } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { envelopeOf } from './emit.ts';
+import { sendAlarm } from './send-alarm.ts';
 
 /** Kind of the timers that do what time alone does to a claim. */
 export const CLAIM_CLOCK = 'claim-clock';
@@ -115,15 +114,8 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     const standing = (await strikesOf(tx, account)).filter((s) => strikeStands(s, at)).length;
     if (standing < terms.strikes) return;
     const message = `account ${account} has ${standing} strikes that stand (17 USC 512(i)): the platform decides what follows`;
-    const data = { kind: 'repeat-infringer', subject: account, message, at };
-    const output = {
-      to: 'alarms',
-      key: account,
-      id: derivedId('ev', id, 'strike', at),
-      type: 'vigil.alarm',
-      data,
-    } as const;
-    await enqueue(tx, { topic: TOPICS.alarms.name, ...envelopeOf(output, at) });
+    const alarm = { kind: 'repeat-infringer', subject: account, message, at };
+    await sendAlarm(tx, derivedId('ev', id, 'strike', at), alarm);
   }
 
   return {

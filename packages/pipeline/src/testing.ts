@@ -1,6 +1,9 @@
+import { DEFAULT_TERMS } from '@vigil/cases';
 import { type Acknowledgement, Alarm, actionId, openEnvelope, RADIUS, TakedownEvent, TOPICS } from '@vigil/contracts';
 import { type Database, lockUpload, relayBatch } from '@vigil/database';
+import type { Clock } from '@vigil/runtime';
 import type { Actions } from './actions.ts';
+import { createLedger } from './ledger.ts';
 
 /** Examples that this package's tests share. */
 
@@ -75,3 +78,5 @@ export async function takeSent(database: Database) {
   while ((await relayBatch(database, 100, take)) > 0);
   return { actions, alarms };
 }
+
+export const ledgerFor = (clock: Clock) => createLedger({ now: clock.now, terms: DEFAULT_TERMS });

@@ -7,7 +7,6 @@ import {
   referenceKey,
   SliceAlignments,
   SliceEvidence,
-  TOPICS,
   type Verdict,
 } from '@vigil/contracts';
 import {
@@ -16,7 +15,6 @@ import {
   claimsOf,
   countAlignments,
   type Database,
-  enqueue,
   forgetResults,
   lockUpload,
   markDeleted,
@@ -31,7 +29,6 @@ import {
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from '../actions.ts';
-import { envelopeOf } from '../emit.ts';
 import { claimFound, dropDisabled } from '../found-claims.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
 import type { Ledger } from '../ledger.ts';
@@ -40,6 +37,7 @@ import { done, type Outcome, skipped } from '../outcome.ts';
 import { happenedBefore, hear } from '../removal.ts';
 import { differs, publishVerdict, standing } from '../revision.ts';
 import type { Stage } from '../run-stage.ts';
+import { sendAlarm } from '../send-alarm.ts';
 
 export interface DecideDeps {
   database: Database;
@@ -130,9 +128,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
     if (!judged.complete && !row.deleted) {
       const message = `not all of ${row.id} was judged in time`;
-      const data = { kind: 'incomplete', subject: row.id, message, at: now };
-      const alarm = { to: 'alarms', key: row.id, id: derivedId('ev', id, 'alarm'), type: 'vigil.alarm', data } as const;
-      await enqueue(tx, { topic: TOPICS.alarms.name, ...envelopeOf(alarm, now) });
+      await sendAlarm(tx, derivedId('ev', id, 'alarm'), { kind: 'incomplete', subject: row.id, message, at: now });
       sent++;
     }
     return sent;

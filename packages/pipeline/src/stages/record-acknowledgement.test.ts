@@ -1,4 +1,3 @@
-import { DEFAULT_TERMS } from '@vigil/cases';
 import { type Acknowledgement, attemptId, deadSpec, deadTopic, type TakedownEvent, TOPICS } from '@vigil/contracts';
 import { acknowledgementsOf, actionsOf, type Database, findAction, findUpload } from '@vigil/database';
 import { openPostgresEventLog } from '@vigil/event-log';
@@ -8,9 +7,8 @@ import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { ALARM_AGAIN_MS, createActions } from '../actions.ts';
 import { recordOf } from '../emit.ts';
 import { createInspect } from '../inspect.ts';
-import { createLedger } from '../ledger.ts';
 import { runStage } from '../run-stage.ts';
-import { acknowledgement, actionEvent, sendAction, takeSent } from '../testing.ts';
+import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent } from '../testing.ts';
 import { runTimers, takeTimers } from '../timers.ts';
 import { recordAcknowledgement } from './record-acknowledgement.ts';
 
@@ -33,13 +31,7 @@ describe('acknowledgements', () => {
   /** An instance of Vigil that was started with these settings. */
   function instance(settings: Partial<AcknowledgementSettings> = {}) {
     const actions = createActions({ clock, settings: { ...SETTINGS, ...settings } });
-    const stage = recordAcknowledgement({
-      database,
-      actions,
-      ledger: createLedger({ now: clock.now, terms: DEFAULT_TERMS }),
-      clock,
-      concurrency: 1,
-    });
+    const stage = recordAcknowledgement({ database, actions, ledger: ledgerFor(clock), clock, concurrency: 1 });
     const timers = { database, clock, logger, handlers: actions.handlers, published: () => undefined };
     return {
       actions,
