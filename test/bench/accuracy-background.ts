@@ -45,17 +45,25 @@ interface Pool {
 }
 
 /**
- * Adds `count` made codes of pictures and as many of patches. Each is put together from bytes of real codes, so that bits are as
+ * Adds `count` made codes of pictures and as many of patches. Each is put together from chunks of real codes, so that chunks are as
  * uneven as theirs; runs of pictures differ from one to the next as a film's do; a share of them are relatives of real codes,
  * as many as it takes for lookups to meet as many accidents as real codes of other works would make.
  */
-export function addBackground(
-  index: SimilarityIndex,
-  learned: readonly Fingerprint[],
-  count: number,
-  seed: number,
-  say: (text: string) => void,
-): BackgroundFit | null {
+export function addBackground({
+  index,
+  learned,
+  familyOf,
+  count,
+  seed,
+  say,
+}: {
+  index: SimilarityIndex;
+  learned: readonly Fingerprint[];
+  familyOf: (reference: string) => string;
+  count: number;
+  seed: number;
+  say: (text: string) => void;
+}): BackgroundFit | null {
   if (count === 0) return null;
   const fit: BackgroundFit = { made: 'made by a generator fitted to the references, not real', kinds: {} };
   const tables = new Map<Pool['kind'], CodeTable>();
@@ -63,12 +71,12 @@ export function addBackground(
     const random = randomFor(seed, 'background', kind);
     const pool = poolOf(kind, learned);
     const lookups = sampleOf(pool.bits, LOOKUPS, random);
-    const real = likeness(pool.bits, pool.steps, accidentsAmong(index, kind, lookups));
+    const real = likeness(pool.bits, pool.steps, accidentsAmong(index, kind, lookups, familyOf));
     const rate = (relatives: number) => {
       const made = makeCodes(pool, TRIED, relatives, random);
       const alone = createIndex();
       addSlices(alone, tableFrom(pool, made, random));
-      return accidentsAmong(alone, kind, lookups, 0);
+      return accidentsAmong(alone, kind, lookups);
     };
     const [none, half] = [rate(0), rate(0.5)];
     const relatives = half > none ? Math.min(1, Math.max(0, (0.5 * (real.accidents - none)) / (half - none))) : 0;
@@ -115,8 +123,12 @@ function makeCodes(pool: Pool, count: number, relatives: number, random: () => n
       copy(i, bits, i - 1);
       flip(bits, i, step, random);
     } else {
-      for (let b = 0; b < CODE_BYTES; b++)
-        bits[i * CODE_BYTES + b] = pool.bits[Math.floor(random() * real) * CODE_BYTES + b]!;
+      for (let chunk = 0; chunk < 16; chunk++) {
+        const from = Math.floor(random() * real) * CODE_BYTES + (chunk >> 3);
+        const to = i * CODE_BYTES + (chunk >> 3);
+        const bit = 1 << (chunk & 7);
+        for (let k = 0; k < CODE_BYTES; k += 2) bits[to + k]! |= pool.bits[from + k]! & bit;
+      }
     }
   }
   return bits;
@@ -137,13 +149,18 @@ function sampleOf(bits: Uint8Array, count: number, random: () => number): Uint8A
   return out;
 }
 
-/** Hits a lookup in a million codes; where the lookups are codes of the index, without those of the lookup's own work. */
-function accidentsAmong(index: SimilarityIndex, kind: Pool['kind'], lookups: Uint8Array, own = 1): number {
+/** Hits a lookup in a million codes; where the lookups are codes of the index, without those of the lookup's own family. */
+function accidentsAmong(
+  index: SimilarityIndex,
+  kind: Pool['kind'],
+  lookups: Uint8Array,
+  familyOf?: (reference: string) => string,
+): number {
   const codes = index.stats().find((s) => s.kind === kind)?.codes ?? 0;
   const hits = index.search(kind, lookups, 4096);
   const home = new Map<number, string>();
-  for (const h of hits) if (own > 0 && h.distance === 0 && !home.has(h.query)) home.set(h.query, h.origin.reference.id);
-  const foreign = hits.filter((h) => h.origin.reference.id !== home.get(h.query)).length;
+  for (const h of hits) if (familyOf && h.distance === 0) home.set(h.query, familyOf(h.origin.reference.id));
+  const foreign = hits.filter((h) => !familyOf || familyOf(h.origin.reference.id) !== home.get(h.query)).length;
   return codes > 0 ? (foreign / (lookups.length / CODE_BYTES) / codes) * 1e6 : 0;
 }
 

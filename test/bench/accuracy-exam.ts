@@ -41,7 +41,11 @@ export interface ExamOptions extends Parts {
  */
 export async function examine(
   options: ExamOptions,
-  background: (index: SimilarityIndex, learned: readonly Fingerprint[]) => unknown = () => null,
+  background: (
+    index: SimilarityIndex,
+    learned: readonly Fingerprint[],
+    familyOf: (reference: string) => string,
+  ) => unknown = () => null,
 ): Promise<Exam> {
   const { draw, samples, clean, folder, threads, say } = options;
   const learned: Fingerprint[] = [];
@@ -74,7 +78,7 @@ export async function examine(
   say(
     `${draw.references.length} references learned; ${samples.length} altered uploads and ${clean.length} clean ones of ${[...kinds].join(' and ')}`,
   );
-  exam.background = background(options.index, learned);
+  exam.background = background(options.index, learned, familyOf);
 
   const told = (name: string, said: readonly string[]) => {
     if (options.verbose) for (const line of said) say(`${name}: ${line}`);

@@ -34,12 +34,13 @@ const FAMILIES: [RegExp, string][] = [
   [/^variant_/, 'bridge'],
   [/^receipt_(030|036|055|056)\./, 'receipt-030'],
   [/^receipt_(053|058)\./, 'receipt-053'],
-  [/^webart_(balloons-square|webart_square2)/, 'balloons'],
-  [/^webart_square2/, 'balloons'],
+  [/^webart_(balloons-square|square2|webart_square2)\./, 'balloons'],
   [/^art_starry-night/, 'starry-night'],
   [/^chair_/, 'chair'],
   [/^pattern_/, 'pattern'],
   [/^flower/, 'flower'],
+  // The banner shows both pictures.
+  [/^sci_(imageio-banner|astronaut|chelsea)\./, 'banner'],
   [/^popeye_sinbad_t00/, 'popeye-t00'],
 ];
 /** Pictures that are altered; the rest (charts, flags, receipts, screenshots, logos) are traps on either side. */

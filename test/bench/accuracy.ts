@@ -69,7 +69,8 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     const cpu = process.cpuUsage();
     const exam = await examine(
       { ...parts, draw, samples, clean, folder, threads, say, verbose: values.verbose },
-      (index, fingerprints) => addBackground(index, fingerprints, Number(values.background), seed, say),
+      (index, fingerprints, familyOf) =>
+        addBackground({ index, learned: fingerprints, familyOf, count: Number(values.background), seed, say }),
     );
     const { user, system } = process.cpuUsage(cpu);
     const peers = values.peers ? await besidePeers(exam, draw.references, values.python) : null;

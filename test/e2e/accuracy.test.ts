@@ -38,7 +38,7 @@ describeWith('corpus', corpusHere, 'accuracy of a small examination', () => {
     await using parts = await openExamParts(2);
     const clean = whole.clean.filter((w) => w.kind === 'image').slice(0, CLEAN);
     exam = await examine({ ...parts, draw, samples, clean, folder, threads: 2, verbose: false, say: () => undefined });
-  }, 180_000);
+  }, 900_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const all = (kind: 'image' | 'video'): Row => sum([...exam.rows[kind].values()].map((r) => r.row));

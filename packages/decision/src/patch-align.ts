@@ -17,7 +17,6 @@ import {
   fitAffine,
   inliersOf,
   inverse,
-  MIN_INLIERS,
   type Pair,
   polar,
   sizeOf,
@@ -60,7 +59,7 @@ interface Found {
 
 /**
  * Hits of patch codes, grouped to alignments: best first, at most `limit`, one line in time and one geometry each. At
- * least four places agree in each; nothing else is asked for.
+ * least four places agree in each (three in two stills); nothing else is asked for.
  *
  * Hits vote in cells of offset in time, octave of scale and eighth of a turn (after Jégou, Douze, Schmid, "Hamming
  * embedding and weak geometric consistency", 2008); in the fullest cells a map is fitted (patch-geometry.ts). A place
@@ -99,17 +98,18 @@ export function alignPatches(
 }
 
 function geometryOf(cell: Cell, aspect: number, taken: ReadonlySet<Vote>): (Found & { explained: Vote[] }) | null {
+  const { least } = cell.group;
   const free = cell.votes.filter((v) => !taken.has(v));
-  if (free.length < MIN_INLIERS) return null;
+  if (free.length < least) return null;
   let best: { aspect: number; map: Affine; count: number } | null = null;
   for (const shape of [aspect, ...ASPECTS.filter((a) => Math.abs(Math.log(a / aspect)) > 0.1)]) {
     const pairs = pairsOf(free, shape);
-    if (pairs.length < MIN_INLIERS) return null;
-    const map = fitAffine(pairs);
+    if (pairs.length < least) return null;
+    const map = fitAffine(pairs, least);
     if (!map) continue;
     const count = placesOf(inliersOf(pairs, map));
     // The upload's own shape is tried first and wins ties.
-    if (count >= MIN_INLIERS && (!best || count > best.count)) best = { aspect: shape, map, count };
+    if (count >= least && (!best || count > best.count)) best = { aspect: shape, map, count };
   }
   if (!best) return null;
 
@@ -124,10 +124,10 @@ function geometryOf(cell: Cell, aspect: number, taken: ReadonlySet<Vote>): (Foun
   const onLine = fitting
     .map((p) => ({ ...p, votes: p.votes.filter((v) => Math.abs(at(line, v.at) - v.ref) <= TIME_TOLERANCE) }))
     .filter((p) => p.votes.length > 0);
-  const finer = withSlant(onLine, fitAffine(onLine) ?? map, width, height);
+  const finer = withSlant(onLine, fitAffine(onLine, least) ?? map, width, height);
   const own = inliersOf(onLine, finer);
   const inliers = placesOf(own);
-  if (inliers < MIN_INLIERS) return null;
+  if (inliers < least) return null;
   return {
     group: cell.group,
     line,

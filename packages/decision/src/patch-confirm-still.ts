@@ -13,8 +13,8 @@ const AROUND = 2;
 const MIN_INLIERS = 6;
 const MIN_CELLS = 4;
 /** So many places need only not be contradicted; fewer must be borne out by the thumbnails. */
-const MANY_INLIERS = 14;
-const MANY_CELLS = 8;
+const MANY_INLIERS = 10;
+const MANY_CELLS = 7;
 const NOT_CONTRADICTED = 0.35;
 const BORNE_OUT = 0.7;
 /**

@@ -29,6 +29,8 @@ const MOST_SCALE = 8;
 const PRIOR_SPREAD = 30;
 
 export const MIN_INLIERS = 4;
+/** Of two stills, whose patches are all compared afterwards (patch-guided.ts), at no cost of decoding. */
+export const MIN_STILL_INLIERS = 3;
 
 /** Keypoints of the upload (q) and the reference (r): place and diameter in pixels, angle in radians, y downwards. */
 export interface Pair {
@@ -59,9 +61,9 @@ export const sizeOf = (aspect: number): { width: number; height: number } => ({
   height: Math.sqrt(AREA / aspect),
 });
 
-/** The map that most pairs consent to, or null when there is none that MIN_INLIERS of them do. */
-export function fitAffine(pairs: readonly Pair[]): Affine | null {
-  if (pairs.length < MIN_INLIERS) return null;
+/** The map that most pairs consent to, or null when there is none that `least` of them do. */
+export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine | null {
+  if (pairs.length < least) return null;
   let best: { map: Affine; pivot: Pair; count: number } | null = null;
   const step = Math.max(1, pairs.length / MAX_PROPOSALS);
   for (let k = 0; k < pairs.length; k += step) {
@@ -71,12 +73,12 @@ export function fitAffine(pairs: readonly Pair[]): Affine | null {
     for (const p of pairs) if (consents(p, map, pivot)) count++;
     if (!best || count > best.count) best = { map, pivot, count };
   }
-  if (!best || best.count < MIN_INLIERS) return null;
+  if (!best || best.count < least) return null;
   const { map: proposed, pivot } = best;
   const consenting = pairs.filter((p) => consents(p, proposed, pivot));
-  const plain = refined(pairs, consenting, proposed, similarityFrom);
+  const plain = refined(pairs, consenting, proposed, similarityFrom, least);
   if (!plain) return null;
-  const bent = refined(pairs, plain.own, plain.map, affineFrom);
+  const bent = refined(pairs, plain.own, plain.map, affineFrom, least);
   // Few pairs bend an affine map to their errors, and what lies away from them with it.
   const enough =
     bent && bent.own.length >= (bent.own.length < ENOUGH ? AFFINE_GAIN * plain.own.length + 1 : plain.own.length);
@@ -89,13 +91,14 @@ function refined(
   start: readonly Pair[],
   proposed: Affine,
   solve: (pairs: readonly Pair[], before: Affine) => Affine,
+  least: number,
 ): { map: Affine; own: Pair[] } | null {
   let map = proposed;
   let own = [...start];
   for (let round = 0; round < ROUNDS; round++) {
     map = solve(own, map);
     own = inliersOf(pairs, map, round === 0 ? 1.5 : 1);
-    if (own.length < MIN_INLIERS) return null;
+    if (own.length < least) return null;
   }
   return { map, own };
 }

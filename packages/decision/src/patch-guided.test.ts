@@ -63,7 +63,7 @@ test('codes too far apart for the index agree where the geometry says they shoul
   expect(found.agreeing).toBe(0);
   const near = pictures(CROP, { bits: 20 });
   expect(guided(near.upload, near.reference, CROP)!.agreeing).toBe(near.seen);
-  for (const [k, v] of CROP.entries()) expect(found.map[k]).toBeCloseTo(v, 1);
+  for (const [k, v] of CROP.entries()) expect(found.map[k]).toBeCloseTo(v!, 1);
 });
 
 test('another picture under the same geometry does not', () => {
@@ -94,7 +94,7 @@ test('without patches nothing is said', () => {
 
 test('a picture is drawn when hardly any levels lie beside its ground', () => {
   const random = seeded(3);
-  const chart = Uint8Array.from({ length: 4096 }, (_, i) => (i % 3 ? 250 : [10, 60, 120][i % 5 % 3]!));
+  const chart = Uint8Array.from({ length: 4096 }, (_, i) => (i % 3 ? 250 : [10, 60, 120][(i % 5) % 3]!));
   const onWhite = Uint8Array.from({ length: 4096 }, (_, i) => (i % 3 ? 250 : 256 * random()));
   const photograph = Uint8Array.from({ length: 4096 }, () => 256 * random());
   expect([chart, onWhite, photograph].map(isDrawn)).toEqual([true, false, false]);

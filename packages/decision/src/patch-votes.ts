@@ -1,7 +1,7 @@
 import { type Fingerprint, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import type { QueryHit } from './align.ts';
 import type { Line } from './line.ts';
-import { AREA, sizeOf } from './patch-geometry.ts';
+import { AREA, MIN_INLIERS, MIN_STILL_INLIERS, sizeOf } from './patch-geometry.ts';
 import type { QueryCodes } from './query-codes.ts';
 
 /** One hit of a patch: where it is in the upload (pixels of AREA, radians) and in the reference (fractions, radians). */
@@ -28,6 +28,8 @@ export interface Group {
   reference: ReferenceKey;
   media: 'image' | 'video';
   turn: number;
+  /** A cell of fewer votes, or a geometry of fewer places, is an accident. */
+  least: number;
   votes: Vote[];
 }
 
@@ -47,8 +49,6 @@ const SPEED_REACH = 0.25;
 /** Octaves looked at on either side of equal size. */
 const OCTAVES = 4;
 const EIGHTHS = 16;
-/** A cell of fewer is an accident. */
-const MIN_VOTES = 4;
 /** Bounds: hits of one group, nearest first, and cells of all groups, fullest first. */
 const MAX_VOTES = 30_000;
 const MAX_CELLS = 256;
@@ -67,7 +67,8 @@ export function groupsOf(fingerprint: Fingerprint, queries: QueryCodes, hits: re
     const key = `${referenceKey(reference)} ${turn}`;
     let group = groups.get(key);
     if (!group) {
-      group = { reference, media, turn, votes: [] };
+      const least = still && media === 'image' ? MIN_STILL_INLIERS : MIN_INLIERS;
+      group = { reference, media, turn, least, votes: [] };
       groups.set(key, group);
     }
     const frame = queries.frame[q]!;
@@ -110,7 +111,7 @@ const byNearness = (a: Vote, b: Vote): number =>
 /** The fullest cells of all groups; those of one group overlap. */
 export function cellsOf(groups: readonly Group[]): Cell[] {
   const cells: Cell[] = [];
-  for (const group of groups) if (group.votes.length >= MIN_VOTES) for (const c of cellsOfGroup(group)) cells.push(c);
+  for (const group of groups) if (group.votes.length >= group.least) for (const c of cellsOfGroup(group)) cells.push(c);
   return cells.sort((a, b) => b.count - a.count).slice(0, MAX_CELLS);
 }
 
@@ -134,7 +135,7 @@ function cellsOfGroup(group: Group): Cell[] {
   }
   const cells: Cell[] = [];
   for (const [, votes] of [...bins.entries()].sort(([a], [b]) => a - b))
-    if (votes.length >= MIN_VOTES) for (const c of windowsOf(group, votes)) cells.push(c);
+    if (votes.length >= group.least) for (const c of windowsOf(group, votes)) cells.push(c);
   return cells;
 }
 
@@ -144,13 +145,13 @@ function windowsOf(group: Group, votes: readonly Vote[]): Cell[] {
   const centre = (Math.min(...minmax(times)) + Math.max(...minmax(times))) / 2;
   const length = Math.max(...minmax(times)) - Math.min(...minmax(times));
   const offsets = (speed: number) => votes.map((v) => v.ref - speed * (v.at - centre));
-  const even = fullWindows(offsets(1), TIME_TOLERANCE + (SPEED_REACH * length) / 2);
+  const even = fullWindows(offsets(1), TIME_TOLERANCE + (SPEED_REACH * length) / 2, group.least);
   if (even.length === 0) return [];
   const found: { centre: number; speed: number; members: number[]; count: number }[] = [];
   for (const speed of length > 0 ? VOTE_SPEEDS : [1]) {
-    for (const window of fullWindows(offsets(speed), TIME_TOLERANCE)) {
+    for (const window of fullWindows(offsets(speed), TIME_TOLERANCE, group.least)) {
       const count = new Set(window.members.map((i) => placeKey(votes[i]!))).size;
-      if (count >= MIN_VOTES) found.push({ ...window, speed, count });
+      if (count >= group.least) found.push({ ...window, speed, count });
     }
   }
   // Speed 1 first among equals: the sort is stable and VOTE_SPEEDS begins with it.
@@ -181,14 +182,14 @@ const minmax = (values: readonly number[]): [number, number] => {
 /** Where in the upload, in cells of 8 pixels: a place that many frames repeat is one. */
 const placeKey = (v: Vote): number => Math.floor(v.qx / 8) * 4096 + Math.floor(v.qy / 8);
 
-/** Windows of +-`half` around some offset that hold MIN_VOTES or more, fullest first, at least `half` apart. */
-function fullWindows(offsets: readonly number[], half: number): { centre: number; members: number[] }[] {
+/** Windows of +-`half` around some offset that hold `least` or more, fullest first, at least `half` apart. */
+function fullWindows(offsets: readonly number[], half: number, least: number): { centre: number; members: number[] }[] {
   const order = offsets.map((_, i) => i).sort((a, b) => offsets[a]! - offsets[b]! || a - b);
   const starts: { from: number; to: number }[] = [];
   let to = 0;
   for (let from = 0; from < order.length; from++) {
     while (to < order.length && offsets[order[to]!]! <= offsets[order[from]!]! + 2 * half) to++;
-    if (to - from >= MIN_VOTES) starts.push({ from, to });
+    if (to - from >= least) starts.push({ from, to });
   }
   starts.sort((a, b) => b.to - b.from - (a.to - a.from) || a.from - b.from);
   const kept: { centre: number; members: number[] }[] = [];
