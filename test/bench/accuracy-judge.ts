@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Policy } from '@vigil/contracts';
 import { DEFAULT_LIMITS, openFingerprinter } from '@vigil/fingerprint';
 import { createFileMatcher, type Judgement } from '@vigil/pipeline';
-import { createIndex, type IndexHit, type SimilarityIndex } from '@vigil/similarity';
+import { createIndex, DEFAULT_LIMIT, type IndexHit, type SimilarityIndex } from '@vigil/similarity';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import type { Work } from './accuracy-works.ts';
 
@@ -44,19 +44,23 @@ export function createExaminer(parts: { fingerprinter: Fingerprinter; index: Sim
       return known;
     },
   };
+  /** What is hidden takes no room: more is asked for, and as much as was wanted is left. */
+  const roomy = (limit: number) => (sitting.getStore()?.hidden.size ? 4 * limit : limit);
+  function seenOf(hits: IndexHit[], limit: number): IndexHit[] {
+    const hidden = sitting.getStore()?.hidden;
+    if (!hidden?.size) return hits;
+    let [query, n] = [-1, 0];
+    return hits.filter((hit) => {
+      if (hidden.has(families.get(hit.origin.reference.id) ?? '')) return false;
+      if (hit.query !== query) [query, n] = [hit.query, 0];
+      return n++ < limit;
+    });
+  }
   const index: SimilarityIndex = {
     ...parts.index,
-    search(kind, bits, limit = 256) {
-      const hidden = sitting.getStore()?.hidden;
-      if (!hidden || hidden.size === 0) return parts.index.search(kind, bits, limit);
-      const seen = (hit: IndexHit) => !hidden.has(families.get(hit.origin.reference.id) ?? '');
-      const left = parts.index.search(kind, bits, 4 * limit).filter(seen);
-      let [query, n] = [-1, 0];
-      return left.filter((hit) => {
-        if (hit.query !== query) [query, n] = [hit.query, 0];
-        return n++ < limit;
-      });
-    },
+    search: (kind, bits, limit = DEFAULT_LIMIT) => seenOf(parts.index.search(kind, bits, roomy(limit)), limit),
+    searchAsync: async (kind, bits, limit = DEFAULT_LIMIT) =>
+      seenOf(await parts.index.searchAsync(kind, bits, roomy(limit)), limit),
   };
   const matcher = createFileMatcher({ fingerprinter, index, policy: Policy.parse({}) });
 
