@@ -5,7 +5,6 @@ export * from './cases.ts';
 export * from './claims.ts';
 export { type EmbeddedPostgres, findRunningPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export * from './conflicts.ts';
-export { type EmbeddedPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export * from './evidence.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './idempotency.ts';

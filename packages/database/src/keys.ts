@@ -1,4 +1,5 @@
 import { jsonb, type Queryable } from '@vigil/runtime';
+import type { PageOf } from './works.ts';
 
 export const KEY_ROLES = ['holder', 'platform', 'operator'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
@@ -45,15 +46,15 @@ export async function findKey(db: Queryable, id: string): Promise<(ApiKey & { ha
   return rows[0] ?? null;
 }
 
-/** Newest first, after `after`. Of one holder, or of all. */
+/** Newest first, after `after`. Of one holder and one role, or of all. */
 export async function listKeys(
   db: Queryable,
-  { holder, after, limit }: { holder: string | null; after: [number, string] | null; limit: number },
+  { holder, role, after, limit }: PageOf & { role: KeyRole | null },
 ): Promise<ApiKey[]> {
   return db.query<ApiKey>(
-    `SELECT ${COLUMNS} FROM api_keys WHERE ($1::text IS NULL OR holder = $1)
+    `SELECT ${COLUMNS} FROM api_keys WHERE ($1::text IS NULL OR holder = $1) AND ($5::text IS NULL OR role = $5)
      AND ($2::bigint IS NULL OR (created_at, id) < ($2, $3)) ORDER BY created_at DESC, id DESC LIMIT $4`,
-    [holder, after?.[0] ?? null, after?.[1] ?? null, limit],
+    [holder, after?.[0] ?? null, after?.[1] ?? null, limit, role],
   );
 }
 

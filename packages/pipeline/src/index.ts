@@ -15,3 +15,4 @@ export * from './route.ts';
 export * from './run-stage.ts';
 export { confirmAll } from './stages/confirm-proposal.ts';
 export { canConfirm, searchSlice } from './stages/match-slice.ts';
+export { BLOBS_PATH } from './stores.ts';

@@ -11,6 +11,7 @@ export const VERBS = [
   'policies:write',
   'uploads:read',
   'uploads:write',
+  'uploads:trace',
   'cases:read',
   'cases:write',
   'disputes:write',
@@ -25,16 +26,15 @@ export type Verb = (typeof VERBS)[number];
 
 /** What each role may do at most; a key has all of it unless it was given less. */
 export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
-  holder: VERBS.filter((v) => !['uploads:write', 'disputes:write'].includes(v)),
+  holder: VERBS.filter((v) => !['uploads:write', 'uploads:trace', 'disputes:write'].includes(v)),
   platform: [
     'uploads:read',
     'uploads:write',
+    'uploads:trace',
     'cases:read',
     'disputes:write',
     'notices:write',
     'reports:read',
-    'webhooks:read',
-    'webhooks:write',
     'keys:read',
     'keys:write',
   ],
