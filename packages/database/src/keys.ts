@@ -79,7 +79,7 @@ export async function replaceKey(tx: Queryable, id: string, by: string, until: n
 /** Noted at most once a minute: a read must not cost a write. */
 export async function touchKey(db: Queryable, id: string, now: number): Promise<void> {
   await db.query(
-    'UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - 60000)',
+    'UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2::bigint - 60000)',
     [id, now],
   );
 }

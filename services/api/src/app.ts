@@ -38,9 +38,23 @@ const STRANGERS_PER_MINUTE = 120;
 /** The routes as HTTP: reading, checking, limits, problems, ETags, idempotency. What a route does is its own. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { routes, pages, authenticate, clock, logger } = options;
-  const app = Fastify({ logger: false, requestTimeout: 0, bodyLimit: MAX_JSON_BYTES, maxParamLength: 300 });
+  const app = Fastify({
+    logger: false,
+    requestTimeout: 0,
+    bodyLimit: MAX_JSON_BYTES,
+    routerOptions: { maxParamLength: 300 },
+  });
   await app.register(helmet, {
-    contentSecurityPolicy: { directives: { defaultSrc: ["'none'"], styleSrc: ["'self'", "'unsafe-inline'"] } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'unsafe-inline'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+      },
+    },
+    frameguard: { action: 'deny' },
     // Whether this is spoken over TLS is known in front of us, not here.
     strictTransportSecurity: false,
   });
