@@ -46,7 +46,8 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
 
   test('serves the command line, refuses a second start, and drains when told to', async () => {
     const first = await start();
-    const call = (...args: string[]) => vigil([...args, '--instance', first.url], { env: { ...env, VIGIL_DATA: data } });
+    const call = (...args: string[]) =>
+      vigil([...args, '--instance', first.url], { env: { ...env, VIGIL_DATA: data } });
 
     const added = await call(
       'reference',

@@ -377,6 +377,7 @@ function acknowledgementsOf(
 /** Read by tests and set-up scripts, before there is a configuration. */
 const IN_USE_ELSEWHERE = [
   'VIGIL_KEY',
+  'VIGIL_INSTANCE',
   'VIGIL_CORPUS',
   'VIGIL_REQUIRE',
   'VIGIL_FULL',

@@ -1,7 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { fail, UsageError } from './output.ts';
 
-const instance = ['-i, --instance <url>', 'where Vigil runs', 'http://127.0.0.1:8080'] as const;
+const instance = [
+  '-i, --instance <url>',
+  'where Vigil runs (VIGIL_INSTANCE)',
+  process.env.VIGIL_INSTANCE || 'http://127.0.0.1:8080',
+] as const;
 
 function positive(text: string): number {
   const n = Number(text);

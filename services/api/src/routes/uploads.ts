@@ -1,11 +1,11 @@
-import { Verdict } from '@vigil/contracts';
-import { findReferences, findUpload } from '@vigil/database';
+import { TakedownEvent, Verdict } from '@vigil/contracts';
+import { acknowledgementsOf, actionsOf, findReferences, findUpload } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Principal } from '../principal.ts';
 import { notFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { Id, Name } from '../schemas.ts';
+import { Id, MaybeWhen, Name, When } from '../schemas.ts';
 
 const UploadShown = z
   .object({
@@ -17,6 +17,25 @@ const UploadShown = z
     revisions: z.number().int(),
   })
   .meta({ id: 'Upload' });
+const ActionShown = z
+  .object({
+    id: z.string(),
+    action: z.enum(['takedown', 'restore']),
+    event: TakedownEvent,
+    attempts: z.number().int(),
+    sentAt: When,
+    closedAt: MaybeWhen,
+    closedWhy: z.string().nullable(),
+    acknowledgements: z.array(
+      z.object({
+        surface: z.string(),
+        status: z.enum(['done', 'failed']),
+        at: z.number(),
+        note: z.string().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Action' });
 const params = z.object({ upload: Id });
 
 export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
@@ -65,6 +84,33 @@ export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
       async run({ params }, { who }) {
         const found = await seenBy(who, params.upload);
         return { body: found, version: `${found.revisions}-${found.mediaState}` };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/uploads/{upload}/actions',
+      tag: 'uploads',
+      summary: 'Show the takedowns and restorations of an upload, as they were sent',
+      details: 'The events of `vigil.takedowns`, and what the surfaces of the platform said of them.',
+      verb: 'uploads:read',
+      params,
+      answer: {
+        status: 200,
+        describe: 'In the order in which they were sent',
+        schema: z.object({ items: z.array(ActionShown) }),
+      },
+      async run({ params }, { who }) {
+        const all = await actionsOf(db, params.upload);
+        const mine = all.filter(({ event }) => who.role !== 'holder' || event.holder === who.holder);
+        if (mine.length === 0) await seenBy(who, params.upload);
+        const items = await Promise.all(
+          mine.map(async ({ id, action, event, attempts, sentAt, closedAt, closedWhy }) => {
+            const words = await acknowledgementsOf(db, id);
+            const acknowledgements = words.map(({ surface, status, at, note }) => ({ surface, status, at, note }));
+            return { id, action, event, attempts, sentAt, closedAt, closedWhy, acknowledgements };
+          }),
+        );
+        return { body: { items } };
       },
     }),
     route({
