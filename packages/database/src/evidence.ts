@@ -5,7 +5,8 @@ import type { Queryable } from '@vigil/runtime';
 export interface JudgedUpload {
   upload: string;
   manifest: Manifest;
-  evidence: SliceEvidence[];
+  /** Of the layout that it was planned for; null when all of it is of another. */
+  evidence: SliceEvidence[] | null;
 }
 
 /** Newest first; at most `limit` uploads. */
@@ -31,8 +32,9 @@ export async function evidenceOf(
                      JOIN mine ON mine.id = e->'reference'->>'id')
        GROUP BY s.upload ORDER BY at DESC LIMIT $6)
      SELECT t.upload, u.manifest, (SELECT jsonb_agg(s.result ORDER BY s.slice, s.shard) FROM slice_evidence s
-       WHERE s.upload = t.upload AND s.result->'outcome'->>'status' = 'confirmed') AS evidence
-     FROM touched t JOIN uploads u ON u.id = t.upload WHERE u.manifest IS NOT NULL ORDER BY t.at DESC`,
+       WHERE s.upload = t.upload AND s.shards = (u.manifest->'outcome'->>'shards')::int
+         AND s.result->'outcome'->>'status' = 'confirmed') AS evidence
+     FROM touched t JOIN uploads u ON u.id = t.upload WHERE u.manifest->'outcome' ? 'shards' ORDER BY t.at DESC`,
     [holder, work, reference, since, until, limit],
   );
 }

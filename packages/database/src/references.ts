@@ -84,6 +84,28 @@ export async function registerReference(
   return rows.length > 0;
 }
 
+/** Pictures that are known by a hash alone, all of one work, planned at once. Returns the ids of those that were not there yet. */
+export async function registerHashes(
+  tx: Queryable,
+  about: { work: string; title: string; holder: string; now: number },
+  pictures: readonly { id: string; media: MediaLocation; name: string }[],
+): Promise<Set<string>> {
+  const { work, title, holder, now } = about;
+  await tx.query('INSERT INTO works (id, holder, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
+    work,
+    holder,
+    title,
+  ]);
+  const rows = await tx.query<{ id: string }>(
+    `INSERT INTO reference_versions (id, version, work, holder, media, name, kind, duration, slices, received_at, planned_at)
+     SELECT p.id, 1, $1, $2, p.media::jsonb, p.name, 'image', 0, 1, $3, now_ms()
+     FROM unnest($4::text[], $5::text[], $6::text[]) AS p (id, media, name) ORDER BY p.id
+     ON CONFLICT (id, version) DO NOTHING RETURNING id`,
+    [work, holder, now, pictures.map((p) => p.id), pictures.map((p) => jsonb(p.media)), pictures.map((p) => p.name)],
+  );
+  return new Set(rows.map((r) => r.id));
+}
+
 /** What a look at its container said. */
 export async function planReference(
   db: Queryable,

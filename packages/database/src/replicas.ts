@@ -133,10 +133,12 @@ export async function markSlicesLoaded(
       replica.replica,
     ],
   );
-  const checked = await addChecks(db, replica, loaded);
-  if (fresh.length > 0 || checked.size > 0) {
-    await registerReplica(db, replica);
-    const changed = new Set([...fresh.map(referenceKey), ...checked]);
+  if (fresh.length > 0) await registerReplica(db, replica);
+  const rest = await settlePictures(db, replica, loaded);
+  const checked = rest.length > 0 ? await addChecks(db, replica, rest) : new Set<string>();
+  if (rest.length > 0 && (fresh.length > 0 || checked.size > 0)) {
+    const open = new Set(rest.map((l) => referenceKey(l.reference)));
+    const changed = new Set([...fresh.map(referenceKey).filter((key) => open.has(key)), ...checked]);
     const slices = new Map(loaded.map((l) => [referenceKey(l.reference), l]));
     for (const key of [...changed].sort())
       await settleReference(db, slices.get(key)!.reference, slices.get(key)!.slices);
@@ -147,6 +149,40 @@ export async function markSlicesLoaded(
     [column((l) => l.reference.id), column((l) => l.reference.version)],
   );
   return new Map(states.map((row) => [referenceKey(row), row.state]));
+}
+
+/**
+ * Pictures that nothing else shows, where one replica holds the whole library: nobody else is asked, so all of them are live, or
+ * rejected, by one statement. Lists of hashes come by the hundred thousand. Returns what is not so simple.
+ */
+async function settlePictures(
+  db: Queryable,
+  replica: Replica,
+  loaded: readonly LoadedSlice[],
+): Promise<readonly LoadedSlice[]> {
+  const simple = loaded.filter((l) => l.slices === 1 && (l.overlaps ?? []).length === 0);
+  if (replica.shards !== 1 || simple.length < 2) return loaded;
+  const [row] = await db.query<{ n: number }>('SELECT count(*) AS n FROM index_replicas');
+  if (row!.n !== 1) return loaded;
+  const settled = await db.query<ReferenceKey>(
+    `UPDATE reference_versions r SET checked_at = coalesce(checked_at, now_ms()),
+       fingerprinted_at = coalesce(fingerprinted_at, now_ms()),
+       state = CASE WHEN l.usable > 0 THEN 'live' ELSE 'rejected' END,
+       live_at = CASE WHEN l.usable > 0 THEN now_ms() END,
+       reason = CASE WHEN l.usable = 0
+         THEN coalesce(l.failed, 'too-little: there is nothing in it to compare with') END
+     FROM unnest($1::text[], $2::int[], $3::int[], $4::text[]) AS l (id, version, usable, failed)
+     WHERE r.id = l.id AND r.version = l.version AND r.kind = 'image' AND r.state IN ('received', 'fingerprinted')
+     RETURNING r.id, r.version`,
+    [
+      simple.map((l) => l.reference.id),
+      simple.map((l) => l.reference.version),
+      simple.map((l) => l.usable),
+      simple.map((l) => l.failed),
+    ],
+  );
+  const done = new Set(settled.map(referenceKey));
+  return loaded.filter((l) => !done.has(referenceKey(l.reference)));
 }
 
 /** Live, rejected, or further on its way, by what the replicas have loaded; true when that changed it. */

@@ -5,7 +5,7 @@ import {
   type Database,
   enqueue,
   findReference,
-  planReference,
+  registerHashes,
   registerReference,
 } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
@@ -43,7 +43,10 @@ export interface Intake {
     about?: AboutReference,
   ): Promise<Registered>;
   /** References that are a PDQ hash and no media, all in one transaction: at most MAX_HASHES. */
-  hashes(list: readonly HashReference[], about: { holder: string }): Promise<Registered[]>;
+  hashes(
+    list: readonly HashReference[],
+    about: { holder: string; work: string; title: string },
+  ): Promise<Registered[]>;
 }
 
 export interface HashReference {
@@ -52,8 +55,6 @@ export interface HashReference {
   quality?: number | undefined;
   /** What the list calls it. */
   name: string;
-  work: string;
-  title: string;
 }
 
 export const MAX_HASHES = 1000;
@@ -88,25 +89,26 @@ export function createIntake(deps: {
 
     storedReference: (name, stored, about = {}) => register(name, stored, about),
 
-    async hashes(list, { holder }) {
+    async hashes(list, about) {
+      const { holder, work } = about;
       const receivedAt = clock.now();
-      const registered = await database.transaction(async (tx) => {
-        const all: Registered[] = [];
-        for (const { code, quality, name, work, title } of list) {
-          const media = hashMedia(code);
-          const reference = { id: derivedId('ref', holder, HASH_SOURCE, media.key), version: 1 };
-          const more = { work, title, holder, media, name, now: receivedAt };
-          const isNew = await registerReference(tx, { reference, ...more });
-          if (isNew) {
-            await planReference(tx, reference, { kind: 'image', duration: 0, slices: 1 });
-            await send(tx, hashCodes(reference, code, { quality, shards, receivedAt }), receivedAt);
-          }
-          all.push({ reference, work, known: !isNew });
+      const pictures = list.map((one) => {
+        const media = hashMedia(one.code);
+        return { ...one, media, id: derivedId('ref', holder, HASH_SOURCE, media.key) };
+      });
+      const fresh = await database.transaction(async (tx) => {
+        const made = await registerHashes(tx, { ...about, now: receivedAt }, pictures);
+        const sent = new Set<string>();
+        for (const { id, code, quality } of pictures) {
+          if (!made.has(id) || sent.has(id)) continue;
+          sent.add(id);
+          await send(tx, hashCodes({ id, version: 1 }, code, { quality, shards, receivedAt }), receivedAt);
         }
-        return all;
+        return made;
       });
       published();
-      return registered;
+      // Twice in one list: the second is known.
+      return pictures.map(({ id }) => ({ reference: { id, version: 1 }, work, known: !fresh.delete(id) }));
     },
   };
 

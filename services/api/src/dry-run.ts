@@ -34,7 +34,7 @@ export function dryRun(uploads: readonly JudgedUpload[], references: ReadonlyMap
     const { probe } = manifest.outcome;
     const duration = probe.kind === 'image' ? 0 : probe.duration;
     const about = { account: manifest.event.account ?? null, kind: probe.kind, duration };
-    const mine = evidence
+    const mine = (evidence ?? [])
       .flatMap((e) => (e.outcome.status === 'confirmed' ? e.outcome.evidence : []))
       .filter((e) => references.has(referenceKey(e.reference)));
     const of = (key: { id: string; version: number }) => references.get(referenceKey(key))!;

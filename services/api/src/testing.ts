@@ -143,7 +143,7 @@ export async function foundEvidence(
     ...{ longest: seconds, total: seconds, share: { upload: seconds / 30, reference: 0.1 }, confidence: 1 },
   };
   const result: SliceEvidence = {
-    ...{ proposal: `pr_${upload}`, upload, slice: 0, shard: 0, checkpoint: 1, steps: [] },
+    ...{ proposal: `pr_${upload}`, upload, slice: 0, shards: 1, shard: 0, checkpoint: 1, steps: [] },
     outcome: { status: 'confirmed', evidence: [evidence] },
   };
   await database.transaction(async (tx) => {

@@ -86,7 +86,7 @@ export function hashListRoutes({ database, intake }: Deps): Route[] {
         if (done.errors.length < MAX_ERRORS) done.errors.push({ at, detail: 'a PDQ hash is 64 hexadecimal digits' });
       } else {
         const code = codeFromHex(hash);
-        batch.push({ code, quality, name: name ?? hash.toLowerCase(), work: about.work, title: about.title });
+        batch.push({ code, quality, name: name ?? hash.toLowerCase() });
       }
       if (batch.length === MAX_HASHES) await flush();
     }

@@ -248,7 +248,7 @@ export function policyRoutes({ database }: Deps): Route[] {
   ): Promise<Map<string, Compared>> {
     const keys = new Map<string, { id: string; version: number }>();
     for (const { evidence } of uploads)
-      for (const e of evidence)
+      for (const e of evidence ?? [])
         if (e.outcome.status === 'confirmed')
           for (const f of e.outcome.evidence) keys.set(referenceKey(f.reference), f.reference);
     const rows = (await findReferences(db, [...keys.values()])).filter(
