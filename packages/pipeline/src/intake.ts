@@ -1,13 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BlobStore } from '@vigil/blob-store';
 import { derivedId, type ReferenceKey, TOPICS, uploadId } from '@vigil/contracts';
-import {
-  type Database,
-  enqueue,
-  findReference,
-  registerHashes,
-  registerReference,
-} from '@vigil/database';
+import { type Database, enqueue, findReference, registerHashes, registerReference } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock, Queryable } from '@vigil/runtime';
 import { envelopeOf, recordOf } from './emit.ts';
@@ -43,10 +37,7 @@ export interface Intake {
     about?: AboutReference,
   ): Promise<Registered>;
   /** References that are a PDQ hash and no media, all in one transaction: at most MAX_HASHES. */
-  hashes(
-    list: readonly HashReference[],
-    about: { holder: string; work: string; title: string },
-  ): Promise<Registered[]>;
+  hashes(list: readonly HashReference[], about: { holder: string; work: string; title: string }): Promise<Registered[]>;
 }
 
 export interface HashReference {

@@ -41,25 +41,42 @@ describe('cases over the API', () => {
     const kept = await get(holder, `/v1/notices/${reply.body.notice}`);
     expect(kept).toMatchObject({ standing: expect.stringMatching(/defective|substantially/), uploads: ['up_n1'] });
     expect(JSON.stringify(kept)).not.toContain('Studio');
-    expect((await post(holder, '/v1/notices', { kind: 'dsa', notice: {}, uploads: ['up_n1'], trustedFlagger: true })).status).toBe(403);
+    expect(
+      (await post(holder, '/v1/notices', { kind: 'dsa', notice: {}, uploads: ['up_n1'], trustedFlagger: true })).status,
+    ).toBe(403);
   });
 
   test('a complete one takes down; the uploader counters; only possible steps are taken, others are told', async () => {
     const id = await filed('up_n2', 'acc_n2');
     expect((await get(platform, '/v1/uploads/up_n2')).mediaState).toBe('disabled');
     const seen = await get(holder, `/v1/cases/${id}`);
-    expect(seen).toMatchObject({ state: 'taken-down', account: 'acc_n2', claims: [{ state: 'taken-down', ground: '512c3-notice' }] });
+    expect(seen).toMatchObject({
+      state: 'taken-down',
+      account: 'acc_n2',
+      claims: [{ state: 'taken-down', ground: '512c3-notice' }],
+    });
     expect(seen.claims[0].allowed).toContain('withdraw');
     expect((await get(platform, `/v1/cases/${id}`)).claims[0].allowed).toEqual(['counter-notice', 'complain']);
 
     // A notice of the law is not disputed; what can be done is said.
     const dispute = await post(platform, `/v1/cases/${id}/disputes`, { do: 'dispute', grounds: ['licensed'] });
-    expect(dispute).toMatchObject({ status: 409, body: { type: 'urn:vigil:problem:conflict', allowed: ['counter-notice', 'complain'] } });
+    expect(dispute).toMatchObject({
+      status: 409,
+      body: { type: 'urn:vigil:problem:conflict', allowed: ['counter-notice', 'complain'] },
+    });
     expect(dispute.body.detail).toMatch(/counter-notice/);
-    const lacking = await post(platform, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: { name: 'Jane' } });
-    expect(lacking).toMatchObject({ status: 409, body: { missing: expect.arrayContaining([expect.objectContaining({ field: 'consent' })]) } });
+    const lacking = await post(platform, `/v1/cases/${id}/disputes`, {
+      do: 'counter-notice',
+      notice: { name: 'Jane' },
+    });
+    expect(lacking).toMatchObject({
+      status: 409,
+      body: { missing: expect.arrayContaining([expect.objectContaining({ field: 'consent' })]) },
+    });
     // Each in its own name: a holder does not counter, a platform does not withdraw.
-    expect((await post(holder, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: COUNTER })).status).toBe(403);
+    expect((await post(holder, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: COUNTER })).status).toBe(
+      403,
+    );
     expect((await post(platform, `/v1/cases/${id}/steps`, { do: 'withdraw' })).status).toBe(403);
 
     const countered = await post(platform, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: COUNTER });
@@ -74,7 +91,10 @@ describe('cases over the API', () => {
     expect((await get(holder, `/v1/cases/${id}/events`)).items.map((e: { seq: number }) => e.seq)).toEqual(
       (await get(holder, `/v1/cases/${id}/events`)).items.map((_: unknown, n: number) => n + 1),
     );
-    expect((await post(holder, `/v1/cases/${id}/steps`, { do: 'withdraw' })).body).toMatchObject({ status: 409, allowed: [] });
+    expect((await post(holder, `/v1/cases/${id}/steps`, { do: 'withdraw' })).body).toMatchObject({
+      status: 409,
+      allowed: [],
+    });
   });
 
   test('operators decide as reviewers; claims are listed with what was found', async () => {
@@ -92,7 +112,14 @@ describe('cases over the API', () => {
     const reference = { id: 'ref_gone', version: 1 };
     const media = { source: 'test', bucket: 'references', key: 'g.mp4', version: 'v' };
     await api.instance.database.transaction(async (tx) => {
-      await registerReference(tx, { reference, work: 'w_gone', title: 'G', holder: 'holder-b', media, now: Date.now() });
+      await registerReference(tx, {
+        reference,
+        work: 'w_gone',
+        title: 'G',
+        holder: 'holder-b',
+        media,
+        now: Date.now(),
+      });
       await planReference(tx, reference, { kind: 'video', duration: 60, slices: 2 });
     });
     const disabled = await post(holder, '/v1/references/ref_gone/disable', { reason: 'sold' });
@@ -101,7 +128,10 @@ describe('cases over the API', () => {
 
   describe('webhooks', () => {
     test('are made, listed without their secret, and removed', async () => {
-      const made = await post(holder, '/v1/webhooks', { url: 'https://b.example.org/hook', types: ['vigil.media.takedown'] });
+      const made = await post(holder, '/v1/webhooks', {
+        url: 'https://b.example.org/hook',
+        types: ['vigil.media.takedown'],
+      });
       expect(made).toMatchObject({ status: 201, body: { secret: expect.stringMatching(/^whsec_/), disabledAt: null } });
       const { id, secret } = made.body;
       const listed = await get(holder, '/v1/webhooks');
@@ -113,8 +143,11 @@ describe('cases over the API', () => {
       expect((await api.call('GET', `/v1/webhooks/${id}/deliveries`, { key: holder })).status).toBe(404);
     });
 
-    test.each(['ftp://b.example.org', 'https://user:pass@b.example.org', 'javascript:alert(1)', 'b.example.org'])('not at %s', async (url) => {
-      expect((await post(holder, '/v1/webhooks', { url })).status).toBe(400);
-    });
+    test.each(['ftp://b.example.org', 'https://user:pass@b.example.org', 'javascript:alert(1)', 'b.example.org'])(
+      'not at %s',
+      async (url) => {
+        expect((await post(holder, '/v1/webhooks', { url })).status).toBe(400);
+      },
+    );
   });
 });
