@@ -395,7 +395,7 @@ describe('library', () => {
     const b = await open({ replica: 'b' });
     await learn(film('half'), [1]);
     await a.catchUp();
-    expect(await stateOf('half')).toBe('fingerprinted');
+    expect(await stateOf('half')).toBe('checked');
     await b.catchUp();
     expect(await stateOf('half')).toBe('live');
     expect(referenceKey((await findReference(world.database.postgres, 'half'))!)).toBe('half@1');

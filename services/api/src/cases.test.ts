@@ -1,7 +1,7 @@
 /** What people do about what was found: claims by rule and by notice, disputes, answers, webhooks. On a real instance. */
 import { planReference, registerReference } from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openTestApi, plannedUpload, type TestApi } from './testing.ts';
+import { openTestApi, plannedUpload, type TestApi } from '../../../test/support/test-api.ts';
 
 const DMCA = {
   ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },

@@ -5,7 +5,7 @@ import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openTestApi, type TestApi, until } from './testing.ts';
+import { openTestApi, type TestApi, until } from '../../../test/support/test-api.ts';
 
 const problem = (type: string) => ({ body: { type: `urn:vigil:problem:${type}` } });
 

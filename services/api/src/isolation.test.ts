@@ -1,9 +1,9 @@
 /** No holder sees another's rows: every route there is, tried with another holder's key and ids. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
 import { isStream, type Route } from './route.ts';
 import { routesOf } from './routes.ts';
-import { openTestApi, plannedUpload, type TestApi, until } from './testing.ts';
 
 const SECRET = 'Secret-of-B';
 /** Only for the table: nothing of it is called. */

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { codeFromHex, codeToHex } from '@vigil/contracts';
 import { planReference, registerReference } from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { foundEvidence, openTestApi, plannedUpload, type TestApi, until } from './testing.ts';
+import { foundEvidence, openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
 
 const hash = () => randomBytes(32).toString('hex');
 /** The same hash with so many bits turned. */

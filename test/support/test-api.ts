@@ -1,16 +1,16 @@
-/** For tests of this package: the API of a real instance on a real database, listening. It decodes nothing. */
+/** For tests of the API: the API of a real instance on a real database, listening. It decodes nothing. */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { openApi } from '@vigil/api';
 import type { Decision, Manifest, SliceEvidence } from '@vigil/contracts';
 import { lockUpload, recordEvidence, saveManifest } from '@vigil/database';
 import { type Instance, openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
-import { createTestDatabase } from '../../../test/support/postgres.ts';
-import { openApi } from './open-api.ts';
+import { createTestDatabase } from './postgres.ts';
 
 export interface Reply {
   status: number;
