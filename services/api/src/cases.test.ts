@@ -126,6 +126,40 @@ describe('cases over the API', () => {
     expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled' } });
   });
 
+  test('what was done is counted, as JSON, CSV and a page, and exported without anything personal', async () => {
+    const report = await get(holder, '/v1/reports/transparency');
+    const row = report.rows.find((r: { ground: string }) => r.ground === '512c3-notice');
+    expect(row).toMatchObject({
+      claims: 2,
+      takedowns: 2,
+      counterNotices: 1,
+      complaints: 1,
+      overturned: 1,
+      withdrawn: 1,
+    });
+    const csv = await api.call('GET', '/v1/reports/transparency.csv', { key: holder });
+    expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(csv.body.split('\r\n')[0]).toMatch(/^from,until,ground,claims/);
+    const page = await api.call('GET', '/v1/reports/transparency.html', { key: holder });
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.body).toContain('512c3-notice');
+    const nobody = await api.key({ holder: 'holder-z' });
+    expect((await get(nobody, '/v1/reports/transparency')).rows.every((r: { claims: number }) => r.claims === 0)).toBe(
+      true,
+    );
+    expect((await get(holder, '/v1/reports/transparency?from=5&until=4')).status).toBe(400);
+
+    const first = await get(platform, '/v1/exports/dsa?limit=1');
+    const second = await get(platform, `/v1/exports/dsa?limit=1&cursor=${first.next}`);
+    const statements = [first, second].flatMap((e) => e.batches.flatMap((b: { statements: object[] }) => b.statements));
+    expect(statements.length).toBe(2);
+    expect(new Set(statements.map((s: { puid: string }) => s.puid)).size).toBe(2);
+    expect(statements[0]).toMatchObject({ category: 'STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS' });
+    expect(second.next).toBeNull();
+    expect(JSON.stringify(statements)).not.toMatch(/acc_n|Studio|Jane/);
+    expect((await api.call('GET', '/v1/exports/dsa', { key: holder })).status).toBe(403);
+  });
+
   describe('webhooks', () => {
     test('are made, listed without their secret, and removed', async () => {
       const made = await post(holder, '/v1/webhooks', {

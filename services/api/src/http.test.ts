@@ -192,6 +192,18 @@ describe('the API over HTTP', () => {
     expect(await ask(two)).toBe(200);
   });
 
+  test('operators see and change how the library is laid out', async () => {
+    const fleet = await api.call('GET', '/v1/fleet');
+    expect(fleet).toMatchObject({ status: 200, body: { replicas: [{ shards: 1, shard: 0, replica: 'local' }] } });
+    const change = await api.call('POST', '/v1/shards?count=3');
+    expect(change).toMatchObject({ status: 409, ...problem('conflict') });
+    expect(change.body.waitsFor.length).toBeGreaterThan(0);
+    expect((await api.call('POST', '/v1/shards?count=0')).status).toBe(400);
+    expect((await api.call('DELETE', '/v1/replicas/nobody')).status).toBe(409);
+    expect((await api.call('DELETE', '/v1/replicas/local?shard=second')).status).toBe(400);
+    expect((await api.call('GET', '/v1/fleet', { key: a })).status).toBe(403);
+  });
+
   describe('idempotency', () => {
     test('the same request again gets the same answer, and does nothing again', async () => {
       const key = { 'idempotency-key': 'k-1' };

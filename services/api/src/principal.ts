@@ -17,16 +17,20 @@ export const VERBS = [
   'disputes:write',
   'notices:write',
   'reports:read',
+  'exports:read',
   'webhooks:read',
   'webhooks:write',
   'keys:read',
   'keys:write',
+  'fleet:write',
 ] as const;
 export type Verb = (typeof VERBS)[number];
 
 /** What each role may do at most; a key has all of it unless it was given less. */
 export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
-  holder: VERBS.filter((v) => !['uploads:write', 'uploads:trace', 'disputes:write'].includes(v)),
+  holder: VERBS.filter(
+    (v) => !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write'].includes(v),
+  ),
   platform: [
     'uploads:read',
     'uploads:write',
@@ -35,6 +39,7 @@ export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
     'disputes:write',
     'notices:write',
     'reports:read',
+    'exports:read',
     'keys:read',
     'keys:write',
   ],

@@ -1,5 +1,5 @@
-import { bold, dim, note, say, table } from '../output.ts';
 import { ask, everything, type Remote } from '../ask.ts';
+import { bold, dim, note, say, table } from '../output.ts';
 
 interface Key {
   id: string;
