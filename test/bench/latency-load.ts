@@ -28,6 +28,7 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
   const stack = new AsyncDisposableStack();
   const postgres = stack.use(openPostgres({ url: await vigil.databaseUrl(), max: 2, applicationName: 'bench' }));
   const log = stack.use(await openPostgresEventLog({ postgres }));
+  const key = await vigil.authorization();
   const names = new Map<string, string>();
   const gone = vigil.ended.then((end) => {
     throw new Error(`vigil has ended: ${end.stdout.slice(-2000)}${end.stderr.slice(-2000)}`);
@@ -39,7 +40,7 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
   async function post<T>(route: string, file: string, name: string): Promise<T> {
     const response = await fetch(`${vigil.url}${route}?${new URLSearchParams({ name })}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/octet-stream' },
+      headers: { 'content-type': 'application/octet-stream', ...key },
       body: Readable.toWeb(createReadStream(file)) as ReadableStream,
       duplex: 'half',
     });
@@ -58,9 +59,8 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
         names.set(reference.id, name);
       }
       for (;;) {
-        const { references } = (await (await fetch(`${vigil.url}/v1/references`)).json()) as {
-          references: ReferenceView[];
-        };
+        const listed = await fetch(`${vigil.url}/v1/references?limit=200`, { headers: key });
+        const { items: references } = (await listed.json()) as { items: ReferenceView[] };
         const live = references.filter((r) => names.has(r.id) && r.state === 'live').length;
         const refused = references.find((r) => r.state === 'rejected');
         if (refused) throw new Error(`${refused.title} was refused: ${refused.reason}`);
@@ -72,7 +72,7 @@ export async function openPlatform(vigil: VigilProcess): Promise<Platform> {
     ask: async (sample, patienceMs) => answers.await(await send(sample), sample, patienceMs),
     verdicts: answers.verdicts,
     async trace(upload) {
-      const response = await fetch(`${vigil.url}/v1/uploads/${upload}/trace`);
+      const response = await fetch(`${vigil.url}/v1/uploads/${upload}/trace`, { headers: key });
       return response.ok ? ((await response.json()) as TraceView) : null;
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

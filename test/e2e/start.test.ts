@@ -46,7 +46,8 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
 
   test('serves the command line, refuses a second start, and drains when told to', async () => {
     const first = await start();
-    const call = (...args: string[]) => vigil([...args, '--instance', first.url], { env });
+    const call = (...args: string[]) =>
+      vigil([...args, '--instance', first.url], { env: { ...env, VIGIL_DATA: data } });
 
     const added = await call(
       'reference',
@@ -88,7 +89,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     expect(await call('trace', 'up_nobody')).toMatchObject({
       code: 1,
       stdout: '',
-      stderr: 'vigil: No such upload: up_nobody\n',
+      stderr: 'vigil: There is no such thing here: no upload up_nobody\n',
     });
 
     // While it runs, the command asks its database.
@@ -126,7 +127,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     const first = await start();
     const added = await vigil(
       ['reference', 'add', ...seeds.references.map((r) => r.path), '--wait', '--instance', first.url],
-      { env },
+      { env: { ...env, VIGIL_DATA: data } },
     );
     expect(added).toMatchObject({ code: 0, stderr: '' });
 
@@ -194,7 +195,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
   async function send(to: VigilProcess, name: string): Promise<string> {
     const response = await fetch(`${to.url}/v1/uploads?${new URLSearchParams({ name })}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/octet-stream' },
+      headers: { 'content-type': 'application/octet-stream', ...(await to.authorization()) },
       body: await readFile(pathOf(name)),
     });
     expect(response.status).toBe(202);
@@ -203,7 +204,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
 
   async function nothingJudged(at: VigilProcess, uploads: Map<string, string>): Promise<boolean> {
     for (const id of uploads.values()) {
-      const response = await fetch(`${at.url}/v1/uploads/${id}`);
+      const response = await fetch(`${at.url}/v1/uploads/${id}`, { headers: await at.authorization() });
       if (response.ok && ((await response.json()) as UploadView).verdict) return false;
     }
     return true;

@@ -90,17 +90,22 @@ export async function runFaults(options: {
 
   const references = new Map<string, string>();
   const protect = async (names: readonly string[]) => {
-    const url = fleet.member('planner').url;
+    const { url } = fleet.member('planner');
+    const headers = await fleet.member('planner').authorization();
     for (const { name, path: file, title } of works.filter((w) => names.includes(w.name))) {
       const query = new URLSearchParams({ name, title });
       const body = await readFile(file);
-      const answer = await fetch(`${url}/v1/references?${query}`, { method: 'POST', body });
+      const answer = await fetch(`${url}/v1/references?${query}`, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/octet-stream' },
+        body,
+      });
       if (!answer.ok) throw new Error(`${name}: ${answer.status} ${await answer.text()}`);
       references.set(name, ((await answer.json()) as { reference: { id: string } }).reference.id);
     }
     for (const end = Date.now() + LIVE_MS; ; await sleep(200)) {
-      const { references: views } = (await (await fetch(`${url}/v1/references`)).json()) as {
-        references: ReferenceView[];
+      const { items: views } = (await (await fetch(`${url}/v1/references?limit=200`, { headers })).json()) as {
+        items: ReferenceView[];
       };
       if (views.length === references.size && views.every((v) => v.state === 'live')) return;
       if (Date.now() > end) throw new Error(`references are not live: ${JSON.stringify(views)}`);

@@ -9,7 +9,7 @@ import { startVigil, type VigilProcess } from '../support/vigil-process.ts';
 
 /** Which processes there are, and what each of them does. Two that decode: they share the slices by partitions. */
 export const FLEET = {
-  planner: { VIGIL_ROLES: 'plan' },
+  planner: { VIGIL_ROLES: 'plan,api' },
   'fingerprinter-a': { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' },
   'fingerprinter-b': { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' },
   'matcher-0': { VIGIL_ROLES: 'match', VIGIL_SHARD: '0' },

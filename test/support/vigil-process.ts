@@ -55,6 +55,8 @@ export interface VigilProcess {
   url: string;
   /** Of its embedded database, for whoever wants to read the log. */
   databaseUrl(): Promise<string>;
+  /** Headers that let a request in: of the key that it keeps for whoever runs it. */
+  authorization(): Promise<{ authorization: string }>;
   readonly ended: Promise<Ended>;
   kill(signal: NodeJS.Signals): void;
   /** Kills it if it still runs. */
@@ -93,6 +95,10 @@ export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = pr
     pid: child.pid!,
     url,
     databaseUrl: () => embeddedUrl(dataFolder),
+    async authorization() {
+      const key = await readFile(path.join(dataFolder, 'operator.key'), 'utf8');
+      return { authorization: `Bearer ${key.trim()}` };
+    },
     ended: end,
     kill: (signal) => void child.kill(signal),
     [Symbol.asyncDispose]: stop,

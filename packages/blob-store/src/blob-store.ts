@@ -34,8 +34,29 @@ export interface BlobStore {
   delete(bucket: string, key: string): Promise<void>;
   /** An address that allows one verb on one object until it expires. */
   presign(verb: 'GET' | 'PUT', bucket: string, key: string, expiresInSeconds: number): Promise<URL>;
+  readonly parts: PartUploads;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * An object that others send in parts, straight to the store and in any order; a part that is sent again replaces itself. It appears
+ * with `complete`, whole or not at all. Every part but the last has at least MIN_PART_BYTES.
+ */
+export interface PartUploads {
+  /** Returns the id of the upload. */
+  start(bucket: string, key: string): Promise<string>;
+  /** An address that takes the bytes of part `number`, from 1 to MAX_PARTS, by PUT. */
+  presign(bucket: string, key: string, id: string, number: number, expiresInSeconds: number): Promise<URL>;
+  /** Parts that have arrived, by number. @throws BlobStoreError `missing` when there is no such upload */
+  list(bucket: string, key: string, id: string): Promise<{ number: number; size: number }[]>;
+  /** Joins what has arrived. @throws BlobStoreError `missing` when there is no such upload, or nothing has arrived */
+  complete(bucket: string, key: string, id: string): Promise<BlobStat>;
+  /** Quiet when there is no such upload. */
+  abandon(bucket: string, key: string, id: string): Promise<void>;
+}
+
+export const MIN_PART_BYTES = 5 * 2 ** 20;
+export const MAX_PARTS = 10_000;
 
 /**
  * Not retriable: the object is missing, the key is not allowed, the bytes are not the announced ones.

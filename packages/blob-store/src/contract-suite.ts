@@ -231,6 +231,64 @@ export function blobStoreContract(name: string, open: () => Promise<BlobStoreHar
       expect(await readBlob(store, bucket, 'big', 10_000)).toHaveLength(10_000);
     });
 
+    describe('parts', () => {
+      const PART = 5 * 2 ** 20;
+      const send = async (url: URL, data: Uint8Array<ArrayBuffer>) => {
+        const answer = await fetch(url, { method: 'PUT', body: data });
+        await answer.arrayBuffer();
+        return answer.status;
+      };
+
+      it('arrive in any order and more than once, and are an object when they are complete', async () => {
+        const data = new Uint8Array(pattern(PART + 1000));
+        const id = await store.parts.start(bucket, 'parts/a');
+        const [one, two] = [1, 2].map((n) => store.parts.presign(bucket, 'parts/a', id, n, 60));
+        expect(await send(await two!, data.slice(PART))).toBe(200);
+        expect(await store.parts.list(bucket, 'parts/a', id)).toEqual([{ number: 2, size: 1000 }]);
+        expect(await send(await one!, new Uint8Array(pattern(PART, 7)))).toBe(200);
+        expect(await send(await one!, data.slice(0, PART))).toBe(200);
+        expect(await store.parts.list(bucket, 'parts/a', id)).toEqual([
+          { number: 1, size: PART },
+          { number: 2, size: 1000 },
+        ]);
+        expect(await store.stat(bucket, 'parts/a')).toBeNull();
+        const made = await store.parts.complete(bucket, 'parts/a', id);
+        expect(made.size).toBe(data.length);
+        expect(await store.stat(bucket, 'parts/a')).toMatchObject({ size: data.length, version: made.version });
+        expect(sha256(await all('parts/a'))).toBe(sha256(data));
+        expect(await code(store.parts.list(bucket, 'parts/a', id))).toBe('missing');
+      });
+
+      it('that were abandoned are gone, and so are addresses for them', async () => {
+        const id = await store.parts.start(bucket, 'parts/b');
+        const url = await store.parts.presign(bucket, 'parts/b', id, 1, 60);
+        expect(await send(url, new Uint8Array(10))).toBe(200);
+        await store.parts.abandon(bucket, 'parts/b', id);
+        await store.parts.abandon(bucket, 'parts/b', id);
+        expect(await code(store.parts.list(bucket, 'parts/b', id))).toBe('missing');
+        expect(await code(store.parts.complete(bucket, 'parts/b', id))).toBe('missing');
+        expect(await send(url, new Uint8Array(10))).toBe(404);
+        expect(await store.stat(bucket, 'parts/b')).toBeNull();
+      });
+
+      it('an address takes one part of one upload', async () => {
+        const id = await store.parts.start(bucket, 'parts/c');
+        const other = await store.parts.start(bucket, 'parts/d');
+        const url = await store.parts.presign(bucket, 'parts/c', id, 1, 60);
+        for (const [from, to] of [
+          ['parts/c', 'parts/d'],
+          [encodeURIComponent(id), encodeURIComponent(other)],
+        ] as const) {
+          const altered = new URL(url.href.replace(from, to));
+          expect(altered.href).not.toBe(url.href);
+          expect(await send(altered, new Uint8Array(10))).toBe(403);
+        }
+        for (const number of [0, 10_001, 1.5])
+          expect(await code(store.parts.presign(bucket, 'parts/c', id, number, 60))).toBe('bad-key');
+        expect(await store.parts.list(bucket, 'parts/c', id)).toEqual([]);
+      });
+    });
+
     describe('addresses', () => {
       const key = 'signed/ü b%.bin';
 

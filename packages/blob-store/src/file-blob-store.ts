@@ -8,6 +8,7 @@ import { checkBlobName } from './blob-name.ts';
 import { type BlobRange, type BlobStat, type BlobStore, BlobStoreError, type PutOptions } from './blob-store.ts';
 import { fileAreas, type OpenObject } from './file-areas.ts';
 import { attempt } from './file-errors.ts';
+import { fileParts } from './file-parts.ts';
 import { serveSigned } from './serve-signed.ts';
 import { signUrl } from './signed-url.ts';
 import { sweepAbandoned, temporaryName } from './temporary-files.ts';
@@ -83,9 +84,32 @@ export async function openFileBlobStore(options: FileBlobStoreOptions): Promise<
     return streamOf(object, range, signal);
   }
 
+  const parts = fileParts({
+    folder: join(areas.own, 'parts'),
+    join: (bucket, key, body) => put(bucket, key, body),
+    sign: (bucket, key, id, number, seconds) => {
+      if (!baseUrl) throw new BlobStoreError('not-allowed', 'this store was opened without a base URL for addresses');
+      return signUrl(baseUrl, secret, { verb: 'PUT', bucket, key, part: { id, number } }, seconds, now());
+    },
+    write: async (path, body) => {
+      const draft = join(areas.temporary, temporaryName());
+      const file = await attempt(() => open(draft, 'wx', 0o644), 'a part');
+      try {
+        const digest = await receive(file, body, maxBytes);
+        await attempt(() => file.sync(), 'a part');
+        await attempt(() => rename(draft, path), 'a part');
+        return digest;
+      } finally {
+        await file.close();
+        await rm(draft, { force: true });
+      }
+    },
+  });
+
   return {
     put,
     get,
+    parts,
     async stat(bucket, key) {
       checkBlobName(bucket, key);
       const object = await areas.openObject(bucket, key);
@@ -103,7 +127,11 @@ export async function openFileBlobStore(options: FileBlobStoreOptions): Promise<
     },
     async handle(req, res) {
       if (!baseUrl) return false;
-      return serveSigned(req, res, { baseUrl, secret, now, maxBytes, put, openObject: areas.openObject, streamOf });
+      return serveSigned(req, res, {
+        ...{ baseUrl, secret, now, maxBytes, put, streamOf },
+        putPart: parts.put,
+        openObject: areas.openObject,
+      });
     },
     async [Symbol.asyncDispose]() {
       // Nothing stays open between calls.

@@ -4,6 +4,9 @@ export {
   type BlobStat,
   type BlobStore,
   BlobStoreError,
+  MAX_PARTS,
+  MIN_PART_BYTES,
+  type PartUploads,
   type PutOptions,
   readBlob,
 } from './blob-store.ts';

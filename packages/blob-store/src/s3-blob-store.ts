@@ -9,6 +9,7 @@ import {
   GetObjectCommand,
   HeadBucketCommand,
   HeadObjectCommand,
+  ListPartsCommand,
   PutObjectCommand,
   S3Client,
   type S3ClientConfig,
@@ -16,9 +17,19 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { checkBlobName } from './blob-name.ts';
-import { type BlobRange, type BlobStat, type BlobStore, BlobStoreError, type PutOptions } from './blob-store.ts';
+import {
+  type BlobRange,
+  type BlobStat,
+  type BlobStore,
+  BlobStoreError,
+  MAX_PARTS,
+  MIN_PART_BYTES,
+  type PartUploads,
+  type PutOptions,
+} from './blob-store.ts';
+import { checkNumber } from './file-parts.ts';
 import { guardedBody } from './s3-body.ts';
-import { isRangePastEnd, s3Error } from './s3-errors.ts';
+import { isNoSuchUpload, isRangePastEnd, s3Error } from './s3-errors.ts';
 import { checkDigest, type UploadCalls, upload } from './s3-upload.ts';
 import { MAX_EXPIRY_SECONDS } from './signed-url.ts';
 
@@ -74,9 +85,7 @@ export interface S3Timeouts {
 const TIMEOUTS: S3Timeouts = { connectMs: 3000, answerMs: 8000, idleMs: 10_000, callMs: 25_000 };
 /** The slowest line on which bytes still count as moving. */
 const SLOWEST_BYTES_PER_SECOND = 512 * 1024;
-const MAX_PARTS = 10_000;
 const MAX_BYTES = 64 * 2 ** 30;
-const MIN_PART_BYTES = 5 * 2 ** 20;
 
 /** @throws BlobStoreError when one of `buckets` cannot be reached */
 export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<BlobStore> {
@@ -233,8 +242,72 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
     return stat(done.size, done.version);
   }
 
+  async function listParts(bucket: string, key: string, UploadId: string) {
+    const what = `parts of ${bucket}/${key}`;
+    const parts: CompletedPart[] = [];
+    const sizes: { number: number; size: number }[] = [];
+    for (let marker: string | undefined; ; ) {
+      const input = { ...at(bucket, key), UploadId, ...(marker === undefined ? {} : { PartNumberMarker: marker }) };
+      const answer = await call(what, undefined, 0, (o) => client.send(new ListPartsCommand(input), o)).catch(
+        (error) => {
+          throw isNoSuchUpload(error) ? new BlobStoreError('missing', `${what}: no such upload`, error) : error;
+        },
+      );
+      for (const { PartNumber, ETag, Size } of answer.Parts ?? []) {
+        parts.push({ PartNumber, ETag });
+        sizes.push({ number: PartNumber!, size: Size! });
+      }
+      if (!answer.IsTruncated) return { parts, sizes };
+      marker = answer.NextPartNumberMarker;
+    }
+  }
+
+  const parts: PartUploads = {
+    async start(bucket, key) {
+      checkBlobName(bucket, key);
+      const command = new CreateMultipartUploadCommand(at(bucket, key));
+      return (await call(`${bucket}/${key}`, undefined, 0, (o) => client.send(command, o))).UploadId!;
+    },
+    async presign(bucket, key, UploadId, PartNumber, expiresInSeconds) {
+      checkBlobName(bucket, key);
+      checkNumber(PartNumber);
+      const command = new UploadPartCommand({ ...at(bucket, key), UploadId, PartNumber });
+      return signed((expiresIn) => getSignedUrl(signer, command, { expiresIn }), `${bucket}/${key}`, expiresInSeconds);
+    },
+    list: async (bucket, key, id) => (await listParts(bucket, key, id)).sizes,
+    async complete(bucket, key, UploadId) {
+      const { parts: Parts, sizes } = await listParts(bucket, key, UploadId);
+      const what = `${bucket}/${key}`;
+      if (Parts.length === 0) throw new BlobStoreError('missing', `${what}: no part has arrived`);
+      const command = new CompleteMultipartUploadCommand({ ...at(bucket, key), UploadId, MultipartUpload: { Parts } });
+      const answer = await call(what, undefined, 0, (o) => client.send(command, o));
+      const size = sizes.reduce((n, part) => n + part.size, 0);
+      return { size, version: versionOf(answer, what), modifiedAt: Date.now(), contentType: null };
+    },
+    async abandon(bucket, key, UploadId) {
+      try {
+        const command = new AbortMultipartUploadCommand({ ...at(bucket, key), UploadId });
+        await call(`${bucket}/${key}`, undefined, 0, (o) => client.send(command, o));
+      } catch (error) {
+        if (!isNoSuchUpload(error)) throw error;
+      }
+    },
+  };
+
+  async function signed(sign: (expiresIn: number) => Promise<string>, what: string, seconds: number): Promise<URL> {
+    if (!(seconds > 0 && seconds <= MAX_EXPIRY_SECONDS)) {
+      throw new BlobStoreError('not-allowed', `an address lasts more than 0 and at most ${MAX_EXPIRY_SECONDS} s`);
+    }
+    try {
+      return new URL(await sign(Math.ceil(seconds)));
+    } catch (error) {
+      throw s3Error(error, what);
+    }
+  }
+
   for (const bucket of options.buckets ?? []) await checkBucket(bucket);
   return {
+    parts,
     put,
     get,
     stat,
@@ -249,15 +322,8 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
     },
     async presign(verb, bucket, key, expiresInSeconds) {
       checkBlobName(bucket, key);
-      if (!(expiresInSeconds > 0 && expiresInSeconds <= MAX_EXPIRY_SECONDS)) {
-        throw new BlobStoreError('not-allowed', `an address lasts more than 0 and at most ${MAX_EXPIRY_SECONDS} s`);
-      }
       const command = verb === 'GET' ? new GetObjectCommand(at(bucket, key)) : new PutObjectCommand(at(bucket, key));
-      try {
-        return new URL(await getSignedUrl(signer, command, { expiresIn: Math.ceil(expiresInSeconds) }));
-      } catch (error) {
-        throw s3Error(error, `${bucket}/${key}`);
-      }
+      return signed((expiresIn) => getSignedUrl(signer, command, { expiresIn }), `${bucket}/${key}`, expiresInSeconds);
     },
     async [Symbol.asyncDispose]() {
       client.destroy();

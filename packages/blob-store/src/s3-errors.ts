@@ -57,3 +57,7 @@ function meaning(code: string, status: number | undefined): BlobStoreError['code
 
 export const isRangePastEnd = (error: unknown): boolean =>
   (error as Answered | null)?.$metadata?.httpStatusCode === 416;
+
+/** The upload in parts was completed or abandoned, or never was. */
+export const isNoSuchUpload = (error: unknown): boolean =>
+  error instanceof BlobStoreError && (error.cause as Answered | undefined)?.name === 'NoSuchUpload';

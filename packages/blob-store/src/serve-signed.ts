@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { checkBlobName } from './blob-name.ts';
 import { type BlobStore, BlobStoreError } from './blob-store.ts';
 import type { OpenObject } from './file-areas.ts';
-import { isSigned, targetOf } from './signed-url.ts';
+import { isSigned, partOf, targetOf } from './signed-url.ts';
 
 export interface SignedDoor {
   baseUrl: URL;
@@ -12,6 +12,7 @@ export interface SignedDoor {
   now(): number;
   maxBytes: number;
   put: BlobStore['put'];
+  putPart(bucket: string, key: string, part: { id: string; number: number }, body: Readable): Promise<string>;
   openObject(bucket: string, key: string): Promise<OpenObject | null>;
   streamOf(object: OpenObject, range?: { start: number; end: number }): Promise<Readable>;
 }
@@ -32,12 +33,13 @@ export async function serveSigned(req: IncomingMessage, res: ServerResponse, doo
   const { bucket, key } = target;
   try {
     const verb = req.method;
+    const part = partOf(url);
     if (verb !== 'GET' && verb !== 'PUT') refuse(req, res, 405, 'GET and PUT only', { allow: 'GET, PUT' });
-    else if (!isSigned(door.secret, { verb, bucket, key }, url, door.now())) {
+    else if (!isSigned(door.secret, { verb, bucket, key, part }, url, door.now())) {
       refuse(req, res, 403, 'the address is not signed for this, or has expired');
     } else {
       checkBlobName(bucket, key);
-      await (verb === 'GET' ? serve(req, res, door, bucket, key) : take(req, res, door, bucket, key));
+      await (verb === 'GET' ? serve(req, res, door, bucket, key) : take(req, res, door, bucket, key, part));
     }
   } catch (error) {
     // A client that hangs up in the middle needs no answer, and a started answer can only be cut short.
@@ -74,9 +76,20 @@ async function serve(req: IncomingMessage, res: ServerResponse, door: SignedDoor
   await pipeline(await door.streamOf(object, { start, end }), res);
 }
 
-async function take(req: IncomingMessage, res: ServerResponse, door: SignedDoor, bucket: string, key: string) {
+async function take(
+  req: IncomingMessage,
+  res: ServerResponse,
+  door: SignedDoor,
+  bucket: string,
+  key: string,
+  part: { id: string; number: number } | undefined,
+) {
   if (Number(req.headers['content-length'] ?? 0) > door.maxBytes)
     return refuse(req, res, 413, 'the object is too large');
+  if (part) {
+    const etag = await door.putPart(bucket, key, part, req);
+    return void res.writeHead(200, { etag: `"${etag}"`, 'content-length': 0 }).end();
+  }
   const contentType = req.headers['content-type'];
   const stat = await door.put(bucket, key, req, contentType === undefined ? {} : { contentType });
   res.writeHead(200, { etag: `"${stat.version}"`, 'content-length': 0 }).end();

@@ -9,12 +9,14 @@ export interface Target {
   verb: Verb;
   bucket: string;
   key: string;
+  /** Of an object that comes in parts. */
+  part?: { id: string; number: number } | undefined;
 }
 
 /** JSON, so that no choice of bucket and key can be read as another one. */
-function sign(secret: Uint8Array, { verb, bucket, key }: Target, expires: number): string {
+function sign(secret: Uint8Array, { verb, bucket, key, part }: Target, expires: number): string {
   return createHmac('sha256', secret)
-    .update(JSON.stringify([verb, bucket, key, expires]))
+    .update(JSON.stringify([verb, bucket, key, expires, ...(part ? [part.id, part.number] : [])]))
     .digest('base64url');
 }
 
@@ -28,6 +30,10 @@ export function signUrl(baseUrl: URL, secret: Uint8Array, target: Target, expire
   const url = new URL(baseUrl);
   url.pathname = `${prefixOf(baseUrl)}${names.join('/')}`;
   url.search = '';
+  if (target.part) {
+    url.searchParams.set('upload', target.part.id);
+    url.searchParams.set('part', String(target.part.number));
+  }
   url.searchParams.set('expires', String(expires));
   url.searchParams.set('signature', sign(secret, target, expires));
   return url;
@@ -43,6 +49,12 @@ export function targetOf(baseUrl: URL, url: URL): { bucket: string; key: string 
   } catch {
     return { bucket: '', key: '' };
   }
+}
+
+/** The part that an address is for; undefined for whole objects. */
+export function partOf(url: URL): Target['part'] {
+  const id = url.searchParams.get('upload');
+  return id === null ? undefined : { id, number: Number(url.searchParams.get('part')) };
 }
 
 export function isSigned(secret: Uint8Array, target: Target, url: URL, now: number): boolean {

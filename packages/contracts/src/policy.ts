@@ -22,6 +22,8 @@ export const Policy = z.object({
   onStill: Action.default('monitor'),
   /** Parts of references that never count: licensed footage, public domain scenes, shared logos. */
   excluded: z.array(z.object({ reference: z.string(), span: Span })).default([]),
+  /** Parts of references that another holder's hold as well: copies of them are only ever reviewed. Not for a holder to say. */
+  contested: z.array(z.object({ reference: z.string(), span: Span })).default([]),
   /** Accounts whose uploads are never acted on. */
   allowlist: z.array(z.string()).default([]),
   /** Below this share of the upload judged, nothing is cleared. */

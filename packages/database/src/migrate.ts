@@ -5,6 +5,7 @@ import { migration0003 } from './migration-0003.ts';
 import { migration0004 } from './migration-0004.ts';
 import { migration0005 } from './migration-0005.ts';
 import { migration0006 } from './migration-0006.ts';
+import { migration0007 } from './migration-0007.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -20,6 +21,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 4, name: 'cases', sql: migration0004 },
   { number: 5, name: 'layouts', sql: migration0005 },
   { number: 6, name: 'reports', sql: migration0006 },
+  { number: 7, name: 'api', sql: migration0007 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

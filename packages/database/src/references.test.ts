@@ -56,7 +56,11 @@ test('a version is registered once', async () => {
     duration: 61.5,
     slices: 3,
     loaded: 0,
+    name: null,
+    findings: [],
     receivedAt: 100,
+    fingerprintedAt: null,
+    checkedAt: null,
     liveAt: null,
     disabledAt: null,
   });

@@ -1,12 +1,24 @@
 import { type MediaLocation, type Policy, placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 import { policiesFor } from './policies.ts';
+import type { PageOf } from './works.ts';
 
+export const REFERENCE_STATES = ['received', 'fingerprinted', 'checked', 'live', 'disabled', 'rejected'] as const;
 /**
- * received: its media lie there. fingerprinted: its codes are there, not yet in every replica. live: every upload is
- * compared with it. disabled: no more, by a person. rejected: nothing to compare with, see `reason`.
+ * received: its media lie there. fingerprinted: its codes are there. checked: every shard has said what else holds the same; not
+ * yet in every replica. live: every upload is compared with it. disabled: no more, by a person. rejected: nothing to compare
+ * with, see `reason`.
  */
-export type ReferenceState = 'received' | 'fingerprinted' | 'live' | 'disabled' | 'rejected';
+export type ReferenceState = (typeof REFERENCE_STATES)[number];
+
+/** What a check at ingest found: worth knowing, or a reason for caution. `other` is a reference of the same holder. */
+export interface Finding {
+  check: 'length' | 'overlap-own' | 'overlap-other';
+  detail: string;
+  other?: string;
+  /** Of overlap-other: what to settle with the other side. */
+  conflict?: string;
+}
 
 export interface ReferenceRow extends ReferenceKey {
   work: string;
@@ -21,7 +33,11 @@ export interface ReferenceRow extends ReferenceKey {
   slices: number | null;
   /** Slices that some replica has loaded. */
   loaded: number;
+  name: string | null;
+  findings: Finding[];
   receivedAt: number;
+  fingerprintedAt: number | null;
+  checkedAt: number | null;
   liveAt: number | null;
   disabledAt: number | null;
 }
@@ -37,26 +53,57 @@ export interface ReferenceFacts {
 
 const ROW = `SELECT r.id, r.version, r.work, w.title, r.holder, r.media, r.kind, r.state, r.reason, r.duration, r.slices,
   (SELECT count(DISTINCT s.slice) FROM reference_slices s WHERE s.reference = r.id AND s.version = r.version) AS loaded,
-  r.received_at AS "receivedAt", r.live_at AS "liveAt", r.disabled_at AS "disabledAt"
+  r.name, r.findings, r.received_at AS "receivedAt", r.fingerprinted_at AS "fingerprintedAt",
+  r.checked_at AS "checkedAt", r.live_at AS "liveAt", r.disabled_at AS "disabledAt"
   FROM reference_versions r JOIN works w ON w.id = r.work`;
 
 /** Returns false, and changes nothing, when this version is known already. */
 export async function registerReference(
   tx: Queryable,
-  about: { reference: ReferenceKey; work: string; title: string; holder: string; media: MediaLocation; now: number },
+  about: {
+    reference: ReferenceKey;
+    work: string;
+    title: string;
+    holder: string;
+    media: MediaLocation;
+    name?: string;
+    now: number;
+  },
 ): Promise<boolean> {
-  const { reference, work, title, holder, media, now } = about;
+  const { reference, work, title, holder, media, name = null, now } = about;
   await tx.query('INSERT INTO works (id, holder, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
     work,
     holder,
     title,
   ]);
   const rows = await tx.query(
-    `INSERT INTO reference_versions (id, version, work, holder, media, received_at) VALUES ($1, $2, $3, $4, $5, $6)
+    `INSERT INTO reference_versions (id, version, work, holder, media, received_at, name) VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT (id, version) DO NOTHING RETURNING id`,
-    [reference.id, reference.version, work, holder, jsonb(media), now],
+    [reference.id, reference.version, work, holder, jsonb(media), now, name],
   );
   return rows.length > 0;
+}
+
+/** Pictures that are known by a hash alone, all of one work, planned at once. Returns the ids of those that were not there yet. */
+export async function registerHashes(
+  tx: Queryable,
+  about: { work: string; title: string; holder: string; now: number },
+  pictures: readonly { id: string; media: MediaLocation; name: string }[],
+): Promise<Set<string>> {
+  const { work, title, holder, now } = about;
+  await tx.query('INSERT INTO works (id, holder, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
+    work,
+    holder,
+    title,
+  ]);
+  const rows = await tx.query<{ id: string }>(
+    `INSERT INTO reference_versions (id, version, work, holder, media, name, kind, duration, slices, received_at, planned_at)
+     SELECT p.id, 1, $1, $2, p.media::jsonb, p.name, 'image', 0, 1, $3, now_ms()
+     FROM unnest($4::text[], $5::text[], $6::text[]) AS p (id, media, name) ORDER BY p.id
+     ON CONFLICT (id, version) DO NOTHING RETURNING id`,
+    [work, holder, now, pictures.map((p) => p.id), pictures.map((p) => jsonb(p.media)), pictures.map((p) => p.name)],
+  );
+  return new Set(rows.map((r) => r.id));
 }
 
 /** What a look at its container said. */
@@ -76,7 +123,7 @@ export async function planReference(
 export async function rejectReference(db: Queryable, { id, version }: ReferenceKey, reason: string): Promise<void> {
   await db.query(
     `UPDATE reference_versions SET state = 'rejected', reason = $3
-     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted')`,
+     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted', 'checked')`,
     [id, version, reason],
   );
 }
@@ -100,7 +147,7 @@ export async function disableReference(
 }
 
 export interface LibraryReference extends ReferenceKey {
-  state: 'received' | 'fingerprinted' | 'live';
+  state: 'received' | 'fingerprinted' | 'checked' | 'live';
   kind: 'image' | 'video' | null;
   slices: number | null;
 }
@@ -112,7 +159,7 @@ export async function liveReferences(
 ): Promise<LibraryReference[]> {
   const rows = await db.query<LibraryReference>(
     `SELECT id, version, state, kind, slices FROM reference_versions
-     WHERE state IN ('received', 'fingerprinted', 'live') ORDER BY id, version`,
+     WHERE state IN ('received', 'fingerprinted', 'checked', 'live') ORDER BY id, version`,
   );
   return shard ? rows.filter((r) => placeOf(r.id, shard.of) === shard.number) : rows;
 }
@@ -120,6 +167,21 @@ export async function liveReferences(
 /** Newest first. */
 export async function listReferences(db: Queryable, limit = 1000): Promise<ReferenceRow[]> {
   return db.query<ReferenceRow>(`${ROW} ORDER BY r.received_at DESC, r.id LIMIT $1`, [limit]);
+}
+
+/** The newest version of each, newest first. Of one holder (or, null, of all), of one work, in one state. */
+export async function listReferencesOf(
+  db: Queryable,
+  about: PageOf & { work?: string | undefined; state?: ReferenceState | undefined },
+): Promise<ReferenceRow[]> {
+  const { holder, work = null, state = null, after, limit } = about;
+  return db.query<ReferenceRow>(
+    `${ROW} WHERE ($1::text IS NULL OR r.holder = $1) AND ($2::text IS NULL OR r.work = $2)
+       AND ($3::text IS NULL OR r.state = $3) AND ($4::bigint IS NULL OR (r.received_at, r.id) < ($4, $5))
+       AND NOT EXISTS (SELECT FROM reference_versions n WHERE n.id = r.id AND n.version > r.version)
+     ORDER BY r.received_at DESC, r.id DESC LIMIT $6`,
+    [holder, work, state, after?.[0] ?? null, after?.[1] ?? null, limit],
+  );
 }
 
 /** That version, or the newest one. */

@@ -3,10 +3,11 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { currentShards, listLayouts, openUploads, switchLayout } from './layouts.ts';
 import type { Database } from './open-database.ts';
-import { disableReference, findReference, planReference, registerReference } from './references.ts';
+import { disableReference, findReference, planReference, registerHashes, registerReference } from './references.ts';
 import {
   type LoadedSlice,
   listReplicas,
+  markSlicesChecked,
   markSlicesLoaded,
   type Replica,
   registerReplica,
@@ -48,7 +49,7 @@ test('a reference is live with the last slice in the last replica, whichever com
   await registerReplica(database.postgres, of(1, 0, 'b'));
   expect(await mark(of(1, 0, 'a'), slice('r', 0))).toEqual([['r@1', 'received']]);
   expect(await mark(of(1, 0, 'b'), slice('r', 0))).toEqual([['r@1', 'received']]);
-  expect(await mark(of(1, 0, 'a'), slice('r', 1))).toEqual([['r@1', 'fingerprinted']]);
+  expect(await mark(of(1, 0, 'a'), slice('r', 1))).toEqual([['r@1', 'checked']]);
   expect(await mark(of(1, 0, 'b'), slice('r', 1), slice('r', 0))).toEqual([['r@1', 'live']]);
   expect(await findReference(database.postgres, 'r')).toMatchObject({ loaded: 2, liveAt: expect.any(Number) });
 });
@@ -81,7 +82,36 @@ test('of each layout the shard that is to hold it is waited for, and no other', 
   for (const r of [of(2, 0, 'm'), of(2, 1, 'm'), of(3, 0, 'm'), of(3, 1, 'm')])
     await registerReplica(database.postgres, r);
   expect(await mark(of(2, 1, 'm'), slice(id, 0, 1))).toEqual([[`${id}@1`, 'fingerprinted']]);
-  expect(await mark(of(3, 0, 'm'), slice(id, 0, 1))).toEqual([[`${id}@1`, 'live']]);
+  expect(await mark(of(3, 0, 'm'), slice(id, 0, 1))).toEqual([[`${id}@1`, 'fingerprinted']]);
+  // Loaded wherever it is to be, it waits for a word of the other shards of one layout on what they hold of it.
+  const check = (r: Replica) => database.transaction((tx) => markSlicesChecked(tx, r, [slice(id, 0, 1)]));
+  await check(of(3, 1, 'm'));
+  expect(await stateOf(id)).toBe('fingerprinted');
+  await check(of(2, 0, 'm'));
+  expect(await stateOf(id)).toBe('live');
+  await check(of(2, 0, 'm'));
+  expect(await stateOf(id)).toBe('live');
+});
+
+test('pictures that nothing else shows are live by one statement; what shows the same is looked at', async () => {
+  await registerReplica(database.postgres, of(1, 0, 'a'));
+  const media = { source: 'hash-list', bucket: '', key: '', version: '' };
+  const about = { work: 'w', title: 'W', holder: 'h', now: 1 };
+  const ids = ['p1', 'p2', 'p3'];
+  const pictures = ids.map((id) => ({ id, media, name: id }));
+  expect(await database.transaction((tx) => registerHashes(tx, about, pictures))).toEqual(new Set(ids));
+  expect(await database.transaction((tx) => registerHashes(tx, about, pictures))).toEqual(new Set());
+  const overlaps: LoadedSlice['overlaps'] = [{ other: { id: 'p1', version: 1 }, span: [0, 0], otherSpan: [0, 0] }];
+  const p3 = { ...slice('p3', 0, 1), overlaps };
+  const states = await mark(of(1, 0, 'a'), slice('p1', 0, 1), { ...slice('p2', 0, 1), usable: 0 }, p3);
+  expect(states.sort()).toEqual([
+    ['p1@1', 'live'],
+    ['p2@1', 'rejected'],
+    ['p3@1', 'live'],
+  ]);
+  const rows = await Promise.all(ids.map((id) => findReference(database.postgres, id)));
+  expect(rows.map((r) => r!.findings.map((f) => f.check))).toEqual([[], [], ['overlap-own']]);
+  expect(rows.map((r) => r!.checkedAt !== null)).toEqual([true, true, true]);
 });
 
 test('what only a removed replica kept back is live at once, what a person disabled is not', async () => {
@@ -90,7 +120,7 @@ test('what only a removed replica kept back is live at once, what a person disab
   await mark(of(1, 0, 'here'), slice('waits', 0), slice('waits', 1), slice('disabled', 0), slice('disabled', 1));
   await mark(of(1, 0, 'here'), slice('half', 0));
   await disableReference(database.postgres, { id: 'disabled', version: 1 }, 'withdrawn', 1);
-  expect(await stateOf('waits')).toBe('fingerprinted');
+  expect(await stateOf('waits')).toBe('checked');
   expect(await removeReplica(database.postgres, of(1, 0, 'gone'))).toBe(1);
   expect(await removeReplica(database.postgres, of(1, 0, 'gone'))).toBeNull();
   expect(await Promise.all(['waits', 'disabled', 'half'].map(stateOf))).toEqual(['live', 'disabled', 'received']);

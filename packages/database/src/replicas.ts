@@ -1,5 +1,6 @@
 import { placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
-import type { Queryable } from '@vigil/runtime';
+import { jsonb, type Queryable } from '@vigil/runtime';
+import { settleChecks } from './checks.ts';
 import type { ReferenceState } from './references.ts';
 
 /** One copy of one shard of the library, in a layout of so many shards. */
@@ -50,11 +51,63 @@ export interface LoadedSlice {
   usable: number;
   /** Why there are no codes, if there are none. */
   failed: string | null;
+  /** What other references of this shard hold of it already. */
+  overlaps?: readonly Overlap[] | undefined;
+}
+
+/** A stretch of a newcomer that another reference holds as well: seconds in the newcomer, and in the other. */
+export interface Overlap {
+  other: ReferenceKey;
+  span: [number, number];
+  otherSpan: [number, number];
+}
+
+/** Those that are not checked to the end yet, by `referenceKey`. */
+export async function uncheckedReferences(db: Queryable, keys: readonly ReferenceKey[]): Promise<Set<string>> {
+  const rows = await db.query<ReferenceKey>(
+    `SELECT id, version FROM reference_versions WHERE checked_at IS NULL AND state IN ('received', 'fingerprinted')
+       AND (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
+    [keys.map((k) => k.id), keys.map((k) => k.version)],
+  );
+  return new Set(rows.map(referenceKey));
+}
+
+/** What a replica of a shard that does not hold these slices says of them: what its own references show as well. */
+export async function markSlicesChecked(
+  db: Queryable,
+  replica: Replica,
+  checked: readonly Omit<LoadedSlice, 'usable' | 'failed'>[],
+): Promise<void> {
+  const changed = await addChecks(db, replica, checked);
+  const slices = new Map(checked.map((c) => [referenceKey(c.reference), c]));
+  for (const key of [...changed].sort()) await settleReference(db, slices.get(key)!.reference, slices.get(key)!.slices);
+}
+
+async function addChecks(
+  db: Queryable,
+  { shards, shard, replica }: Replica,
+  checked: readonly Omit<LoadedSlice, 'usable' | 'failed'>[],
+): Promise<Set<string>> {
+  const rows = await db.query<ReferenceKey>(
+    `INSERT INTO reference_checks (reference, version, slice, shared, shards, shard, replica)
+     SELECT c.id, c.version, c.slice, c.shared::jsonb, $5, $6, $7
+     FROM unnest($1::text[], $2::int[], $3::int[], $4::text[]) AS c (id, version, slice, shared)
+     JOIN reference_versions r ON r.id = c.id AND r.version = c.version AND r.checked_at IS NULL
+     ON CONFLICT DO NOTHING RETURNING reference AS id, version`,
+    [
+      checked.map((c) => c.reference.id),
+      checked.map((c) => c.reference.version),
+      checked.map((c) => c.slice),
+      checked.map((c) => jsonb(c.overlaps ?? [])),
+      ...[shards, shard, replica],
+    ],
+  );
+  return new Set(rows.map(referenceKey));
 }
 
 /**
- * One replica has these slices in its index. With the last slice in the last replica that is to hold it, of whatever layout, a
- * reference is live, or rejected when none of its slices has anything to compare with. Saying it again is cheap and changes
+ * One replica has these slices in its index, and has looked what else holds the same. With the last slice in the last replica that is to hold it, of whatever layout,
+ * and a word of every other shard of some layout, a reference is live, or rejected when none of its slices has anything to compare with. Saying it again is cheap and changes
  * nothing. Returns by `referenceKey` what those references are now; those that nobody registered are missing.
  */
 export async function markSlicesLoaded(
@@ -80,9 +133,12 @@ export async function markSlicesLoaded(
       replica.replica,
     ],
   );
-  if (fresh.length > 0) {
-    await registerReplica(db, replica);
-    const changed = new Set(fresh.map(referenceKey));
+  if (fresh.length > 0) await registerReplica(db, replica);
+  const rest = await settlePictures(db, replica, loaded);
+  const checked = rest.length > 0 ? await addChecks(db, replica, rest) : new Set<string>();
+  if (rest.length > 0 && (fresh.length > 0 || checked.size > 0)) {
+    const open = new Set(rest.map((l) => referenceKey(l.reference)));
+    const changed = new Set([...fresh.map(referenceKey).filter((key) => open.has(key)), ...checked]);
     const slices = new Map(loaded.map((l) => [referenceKey(l.reference), l]));
     for (const key of [...changed].sort())
       await settleReference(db, slices.get(key)!.reference, slices.get(key)!.slices);
@@ -95,10 +151,48 @@ export async function markSlicesLoaded(
   return new Map(states.map((row) => [referenceKey(row), row.state]));
 }
 
+/**
+ * Pictures that nothing else shows, where one replica holds the whole library: nobody else is asked, so all of them are live, or
+ * rejected, by one statement. Lists of hashes come by the hundred thousand. Returns what is not so simple.
+ */
+async function settlePictures(
+  db: Queryable,
+  replica: Replica,
+  loaded: readonly LoadedSlice[],
+): Promise<readonly LoadedSlice[]> {
+  const simple = loaded.filter((l) => l.slices === 1 && (l.overlaps ?? []).length === 0);
+  if (replica.shards !== 1 || simple.length < 2) return loaded;
+  const [row] = await db.query<{ n: number }>('SELECT count(*) AS n FROM index_replicas');
+  if (row!.n !== 1) return loaded;
+  const settled = await db.query<ReferenceKey>(
+    `UPDATE reference_versions r SET checked_at = coalesce(checked_at, now_ms()),
+       fingerprinted_at = coalesce(fingerprinted_at, now_ms()),
+       state = CASE WHEN l.usable > 0 THEN 'live' ELSE 'rejected' END,
+       live_at = CASE WHEN l.usable > 0 THEN now_ms() END,
+       reason = CASE WHEN l.usable = 0
+         THEN coalesce(l.failed, 'too-little: there is nothing in it to compare with') END
+     FROM unnest($1::text[], $2::int[], $3::int[], $4::text[]) AS l (id, version, usable, failed)
+     WHERE r.id = l.id AND r.version = l.version AND r.kind = 'image' AND r.state IN ('received', 'fingerprinted')
+     RETURNING r.id, r.version`,
+    [
+      simple.map((l) => l.reference.id),
+      simple.map((l) => l.reference.version),
+      simple.map((l) => l.usable),
+      simple.map((l) => l.failed),
+    ],
+  );
+  const done = new Set(settled.map(referenceKey));
+  return loaded.filter((l) => !done.has(referenceKey(l.reference)));
+}
+
 /** Live, rejected, or further on its way, by what the replicas have loaded; true when that changed it. */
 async function settleReference(db: Queryable, { id, version }: ReferenceKey, slices: number): Promise<boolean> {
   // Two replicas may say their last slices at once: whoever counts second must see what the first has written.
-  await db.query('SELECT 1 FROM reference_versions WHERE id = $1 AND version = $2 FOR NO KEY UPDATE', [id, version]);
+  const [row] = await db.query<{ state: ReferenceState }>(
+    'SELECT state FROM reference_versions WHERE id = $1 AND version = $2 FOR NO KEY UPDATE',
+    [id, version],
+  );
+  if (!row || !['received', 'fingerprinted', 'checked'].includes(row.state)) return false;
   const replicas = await db.query<{ shards: number; shard: number; n: number; usable: number; failed: string | null }>(
     `SELECT r.shards, r.shard, count(s.slice) AS n, coalesce(sum(s.usable), 0)::bigint AS usable, min(s.failed) AS failed
      FROM index_replicas r LEFT JOIN reference_slices s
@@ -109,15 +203,18 @@ async function settleReference(db: Queryable, { id, version }: ReferenceKey, sli
   const asked = replicas.filter((r) => placeOf(id, r.shards) === r.shard);
   const whole = asked.filter((r) => r.n >= slices);
   if (whole.length === 0) return false;
-  let state: ReferenceState = whole.length === asked.length ? 'live' : 'fingerprinted';
+  let state: ReferenceState = 'fingerprinted';
   let reason: string | null = null;
   if (whole[0]!.usable === 0) {
     state = 'rejected';
     reason = whole[0]!.failed ?? 'too-little: there is nothing in it to compare with';
+  } else if (await settleChecks(db, { id, version }, slices)) {
+    state = whole.length === asked.length ? 'live' : 'checked';
   }
   const changed = await db.query(
-    `UPDATE reference_versions SET state = $3, reason = $4, live_at = CASE WHEN $3 = 'live' THEN now_ms() END
-     WHERE id = $1 AND version = $2 AND state IN ('received', 'fingerprinted') AND state <> $3 RETURNING id`,
+    `UPDATE reference_versions SET state = $3, reason = $4, fingerprinted_at = coalesce(fingerprinted_at, now_ms()),
+       live_at = CASE WHEN $3 = 'live' THEN now_ms() END
+     WHERE id = $1 AND version = $2 AND state <> $3 RETURNING id`,
     [id, version, state, reason],
   );
   return changed.length > 0;
@@ -137,7 +234,7 @@ export async function removeReplica(db: Queryable, { shards, shard, replica }: R
   if (gone.length === 0) return null;
   const waiting = await db.query<{ id: string; version: number; slices: number }>(
     `SELECT id, version, slices FROM reference_versions
-     WHERE state IN ('received', 'fingerprinted') AND slices IS NOT NULL ORDER BY id, version`,
+     WHERE state IN ('received', 'fingerprinted', 'checked') AND slices IS NOT NULL ORDER BY id, version`,
   );
   let settled = 0;
   for (const { slices, ...reference } of waiting) if (await settleReference(db, reference, slices)) settled++;

@@ -76,6 +76,36 @@ describe('who is allowed', () => {
   });
 });
 
+describe('parts that another holder claims as well', () => {
+  const contested = (from: number, to: number, more: Partial<Policy> = {}): Policy => ({
+    ...policy,
+    contested: [{ reference: 'r', span: [from, to] }],
+    ...more,
+  });
+  const code = () => codeToHex(randomCode(random));
+  const pictures = Array.from({ length: 8 }, (_, n) => ({ at: 2.5 * n, code: code() }));
+  const whole = evidence([segment(0, 20, { distinct: 8, pictures })]);
+
+  test('all of it goes to a person, whatever would be done else', () => {
+    const d = decide(whole, contested(90, 130), film);
+    expect(d).toMatchObject({ rule: 'contested', action: 'review', manifest: false });
+    expect(d.evidence.total).toBe(20);
+    expect(manifestAlready(whole, contested(90, 130), film)).toBe(false);
+    expect(outcome(whole, contested(90, 130, { onManifest: 'monitor' }))[1]).toBe('monitor');
+  });
+  test('a part of it: the rest decides', () => {
+    const d = decide(whole, contested(110, 130), film);
+    expect(d).toMatchObject({ rule: 'film-contiguous', action: 'takedown', manifest: true });
+    expect(d.trials.at(-1)).toMatchObject({ rule: 'contested', fired: false });
+    expect(manifestAlready(whole, contested(110, 130), film)).toBe(true);
+    expect(outcome(whole, contested(102, 130))[1]).toBe('review');
+  });
+  test('elsewhere, or of another reference: nothing changes', () => {
+    expect(outcome(whole, contested(200, 230))).toEqual(['film-contiguous', 'takedown', true]);
+    expect(outcome(whole, { ...policy, contested: [{ reference: 'other', span: [0, 500] }] })[1]).toBe('takedown');
+  });
+});
+
 describe('excluded parts', () => {
   const excluding = (from: number, to: number, reference = 'r'): Policy => ({
     ...policy,

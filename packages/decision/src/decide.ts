@@ -80,19 +80,34 @@ export function decide(evidence: Evidence, policy: Policy, upload: Upload): Deci
   });
   if (left === null) return decision('excluded', 'none', false, evidence);
 
+  const found = firstThatFires({ evidence: left, policy, upload }, trials);
+  if (found.action === 'takedown' && policy.contested.length > 0) {
+    const own = withoutExcluded(left, policy.contested);
+    const alone = own && (own === left ? found : firstThatFires({ evidence: own, policy, upload }, []));
+    const contested = alone?.action !== 'takedown';
+    const why = contested
+      ? 'what was found is in a reference of another holder as well: for a person to see until that is settled'
+      : 'enough was found beside what another holder claims as well';
+    trials.push({ rule: 'contested', fired: contested, why });
+    if (contested) return decision('contested', 'review', false, left);
+  }
+  return decision(found.rule, found.action, found.manifest, left);
+}
+
+function firstThatFires(c: Case, trials: Decision['trials']): { rule: string; action: Action; manifest: boolean } {
   for (const [rule, look] of Object.entries(RULES)) {
-    const { action, manifest = false, fired, why } = look({ evidence: left, policy, upload });
+    const { action, manifest = false, fired, why } = look(c);
     trials.push({ rule, fired, why });
-    if (fired) return decision(rule, action, manifest, left);
+    if (fired) return { rule, action, manifest };
   }
   trials.push({ rule: 'nothing', fired: true, why: 'nothing that was found is enough to act on' });
-  return decision('nothing', 'none', false, left);
+  return { rule: 'nothing', action: 'none', manifest: false };
 }
 
 /** May the upload be taken down before all of it was seen? Only by rules that can only grow truer. */
 export function manifestAlready(evidence: Evidence, policy: Policy, upload?: Upload): boolean {
   if (upload?.account && policy.allowlist.includes(upload.account)) return false;
-  const left = withoutExcluded(evidence, policy.excluded);
+  const left = withoutExcluded(evidence, [...policy.excluded, ...policy.contested]);
   if (left === null) return false;
   const duration = left.share.upload > 0 ? left.total / left.share.upload : 0;
   const kind = left.segments.every((s) => s.upload[1] === 0) ? 'image' : 'video';

@@ -108,11 +108,12 @@ export function openCaseBench(database: Database) {
         onPossible: 'review',
         onStill: 'monitor',
         excluded: [],
+        contested: [],
         allowlist: [],
       } as const;
       await savePolicy(
         database.postgres,
-        { ...policy, ...rest, excluded: [], allowlist: [], minCoverage: 0.9 },
+        { ...policy, ...rest, excluded: [], contested: [], allowlist: [], minCoverage: 0.9 },
         { holder, work, reference: id },
       );
     },

@@ -17,6 +17,7 @@ import {
   derivedId,
   type Paper,
   type ReferenceKey,
+  TOPICS,
   type Verdict,
 } from '@vigil/contracts';
 import {
@@ -26,9 +27,11 @@ import {
   claimsOfCase,
   type Database,
   disableReference,
+  enqueue,
   erasePapers,
   findClaim,
   findPaper,
+  findReference,
   lockUpload,
   papersOf,
   policyFor,
@@ -40,6 +43,8 @@ import {
 import { decide } from '@vigil/decision';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from './actions.ts';
+import { envelopeOf } from './emit.ts';
+import { referenceChanged } from './events.ts';
 import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
@@ -198,7 +203,12 @@ export function createCases(deps: {
     async withdrawReference(reference, reason, by) {
       const now = clock.now();
       return database.transaction(async (tx) => {
-        if (!(await disableReference(tx, reference, reason, now))) return false;
+        const row = await findReference(tx, reference.id, reference.version);
+        if (!row || !(await disableReference(tx, reference, reason, now))) return false;
+        const { work, holder, media } = row;
+        // So that no index finds it any more; what was found meanwhile meets the row.
+        const told = referenceChanged({ action: 'disabled', reference, work, holder, media, receivedAt: now });
+        await enqueue(tx, { topic: TOPICS[told.to].name, ...envelopeOf(told, now) });
         const id = `${WITHDRAWAL}:${reference.id}@${reference.version}:`;
         await setTimer(tx, { id, kind: WITHDRAWAL, dueAt: now, payload: { reference, after: '', by } });
         return true;

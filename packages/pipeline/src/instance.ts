@@ -1,7 +1,15 @@
-import type { BlobStore } from '@vigil/blob-store';
+import type { BlobStore, FileBlobStore } from '@vigil/blob-store';
 import { CALENDARS, DEFAULT_TERMS, type Terms } from '@vigil/cases';
 import { TOPICS } from '@vigil/contracts';
-import { type Database, OUTBOX_CHANNEL, purgeDeliveries, purgeOutbox, purgeResults } from '@vigil/database';
+import {
+  CONFLICT_DUE,
+  type Database,
+  OUTBOX_CHANNEL,
+  purgeDeliveries,
+  purgeOutbox,
+  purgeResults,
+  settleConflict,
+} from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
@@ -38,6 +46,8 @@ export interface Instance {
   readonly library: Library | null;
   readonly intake: Intake;
   readonly inspect: Inspect;
+  /** Serves the addresses that `blobs.presign` gives, where the store has no server of its own; their host is whoever serves. */
+  readonly serveBlobs: FileBlobStore['handle'] | null;
   readonly cases: Cases;
   readonly layouts: Layouts;
   readonly counters: Counters;
@@ -86,8 +96,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const shard = { number: config.shard, of: config.shards };
     const { replica } = config;
     const threads = Math.min(config.concurrency, SEARCH_THREADS);
+    const references = createReferenceCodes(blobs, database.postgres);
     const library = has('match')
-      ? stack.use(await openLibrary({ log, blobs, database, shard, replica, threads, clock, logger }))
+      ? stack.use(await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger }))
       : null;
     const index = library?.index ?? stack.use(createIndex());
     const layout = createLayout(database, clock, config.shards);
@@ -116,7 +127,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       blobs,
       database,
       library,
-      references: createReferenceCodes(blobs),
+      references,
       lanes: createLanes(config.concurrency),
       clock,
       ledger,
@@ -134,6 +145,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       ...actions.handlers,
       ...cases.handlers,
       ...audit.handlers,
+      [CONFLICT_DUE]: async (tx: Parameters<typeof decide.deadline>[0], { conflict }: { conflict: string }) => {
+        await settleConflict(tx, conflict, { outcome: 'earlier', by: 'silence', now: clock.now() });
+      },
       [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
         decide.deadline(tx, upload),
       [FORGET]: (tx: Parameters<typeof decide.forget>[0], { upload }: { upload: string }) => decide.forget(tx, upload),
@@ -182,7 +196,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       blobs,
       index,
       library,
-      intake: createIntake({ blobs, log, database, clock, published: wake.now }),
+      intake: createIntake({ blobs, log, database, clock, shards: config.shards, published: wake.now }),
+      serveBlobs: stores.serveBlobs,
       inspect: createInspect({ database, environment, index, clock }),
       cases,
       layouts: createLayouts({ database, log, blobs, clock }),

@@ -1,34 +1,65 @@
 import type { Readable } from 'node:stream';
 import type { BlobStore } from '@vigil/blob-store';
 import { derivedId, type ReferenceKey, TOPICS, uploadId } from '@vigil/contracts';
-import { type Database, enqueue, registerReference } from '@vigil/database';
+import { type Database, enqueue, findReference, registerHashes, registerReference } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
-import type { Clock } from '@vigil/runtime';
+import type { Clock, Queryable } from '@vigil/runtime';
 import { envelopeOf, recordOf } from './emit.ts';
 import { referenceChanged, uploadReceived } from './events.ts';
+import { HASH_SOURCE, hashCodes, hashMedia } from './hash-lists.ts';
+import type { Output } from './outcome.ts';
 
 export const UPLOAD_BUCKET = 'uploads';
 export const REFERENCE_BUCKET = 'references';
 
+/** Whose a reference is. Without a work it is one of its own, called `title`. */
+export interface AboutReference {
+  holder?: string;
+  work?: string;
+  title?: string;
+}
+
+export interface Registered {
+  reference: ReferenceKey;
+  work: string;
+  /** The same bytes of the same holder were there already. */
+  known: boolean;
+}
+
 /** The way in for those who have files rather than events: stores the bytes, then says what a platform would say. */
 export interface Intake {
   upload(name: string, body: Uint8Array | Readable, about?: { account?: string }): Promise<{ upload: string }>;
-  reference(
+  reference(name: string, body: Uint8Array | Readable, about?: AboutReference): Promise<Registered>;
+  /** The same of bytes that lie in REFERENCE_BUCKET already. */
+  storedReference(
     name: string,
-    body: Uint8Array | Readable,
-    about?: { title?: string; holder?: string },
-  ): Promise<{ reference: ReferenceKey; work: string; known: boolean }>;
+    stored: { key: string; version: string; size: number },
+    about?: AboutReference,
+  ): Promise<Registered>;
+  /** References that are a PDQ hash and no media, all in one transaction: at most MAX_HASHES. */
+  hashes(list: readonly HashReference[], about: { holder: string; work: string; title: string }): Promise<Registered[]>;
 }
+
+export interface HashReference {
+  /** 32 bytes. */
+  code: Uint8Array;
+  quality?: number | undefined;
+  /** What the list calls it. */
+  name: string;
+}
+
+export const MAX_HASHES = 1000;
 
 export function createIntake(deps: {
   blobs: BlobStore;
   log: EventLog;
   database: Database;
   clock: Clock;
+  shards: number;
   published(): void;
 }): Intake {
-  const { blobs, log, database, clock, published } = deps;
-  const keyOf = (name: string) => `${crypto.randomUUID()}/${safeName(name)}`;
+  const { blobs, log, database, clock, shards, published } = deps;
+  const keyOf = mediaKey;
 
   return {
     async upload(name, body, about = {}) {
@@ -41,27 +72,70 @@ export function createIntake(deps: {
       return { upload: uploadId(media) };
     },
 
-    async reference(name, body, { title = name, holder = 'operator' } = {}) {
-      const receivedAt = clock.now();
+    async reference(name, body, about = {}) {
       const key = keyOf(name);
       const { version, size } = await blobs.put(REFERENCE_BUCKET, key, body);
-      const media = { source: 'intake', bucket: REFERENCE_BUCKET, key, version };
-      // The same bytes from the same holder are the same reference, however often they are sent.
-      const work = derivedId('work', holder, version, size);
-      const reference = { id: derivedId('ref', holder, version, size), version: 1 };
-      const known = await database.transaction(async (tx) => {
-        const isNew = await registerReference(tx, { reference, work, title, holder, media, now: receivedAt });
-        if (!isNew) return true;
-        const output = referenceChanged({ action: 'registered', reference, work, holder, media, receivedAt });
-        await enqueue(tx, { topic: TOPICS[output.to].name, ...envelopeOf(output, receivedAt) });
-        return false;
+      return register(name, { key, version, size }, about);
+    },
+
+    storedReference: (name, stored, about = {}) => register(name, stored, about),
+
+    async hashes(list, about) {
+      const { holder, work } = about;
+      const receivedAt = clock.now();
+      const pictures = list.map((one) => {
+        const media = hashMedia(one.code);
+        return { ...one, media, id: derivedId('ref', holder, HASH_SOURCE, media.key) };
       });
-      if (known) await blobs.delete(REFERENCE_BUCKET, key);
-      else published();
-      return { reference, work, known };
+      const fresh = await database.transaction(async (tx) => {
+        const made = await registerHashes(tx, { ...about, now: receivedAt }, pictures);
+        const sent = new Set<string>();
+        for (const { id, code, quality } of pictures) {
+          if (!made.has(id) || sent.has(id)) continue;
+          sent.add(id);
+          await send(tx, hashCodes({ id, version: 1 }, code, { quality, shards, receivedAt }), receivedAt);
+        }
+        return made;
+      });
+      published();
+      // Twice in one list: the second is known.
+      return pictures.map(({ id }) => ({ reference: { id, version: 1 }, work, known: !fresh.delete(id) }));
     },
   };
+
+  async function send(tx: Queryable, output: Output, now: number): Promise<void> {
+    await enqueue(tx, { topic: TOPICS[output.to].name, ...envelopeOf(output, now) });
+  }
+
+  async function register(
+    name: string,
+    { key, version, size }: { key: string; version: string; size: number },
+    { title = name, holder = 'operator', work: named }: AboutReference,
+  ): Promise<Registered> {
+    const receivedAt = clock.now();
+    const media = { source: 'intake', bucket: REFERENCE_BUCKET, key, version };
+    // The same bytes from the same holder are the same reference, however often they are sent.
+    const id = derivedId('ref', holder, version, size);
+    const work = named ?? derivedId('work', holder, version, size);
+    const registered = await database.transaction(async (tx) => {
+      const before = await findReference(tx, id);
+      // Sent again after it was disabled, it is meant to protect again: as a version of its own.
+      const next = before ? (before.state === 'disabled' ? before.version + 1 : before.version) : 1;
+      const reference = { id, version: next };
+      const isNew = await registerReference(tx, { reference, work, title, holder, media, name, now: receivedAt });
+      if (!isNew) return { reference, work: before?.work ?? work, known: true };
+      const event = { action: 'registered' as const, reference, work, holder, media, receivedAt };
+      await send(tx, referenceChanged(event), receivedAt);
+      return { reference, work, known: false };
+    });
+    if (registered.known) await blobs.delete(REFERENCE_BUCKET, key);
+    else published();
+    return registered;
+  }
 }
+
+/** A key that no other object has, ending in the file's name. */
+export const mediaKey = (name: string): string => `${crypto.randomUUID()}/${safeName(name)}`;
 
 /** A file's name as the last part of a key: what a key may not hold becomes a dash. */
 const safeName = (name: string): string => {

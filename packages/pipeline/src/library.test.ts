@@ -20,6 +20,7 @@ import { type MadeReference, madeFingerprint, madeSlice } from '../../../test/su
 import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
 import { type Library, openLibrary } from './library.ts';
 import { SNAPSHOT_REACH_MS, snapshotKey } from './library-snapshot.ts';
+import { createReferenceCodes } from './reference-codes.ts';
 
 /** Faked: time. Real: log and database (PostgreSQL), the store, the index. */
 describe('library', () => {
@@ -72,16 +73,10 @@ describe('library', () => {
     const { database, log } = more.in ?? world;
     const logger = createLogger({ level: 'info', to: { write: (line) => said.push(line) } });
     const shard = { number: more.number ?? 0, of: more.of ?? 1 };
-    const library = await openLibrary({
-      log,
-      blobs,
-      database,
-      shard,
-      replica: more.replica ?? 'a',
-      threads: 0,
-      clock,
-      logger,
-    });
+    const references = createReferenceCodes(blobs, database.postgres);
+    const replica = more.replica ?? 'a';
+    const from = { log, blobs, database, references, shard, replica, threads: 0 };
+    const library = await openLibrary({ ...from, clock, logger });
     ({ records: read, snapshot: fromSnapshot } = JSON.parse(
       said.findLast((line) => line.includes('library is loaded'))!,
     ));
@@ -400,7 +395,7 @@ describe('library', () => {
     const b = await open({ replica: 'b' });
     await learn(film('half'), [1]);
     await a.catchUp();
-    expect(await stateOf('half')).toBe('fingerprinted');
+    expect(await stateOf('half')).toBe('checked');
     await b.catchUp();
     expect(await stateOf('half')).toBe('live');
     expect(referenceKey((await findReference(world.database.postgres, 'half'))!)).toBe('half@1');

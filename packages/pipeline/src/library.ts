@@ -2,6 +2,7 @@ import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
   ENGINE_VERSION,
+  type Fingerprint,
   MalformedEvent,
   openEnvelope,
   placeOf,
@@ -16,9 +17,11 @@ import {
   type LibraryReference,
   type LoadedSlice,
   liveReferences,
+  markSlicesChecked,
   markSlicesLoaded,
   registerReplica,
   replicaSeen,
+  uncheckedReferences,
 } from '@vigil/database';
 import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
 import type { Clock, Logger } from '@vigil/runtime';
@@ -34,7 +37,8 @@ import {
   saveSnapshot,
   snapshotKey,
 } from './library-snapshot.ts';
-import { readReferenceSlice } from './reference-codes.ts';
+import { overlapsOf } from './overlaps.ts';
+import type { ReferenceCodes } from './reference-codes.ts';
 import { countProtecting } from './stages/match-slice.ts';
 
 /**
@@ -64,6 +68,7 @@ export interface LibraryDeps {
   log: EventLog;
   blobs: BlobStore;
   database: Database;
+  references: ReferenceCodes;
   shard: Shard;
   replica: string;
   /** That search the index beside this one. */
@@ -91,7 +96,7 @@ const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {
-  const { log, blobs, database, shard, threads, clock, logger } = deps;
+  const { log, blobs, database, references, shard, threads, clock, logger } = deps;
   const startedAt = clock.now();
   const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
   await registerReplica(database.postgres, replica);
@@ -103,6 +108,10 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   const waiting = new Map<string, LoadedSlice[]>();
   const lacking = new Set<string>();
   let unmarked: LoadedSlice[] = [...(snapshot?.note.waiting ?? [])];
+  /** Slices of references that belong to other shards, to be compared with ours. */
+  let foreign: Omit<LoadedSlice, 'usable' | 'failed'>[] = [];
+  /** Codes of both, until they were compared. */
+  const held = new Map<string, Fingerprint>();
   let checkpoint = 0;
   let readAt = 0;
   /** Records read since the last snapshot, and when that was. */
@@ -117,27 +126,48 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     if (!record.value) return forget(record.key.slice(0, record.key.lastIndexOf('/')));
     const { event, codes } = openEnvelope(SliceCodes, await unspilled(record, blobs));
     const { owner, slice, slices, probe, outcome } = event.data;
-    if (owner.type !== 'reference' || !mine(owner.id)) return;
+    if (owner.type !== 'reference') return;
     const reference: ReferenceKey = { id: owner.id, version: owner.version };
     if (removed.has(referenceKey(reference))) return;
-    if (codes) index.add(reference, slice, probe.kind, indexedCodes(codes));
-    const usable = codes ? countProtecting(codes) : 0;
-    const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
-    unmarked.push({ reference, slice, slices, usable, failed });
-    if (unmarked.length >= MARKED_AT_ONCE) await mark();
+    if (codes) held.set(sliceName(reference, slice), codes);
+    if (mine(owner.id)) {
+      if (codes) index.add(reference, slice, probe.kind, indexedCodes(codes));
+      const usable = codes ? countProtecting(codes) : 0;
+      const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
+      unmarked.push({ reference, slice, slices, usable, failed });
+    } else {
+      foreign.push({ reference, slice, slices });
+    }
+    if (held.size >= MARKED_AT_ONCE || unmarked.length >= MARKED_AT_ONCE) await mark();
   }
 
   async function mark(): Promise<void> {
-    const batch = unmarked;
-    if (batch.length === 0) return;
-    const states = await markSlicesLoaded(database.postgres, replica, batch);
+    const [batch, others] = [unmarked, foreign];
+    if (batch.length + others.length === 0) return;
+    // All of the batch is in the index by now: of two newcomers that show the same, whichever is marked second sees the first.
+    const keys = [...batch, ...others].map((one) => one.reference);
+    const unchecked = await uncheckedReferences(database.postgres, keys);
+    const compared = async <T extends { reference: ReferenceKey; slice: number }>(one: T) => {
+      if (!unchecked.has(referenceKey(one.reference))) return { ...one, overlaps: [] };
+      const { reference, slice } = one;
+      const codes = held.get(sliceName(reference, slice)) ?? (await references.slice(reference, slice));
+      return { ...one, overlaps: codes ? await overlapsOf(reference, codes, index, references) : [] };
+    };
+    const [loaded, looked] = [[] as LoadedSlice[], [] as typeof others];
+    for (const one of batch) loaded.push(await compared(one));
+    for (const one of others) if (unchecked.has(referenceKey(one.reference))) looked.push(await compared(one));
+    const states = await database.transaction(async (tx) => {
+      if (looked.length > 0) await markSlicesChecked(tx, replica, looked);
+      return markSlicesLoaded(tx, replica, loaded);
+    });
     for (const one of batch) {
       const key = referenceKey(one.reference);
       const state = states.get(key);
-      if (state !== 'received' && state !== 'fingerprinted') waiting.delete(key);
+      if (state !== 'received' && state !== 'fingerprinted' && state !== 'checked') waiting.delete(key);
       else waiting.set(key, [...(waiting.get(key) ?? []).filter((w) => w.slice !== one.slice), one]);
     }
-    unmarked = [];
+    [unmarked, foreign] = [[], []];
+    held.clear();
   }
 
   async function change(record: LogRecord): Promise<void> {
@@ -186,7 +216,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
   async function bringBack(reference: LibraryReference): Promise<void> {
     for (let slice = 0; slice < (reference.slices ?? 0); slice++) {
-      const codes = await readReferenceSlice(blobs, reference, slice);
+      const codes = await references.slice(reference, slice);
       if (codes) index.add(reference, slice, reference.kind ?? 'video', indexedCodes(codes));
     }
     const key = referenceKey(reference);
@@ -308,4 +338,5 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   return library;
 }
 
+const sliceName = (reference: ReferenceKey, slice: number): string => `${referenceKey(reference)}/${slice}`;
 const placeName = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`;

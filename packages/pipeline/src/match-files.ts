@@ -92,7 +92,7 @@ export function createFileMatcher(deps: {
   const { fingerprinter, index, policy } = deps;
   const learned = new Map<string, { duration: number; slices: Map<number, Fingerprint> }>();
 
-  const references: ReferenceCodes = {
+  const references: Pick<ReferenceCodes, 'between'> = {
     async between(key: ReferenceKey, from, to) {
       const slices = learned.get(key.id)?.slices;
       if (!slices) return [];

@@ -1,19 +1,31 @@
 import { type BlobStore, BlobStoreError, readBlob } from '@vigil/blob-store';
-import { decodeFingerprint, type Fingerprint, type ReferenceKey, referenceKey, SLICE_SECONDS } from '@vigil/contracts';
+import {
+  codeFromHex,
+  decodeFingerprint,
+  type Fingerprint,
+  type ReferenceKey,
+  referenceKey,
+  SLICE_SECONDS,
+} from '@vigil/contracts';
+import { findReference } from '@vigil/database';
+import type { Queryable } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
+import { HASH_SOURCE, hashFingerprint } from './hash-lists.ts';
 import { codesKey } from './stages/fingerprint-slice.ts';
 
 /** Codes of references by place in time, for those who compare frame by frame. */
 export interface ReferenceCodes {
   /** Slices that hold any of [from, to], with one slice more on either side, in order of time. Missing ones are left out. */
   between(reference: ReferenceKey, from: number, to: number): Promise<Fingerprint[]>;
+  /** Of one slice, read anew; null where there are none. */
+  slice(reference: ReferenceKey, slice: number): Promise<Fingerprint | null>;
 }
 
 const MAX_BYTES = 64 * 2 ** 20;
 const CACHED_SLICES = 512;
 
 /** Null where there are none: a slice that failed has no codes, nor is there one before the first or after the last. */
-export async function readReferenceSlice(
+async function readReferenceSlice(
   blobs: BlobStore,
   reference: ReferenceKey,
   slice: number,
@@ -27,7 +39,7 @@ export async function readReferenceSlice(
 }
 
 /** Codes of one version never change, so what was read once is kept (least recently used goes first). */
-export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
+export function createReferenceCodes(blobs: BlobStore, db: Queryable): ReferenceCodes {
   const cache = new Map<string, Fingerprint>();
 
   async function read(reference: ReferenceKey, slice: number): Promise<Fingerprint | null> {
@@ -45,7 +57,16 @@ export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
     return found;
   }
 
+  /** A reference of a hash list has no codes in the store: its row is all there is of it. */
+  async function hashOf({ id, version }: ReferenceKey): Promise<Fingerprint | null> {
+    const media = (await findReference(db, id, version))?.media;
+    return media?.source === HASH_SOURCE ? hashFingerprint(codeFromHex(media.key)) : null;
+  }
+
   return {
+    slice: async (reference, slice) =>
+      (await readReferenceSlice(blobs, reference, slice)) ?? (slice === 0 ? hashOf(reference) : null),
+
     async between(reference, from, to) {
       const first = Math.max(0, Math.floor(from / SLICE_SECONDS) - 1);
       const last = Math.max(first, Math.floor(to / SLICE_SECONDS) + 1);
@@ -54,7 +75,9 @@ export function createReferenceCodes(blobs: BlobStore): ReferenceCodes {
         const slice = await read(reference, n);
         if (slice) found.push(slice);
       }
-      return found;
+      if (found.length > 0 || from > 0) return found;
+      const hash = await hashOf(reference);
+      return hash ? [hash] : [];
     },
   };
 }

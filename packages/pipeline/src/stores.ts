@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type BlobStore, openFileBlobStore, openS3BlobStore } from '@vigil/blob-store';
+import { type BlobStore, type FileBlobStore, openFileBlobStore, openS3BlobStore } from '@vigil/blob-store';
 import { deadSpec, TOPICS } from '@vigil/contracts';
 import { type Database, lockDataFolder, openDatabase, openEmbeddedPostgres } from '@vigil/database';
 import { type EventLog, openKafkaEventLog, openPostgresEventLog } from '@vigil/event-log';
@@ -7,11 +7,15 @@ import type { Config, Logger } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
 import { REFERENCE_BUCKET, UPLOAD_BUCKET } from './intake.ts';
 
+export const BLOBS_PATH = '/blobs/';
+
 /** Where everything lies: one expression picks each. */
 export interface Stores {
   database: Database;
   log: EventLog;
   blobs: BlobStore;
+  /** Serves the store's own addresses, below BLOBS_PATH; null where the store has a server. */
+  serveBlobs: FileBlobStore['handle'] | null;
   /** Buckets that events may name. */
   buckets: string[];
   /** Rejects when a server that we started ends by itself. */
@@ -25,7 +29,8 @@ export async function openStores(config: Config, logger: Logger, stack: AsyncDis
   const database = stack.use(await openDatabase({ url: config.databaseUrl ?? embedded!.url, max: 16 }));
   const buckets = [...new Set([UPLOAD_BUCKET, REFERENCE_BUCKET, ...config.buckets])].filter((b) => b !== OWN_BUCKET);
   const log = stack.use(await openLog(config, database, logger));
-  const blobs = stack.use(await openBlobs(config, logger, [...buckets, OWN_BUCKET]));
+  const { blobs, serveBlobs } = await openBlobs(config, logger, [...buckets, OWN_BUCKET]);
+  stack.use(blobs);
   const specs = Object.values(TOPICS);
   await log.ensureTopics([...specs, ...specs.map(deadSpec)]);
   const gone =
@@ -33,7 +38,7 @@ export async function openStores(config: Config, logger: Logger, stack: AsyncDis
       throw new Error(`PostgreSQL has ended: ${words}`);
     }) ?? null;
   gone?.catch(() => undefined);
-  return { database, log, blobs, buckets, gone };
+  return { database, log, blobs, serveBlobs, buckets, gone };
 }
 
 export async function openLog(
@@ -53,10 +58,15 @@ export async function openLog(
   });
 }
 
-async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: string[]): Promise<BlobStore> {
-  if (!s3) return openFileBlobStore({ root: path.join(dataFolder, 'blobs') });
+async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: string[]) {
+  if (!s3) {
+    // Under which host it is reached, only those know who ask: signatures do not speak of it.
+    const baseUrl = `http://localhost${BLOBS_PATH}`;
+    const blobs = await openFileBlobStore({ root: path.join(dataFolder, 'blobs'), baseUrl });
+    return { blobs, serveBlobs: blobs.handle };
+  }
   const { endpoint, region, credentials, bucketPrefix } = s3;
-  return openS3BlobStore({
+  const blobs = await openS3BlobStore({
     region,
     bucketPrefix,
     buckets,
@@ -64,4 +74,5 @@ async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: st
     ...(endpoint ? { endpoint } : {}),
     ...(credentials ? { credentials } : {}),
   });
+  return { blobs, serveBlobs: null };
 }

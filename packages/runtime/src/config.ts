@@ -34,6 +34,7 @@ export interface Config {
   privateWebhooks: boolean;
   /** What uploads were found to hold is kept so long; what people decided, always. */
   keepDays: number;
+  api: ApiSettings;
   /** Decoders and worker threads at once. */
   concurrency: number;
   limits: Limits;
@@ -79,6 +80,23 @@ export interface AcknowledgementSettings {
   deadlineSeconds: number;
   /** From each sending to the next; the last one repeats. */
   resendSeconds: number[];
+}
+
+export interface ApiSettings {
+  /** Where others reach the API, when that is not what their requests say; no path. */
+  publicUrl: string | null;
+  /** Of one key, or one person; then 429. */
+  requestsPerMinute: number;
+  /** Where people sign in; null: keys only. */
+  oidc: OidcSettings | null;
+}
+
+export interface OidcSettings {
+  issuer: string;
+  audience: string;
+  /** Claims that say who somebody is here: holder, platform or operator; and of a holder which one. */
+  roleClaim: string;
+  holderClaim: string;
 }
 
 export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api'] as const;
@@ -221,6 +239,7 @@ export function assertConfig(settings: Settings): Config {
     },
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
+    api: apiOf(text, whole, problems),
     concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
     limits: {
       maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),
@@ -301,6 +320,30 @@ function s3Of(text: Text, problems: string[]): S3Settings | null {
   return { endpoint, region: region ?? 'us-east-1', credentials, bucketPrefix };
 }
 
+function apiOf(
+  text: Text,
+  whole: (name: string, fallback: number, min: number, max: number) => number,
+  problems: string[],
+): ApiSettings {
+  const publicUrl = text('VIGIL_PUBLIC_URL') ?? null;
+  if (publicUrl !== null && !(URL.canParse(publicUrl) && /^https?:\/\/[^/?#]+\/?$/.test(publicUrl)))
+    problems.push(`VIGIL_PUBLIC_URL is "${publicUrl}": give an http(s) address without a path`);
+  const [issuer, audience] = [text('VIGIL_OIDC_ISSUER'), text('VIGIL_OIDC_AUDIENCE')];
+  const [roleClaim, holderClaim] = [text('VIGIL_OIDC_ROLE_CLAIM'), text('VIGIL_OIDC_HOLDER_CLAIM')];
+  if (!issuer !== !audience) problems.push('give both VIGIL_OIDC_ISSUER and VIGIL_OIDC_AUDIENCE, or neither');
+  if (issuer !== undefined && !URL.canParse(issuer))
+    problems.push(`VIGIL_OIDC_ISSUER is "${issuer}": give the provider's http(s) address`);
+  const oidc =
+    issuer && audience
+      ? { issuer, audience, roleClaim: roleClaim ?? 'vigil_role', holderClaim: holderClaim ?? 'vigil_holder' }
+      : null;
+  return {
+    publicUrl: publicUrl?.replace(/\/$/, '') ?? null,
+    requestsPerMinute: whole('VIGIL_REQUESTS_PER_MINUTE', 6000, 1, 10_000_000),
+    oidc,
+  };
+}
+
 const MAX_SURFACES = 32;
 const MAX_RESENDS = 20;
 const DAY_SECONDS = 86_400;
@@ -333,6 +376,8 @@ function acknowledgementsOf(
 
 /** Read by tests and set-up scripts, before there is a configuration. */
 const IN_USE_ELSEWHERE = [
+  'VIGIL_KEY',
+  'VIGIL_INSTANCE',
   'VIGIL_CORPUS',
   'VIGIL_REQUIRE',
   'VIGIL_FULL',

@@ -1,7 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { fail, UsageError } from './output.ts';
 
-const instance = ['-i, --instance <url>', 'where Vigil runs', 'http://127.0.0.1:8080'] as const;
+const instance = [
+  '-i, --instance <url>',
+  'where Vigil runs (VIGIL_INSTANCE)',
+  process.env.VIGIL_INSTANCE || 'http://127.0.0.1:8080',
+] as const;
 
 function positive(text: string): number {
   const n = Number(text);
@@ -120,6 +124,37 @@ replicas
   .option('--shard <i/n>', 'of this shard, where the name is used by several')
   .option('--force', 'though it was seen just now')
   .action(async (given, _options, command) => (await fleet()).removeReplica(given, command.optsWithGlobals()));
+
+const keys = program.command('keys').description("keys of a running instance's API");
+const keyCommands = () => import('./commands/keys.ts');
+keys
+  .command('create')
+  .description('make a key: it is printed once, and kept nowhere')
+  .option(...instance)
+  .option('--holder <name>', "a rights-holder's key: opens that holder's rows alone")
+  .option('--role <role>', 'platform or operator, for keys that belong to no holder')
+  .option('--name <text>', 'what it is for')
+  .option('--verbs <list>', 'what it may do, like works:read,references:write; else all that its role may')
+  .option('--days <n>', 'how long it lasts (365)', positive)
+  .action(async (options) => (await keyCommands()).createKey(options));
+keys
+  .command('list')
+  .description('whose keys there are, and until when')
+  .option(...instance)
+  .action(async (options) => (await keyCommands()).listKeys(options));
+keys
+  .command('rotate')
+  .description('print a new key that takes the place of one, which goes on for a while')
+  .argument('<key>', 'its id')
+  .option(...instance)
+  .option('--overlap <hours>', 'how long the old one goes on (24)', Number)
+  .action(async (given, options) => (await keyCommands()).rotateKey(given, options));
+keys
+  .command('revoke')
+  .description('from now on it opens nothing')
+  .argument('<key>', 'its id')
+  .option(...instance)
+  .action(async (given, options) => (await keyCommands()).revokeKey(given, options));
 
 program
   .command('schema')

@@ -1,6 +1,6 @@
-import { findFfmpeg, openInstance } from '@vigil/pipeline';
-import { type Config, createLogger, runService } from '@vigil/runtime';
-import { openDoor } from './door.ts';
+import { findFfmpeg, type Instance, openInstance } from '@vigil/pipeline';
+import { type Config, createLogger, type Logger, runService } from '@vigil/runtime';
+import { type Mounted, openDoor } from './door.ts';
 
 export interface Voice {
   /** Where it listens, for whoever started it. */
@@ -9,8 +9,14 @@ export interface Voice {
   complain(line: string): void;
 }
 
+/** What a process with the role `api` serves beside its health: services do not know each other, whoever starts them does. */
+export type OpenApi = (
+  instance: Instance,
+  about: { config: Config; logger: Logger },
+) => Promise<Mounted & AsyncDisposable>;
+
 /** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
-export async function startWorker(config: Config, { say, complain }: Voice): Promise<void> {
+export async function startWorker(config: Config, { say, complain }: Voice, openApi: OpenApi): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   for (const name of config.unknown) logger.warn({ name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
@@ -18,13 +24,14 @@ export async function startWorker(config: Config, { say, complain }: Voice): Pro
     name: 'vigil',
     logger,
     async open(stack, stopping) {
-      const { host, port, limits } = config;
+      const { host, port } = config;
       const opening = async () => {
         const instance = await openInstance({ config, logger, ffmpeg });
         // Asked to stop meanwhile: the stack is gone, and nobody else would close what was just opened.
         if (stopping.aborted) return instance[Symbol.asyncDispose]();
         stack.use(instance);
-        const door = stack.use(await openDoor(instance, { host, port, maxBytes: limits.maxVideoBytes, logger }));
+        const mounted = config.roles.includes('api') ? stack.use(await openApi(instance, { config, logger })) : null;
+        const door = stack.use(await openDoor(instance, { host, port, logger, mounted }));
         say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
         return instance;
       };

@@ -77,7 +77,7 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
 export async function confirmAll(
   upload: Fingerprint,
   proposal: Pick<Proposal, 'alignments' | 'span'>,
-  references: ReferenceCodes,
+  references: Pick<ReferenceCodes, 'between'>,
 ): Promise<Evidence[]> {
   const evidence: Evidence[] = [];
   for (const alignment of proposal.alignments) {

@@ -1,5 +1,6 @@
 import { MAX_SLICES, type Opened, ReferenceEvent, sliceCount } from '@vigil/contracts';
 import { type Database, planReference, rejectReference } from '@vigil/database';
+import { MIN_SECONDS } from '@vigil/decision';
 import type { Clock } from '@vigil/runtime';
 import { firstSlices } from '../events.ts';
 import type { Layout } from '../layout.ts';
@@ -30,6 +31,8 @@ export function learnReference({ media, database, clock, layout, concurrency }: 
     if (looked.status === 'rejected') return refuse(`${looked.reason}: ${looked.detail}`);
     const { probe } = looked;
     const slices = probe.kind === 'image' ? 1 : sliceCount(probe.duration);
+    if (probe.kind === 'video' && probe.duration < MIN_SECONDS)
+      return refuse(`too-little: ${probe.duration.toFixed(1)} s of film are too few to judge by`);
     if (slices > MAX_SLICES) return refuse(`too-long: ${Math.round(probe.duration)} seconds`);
     await planReference(database.postgres, reference, { kind: probe.kind, duration: probe.duration, slices });
     const steps = [{ stage: 'plan', startedAt, endedAt: clock.now(), outcome: 'planned' }];

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { Verdict } from '@vigil/contracts';
 import type { ReferenceView, TraceView, UploadView } from '@vigil/pipeline';
-import { ask, Problem, type Remote, until } from '../ask.ts';
+import { ask, everything, Problem, type Remote, until } from '../ask.ts';
 import { bold, dim, fail, green, note, red, say, spanText, table, UsageError, yellow } from '../output.ts';
 import { alteredText, verdictText } from '../words.ts';
 
@@ -77,7 +77,7 @@ export async function addReferences(
 }
 
 export async function listReferences({ instance }: Remote): Promise<void> {
-  const { references } = await ask<{ references: ReferenceView[] }>(instance, '/v1/references');
+  const references = await everything<ReferenceView>(instance, '/v1/references');
   if (references.length === 0) return note('nothing is protected yet; add works with: vigil reference add FILE...');
   const rows = references.map((r) => [r.id, r.state, r.title, r.holder, r.reason ?? '']);
   for (const line of table([['reference', 'state', 'title', 'holder', 'why'].map(bold), ...rows])) say(line);

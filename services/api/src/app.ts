@@ -1,0 +1,277 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import { derivedId } from '@vigil/contracts';
+import type { Database } from '@vigil/database';
+import type { Clock, Logger } from '@vigil/runtime';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { once } from './idempotent.ts';
+import { mustBeAllowed, type Principal } from './principal.ts';
+import { PROBLEM_MEDIA_TYPE, Problem } from './problem.ts';
+import { type Answer, type Context, isStream, type Route } from './route.ts';
+
+export interface AppOptions {
+  routes: readonly Route[];
+  /** Answered to everybody: documents. */
+  pages: Readonly<Record<string, { type: string; body: string }>>;
+  authenticate(header: string | undefined): Promise<Principal>;
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+  publicUrl: string | null;
+  requestsPerMinute: number;
+  maxMediaBytes: number;
+}
+
+export interface App {
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const MAX_JSON_BYTES = 256 * 1024;
+/** Requests without a valid key, an address and a minute. */
+const STRANGERS_PER_MINUTE = 120;
+
+/** The routes as HTTP: reading, checking, limits, problems, ETags, idempotency. What a route does is its own. */
+export async function createApp(options: AppOptions): Promise<App> {
+  const { routes, pages, authenticate, clock, logger } = options;
+  const app = Fastify({
+    logger: false,
+    requestTimeout: 0,
+    bodyLimit: MAX_JSON_BYTES,
+    routerOptions: { maxParamLength: 300 },
+  });
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'unsafe-inline'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+      },
+    },
+    frameguard: { action: 'deny' },
+    // Whether this is spoken over TLS is known in front of us, not here.
+    strictTransportSecurity: false,
+  });
+  await app.register(rateLimit, { global: false });
+  const known = app.createRateLimit({
+    max: options.requestsPerMinute,
+    timeWindow: 60_000,
+    keyGenerator: (request) => whoOf(request).id,
+  });
+  const strangers = app.createRateLimit({
+    max: STRANGERS_PER_MINUTE,
+    timeWindow: 60_000,
+    keyGenerator: (request) => request.ip,
+  });
+  app.decorateRequest('who', null);
+  app.setErrorHandler((error, _request, reply) => void problem(reply, problemOf(error, logger)));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!;
+    const others = routes.filter((r) => pathMatches(r.path, path)).map((r) => r.method);
+    if (others.length === 0) return problem(reply, new Problem('not-found', `${request.method} ${path}`));
+    const allow = [...new Set(others)].join(', ');
+    return problem(reply, new Problem('method-not-allowed', `${request.method} ${path}`, {}, { allow }));
+  });
+  for (const [path, { type, body }] of Object.entries(pages))
+    app.get(path, (_request, reply) => reply.type(type).send(body));
+
+  async function identify(request: FastifyRequest): Promise<void> {
+    try {
+      (request as Asked).who = await authenticate(request.headers.authorization);
+    } catch (error) {
+      if (error instanceof Problem && error.type === 'unauthenticated') limit(await strangers(request));
+      throw error;
+    }
+    limit(await known(request));
+  }
+
+  const add = (scope: FastifyInstance, it: Route) =>
+    scope.route({
+      method: it.method,
+      url: it.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+      ...(isStream(it.body) ? {} : { bodyLimit: it.maxBytes ?? MAX_JSON_BYTES }),
+      onRequest: async (request) => {
+        await identify(request);
+        mustBeAllowed(whoOf(request), it.verb);
+      },
+      handler: (request, reply) => respond(it, request, reply),
+    });
+  await app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, raw);
+    for (const it of routes) if (!isStream(it.body)) add(scope, it);
+  });
+  await app.register(async (scope) => {
+    // Of any type, and streamed: never held in memory.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, payload, ready) => ready(null, payload));
+    for (const it of routes) if (isStream(it.body)) add(scope, it);
+  });
+
+  async function respond(it: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const who = whoOf(request);
+    const key = it.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
+    const context = contextOf(request, key, clock.now(), options.publicUrl);
+    const { body, digest } = bodyOf(it, request, options.maxMediaBytes);
+    const read = () => ({
+      params: it.params?.parse(request.params) ?? {},
+      query: it.query ? z.strictObject(it.query.shape).parse(request.query) : {},
+      body: it.body && !isStream(it.body) ? it.body.parse(body) : body,
+    });
+    const run = () => it.run(read() as never, context);
+    const { answer, repeated } =
+      key === undefined
+        ? { answer: await run(), repeated: false }
+        : await once(options.database, {
+            principal: who.id,
+            key,
+            request: `${request.method} ${request.url}`,
+            now: context.now,
+            secret: it.secret ?? [],
+            run,
+            digest,
+          });
+    if (repeated) reply.header('idempotency-replayed', 'true');
+    return send(it, request, reply, answer);
+  }
+
+  await app.ready();
+  return {
+    handle: (request, response) => app.routing(request, response),
+    [Symbol.asyncDispose]: () => app.close(),
+  };
+}
+
+type Asked = FastifyRequest & { who: Principal | null };
+const whoOf = (request: FastifyRequest): Principal => (request as Asked).who!;
+
+function limit(found: Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>): void {
+  if (found.isAllowed || !found.isExceeded) return;
+  const after = { 'retry-after': `${Math.max(1, found.ttlInSeconds)}` };
+  throw new Problem('too-many-requests', `more than ${found.max} a minute`, {}, after);
+}
+
+const headerOf = (request: FastifyRequest, name: string): string | undefined => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+};
+
+function raw(_request: FastifyRequest, body: string | Buffer, ready: (error: Error | null, value?: unknown) => void) {
+  ready(null, body);
+}
+
+function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: Answer): unknown {
+  const etag = answer.version === undefined ? null : `"${answer.version}"`;
+  if (etag) reply.header('etag', etag);
+  reply.headers(answer.headers ?? {}).header('cache-control', 'private, no-cache');
+  if (etag && request.method === 'GET' && tagsOf(request.headers['if-none-match']).includes(etag))
+    return reply.code(304).send();
+  reply.code(answer.status ?? it.answer.status);
+  if (answer.body === undefined) return reply.send();
+  const type = it.answer.type ?? 'application/json';
+  return reply.type(type).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
+}
+
+const tagsOf = (header: string | undefined): string[] =>
+  (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+
+function contextOf(request: FastifyRequest, key: string | undefined, now: number, publicUrl: string | null): Context {
+  const who = whoOf(request);
+  let made = 0;
+  return {
+    who,
+    now,
+    base: publicUrl ?? `${request.protocol}://${request.host}`,
+    newId: (prefix) =>
+      key === undefined ? derivedId(prefix, crypto.randomUUID()) : derivedId(prefix, who.id, key, made++),
+    mustMatch(version) {
+      const given = headerOf(request, 'if-match');
+      if (given === undefined) {
+        throw new Problem('precondition-required', `send the ETag that you have seen: if-match: "${version}"`);
+      }
+      if (given.trim() !== '*' && !tagsOf(given).includes(`"${version}"`))
+        throw new Problem('changed-meanwhile', `it is now version "${version}": read it again`);
+    },
+  };
+}
+
+/** The body as its route reads it, and the digest of its bytes. */
+function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
+  const sha = createHash('sha256');
+  if (!isStream(it.body)) {
+    const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+    let body: unknown;
+    try {
+      body = bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined;
+    } catch {
+      throw new Problem('bad-request', 'the body is not JSON');
+    }
+    if (body === undefined && it.body && !it.body.safeParse(undefined).success)
+      throw new Problem('bad-request', 'the request has no body: send JSON');
+    return { body, digest: async () => sha.copy().update(bytes).digest('hex') };
+  }
+  const stream = request.body as Readable | undefined;
+  if (!stream) throw new Problem('bad-request', 'the request has no body: send the file itself');
+  const max = it.maxBytes ?? maxMediaBytes;
+  const body = limited(stream, max, (chunk) => sha.update(chunk));
+  const digest = async () => {
+    if (!body.readableEnded && !body.destroyed) for await (const _ of body);
+    return sha.copy().digest('hex');
+  };
+  return { body, digest };
+}
+
+/** The same bytes, ending in an error as soon as there are more than `max` of them. */
+function limited(body: Readable, max: number, see: (chunk: Buffer) => void): Readable {
+  let size = 0;
+  const out = new PassThrough();
+  body.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    see(chunk);
+    if (size > max) {
+      out.destroy(new Problem('too-large', `more than ${max} bytes`));
+      body.unpipe(out);
+      body.resume();
+    }
+  });
+  body.on('error', (error) => out.destroy(error));
+  body.on('aborted', () => out.destroy(new Error('the sender went away')));
+  return body.pipe(out);
+}
+
+function problem(reply: FastifyReply, it: Problem): FastifyReply {
+  return reply
+    .code(it.status)
+    .headers(it.headers)
+    .header('cache-control', 'no-store')
+    .type(PROBLEM_MEDIA_TYPE)
+    .send(JSON.stringify(it));
+}
+
+/** Whatever was thrown, as a problem. What is nobody's mistake but ours is logged, and says nothing of our insides. */
+function problemOf(error: unknown, logger: Logger): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof z.ZodError) {
+    const errors = error.issues.map((i) => ({ at: i.path.join('.'), detail: i.message }));
+    return new Problem('bad-request', z.prettifyError(error), { errors });
+  }
+  const { statusCode, message, retriable } = error as { statusCode?: number; message: string; retriable?: boolean };
+  if (statusCode === 413) return new Problem('too-large', message);
+  if (statusCode === 415) return new Problem('unsupported-type', message);
+  if (statusCode && statusCode >= 400 && statusCode < 500) return new Problem('bad-request', message);
+  logger.error({ error }, 'request failed');
+  return retriable
+    ? new Problem('unavailable', 'try it again', {}, { 'retry-after': '2' })
+    : new Problem('failed', 'it is in the log; nothing was changed by halves');
+}
+
+function pathMatches(pattern: string, path: string): boolean {
+  const [a, b] = [pattern.split('/'), path.split('/')];
+  return a.length === b.length && a.every((part, n) => part.startsWith('{') || part === b[n]);
+}

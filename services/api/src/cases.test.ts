@@ -1,0 +1,187 @@
+/** What people do about what was found: claims by rule and by notice, disputes, answers, webhooks. On a real instance. */
+import { planReference, registerReference } from '@vigil/database';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openTestApi, plannedUpload, type TestApi } from '../../../test/support/test-api.ts';
+
+const DMCA = {
+  ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },
+  ...{ work: 'A Film', goodFaith: true, accurate: true },
+};
+const COUNTER = {
+  ...{ signature: '/s/ Jane', name: 'Jane', address: '2 Road', phone: '+1 556', mistake: true, consent: true },
+};
+
+describe('cases over the API', () => {
+  let api: TestApi;
+  let holder: string;
+  let platform: string;
+  beforeAll(async () => {
+    api = await openTestApi();
+    holder = await api.key({ holder: 'holder-b' });
+    platform = await api.key({ role: 'platform' });
+  });
+  afterAll(() => api?.[Symbol.asyncDispose]());
+  const post = (key: string, route: string, json: unknown) => api.call('POST', route, { key, json });
+  const get = async (key: string, route: string) => (await api.call('GET', route, { key })).body;
+
+  async function filed(upload: string, account: string): Promise<string> {
+    await plannedUpload(api.instance, upload, account);
+    const reply = await post(holder, '/v1/notices', { kind: 'dmca', notice: DMCA, uploads: [upload] });
+    expect(reply).toMatchObject({ status: 201, body: { status: 'accepted', unknownUploads: [] } });
+    return reply.body.cases[0];
+  }
+
+  test('a notice that lacks something is answered with what, and does nothing', async () => {
+    await plannedUpload(api.instance, 'up_n1');
+    const { signature: _, accurate: __, ...some } = DMCA;
+    const reply = await post(holder, '/v1/notices', { kind: 'dmca', notice: some, uploads: ['up_n1', 'up_nobody'] });
+    expect(reply).toMatchObject({ status: 201, body: { status: 'incomplete', unknownUploads: ['up_nobody'] } });
+    expect(reply.body.missing.map((m: { field: string }) => m.field).sort()).toEqual(['accurate', 'signature']);
+    expect((await get(platform, '/v1/uploads/up_n1')).mediaState).toBe('shown');
+    const kept = await get(holder, `/v1/notices/${reply.body.notice}`);
+    expect(kept).toMatchObject({ standing: expect.stringMatching(/defective|substantially/), uploads: ['up_n1'] });
+    expect(JSON.stringify(kept)).not.toContain('Studio');
+    expect(
+      (await post(holder, '/v1/notices', { kind: 'dsa', notice: {}, uploads: ['up_n1'], trustedFlagger: true })).status,
+    ).toBe(403);
+  });
+
+  test('a complete one takes down; the uploader counters; only possible steps are taken, others are told', async () => {
+    const id = await filed('up_n2', 'acc_n2');
+    expect((await get(platform, '/v1/uploads/up_n2')).mediaState).toBe('disabled');
+    const seen = await get(holder, `/v1/cases/${id}`);
+    expect(seen).toMatchObject({
+      state: 'taken-down',
+      account: 'acc_n2',
+      claims: [{ state: 'taken-down', ground: '512c3-notice' }],
+    });
+    expect(seen.claims[0].allowed).toContain('withdraw');
+    expect((await get(platform, `/v1/cases/${id}`)).claims[0].allowed).toEqual(['counter-notice', 'complain']);
+
+    // A notice of the law is not disputed; what can be done is said.
+    const dispute = await post(platform, `/v1/cases/${id}/disputes`, { do: 'dispute', grounds: ['licensed'] });
+    expect(dispute).toMatchObject({
+      status: 409,
+      body: { type: 'urn:vigil:problem:conflict', allowed: ['counter-notice', 'complain'] },
+    });
+    expect(dispute.body.detail).toMatch(/counter-notice/);
+    const lacking = await post(platform, `/v1/cases/${id}/disputes`, {
+      do: 'counter-notice',
+      notice: { name: 'Jane' },
+    });
+    expect(lacking).toMatchObject({
+      status: 409,
+      body: { missing: expect.arrayContaining([expect.objectContaining({ field: 'consent' })]) },
+    });
+    // Each in its own name: a holder does not counter, a platform does not withdraw.
+    expect((await post(holder, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: COUNTER })).status).toBe(
+      403,
+    );
+    expect((await post(platform, `/v1/cases/${id}/steps`, { do: 'withdraw' })).status).toBe(403);
+
+    const countered = await post(platform, `/v1/cases/${id}/disputes`, { do: 'counter-notice', notice: COUNTER });
+    expect(countered).toMatchObject({ status: 200, body: { state: 'contested' } });
+    const { putBack } = countered.body.claims[0];
+    expect(putBack.until).toBeGreaterThan(putBack.from);
+    const withdrawn = await post(holder, `/v1/cases/${id}/steps`, { do: 'withdraw' });
+    expect(withdrawn).toMatchObject({ status: 200, body: { claims: [{ state: 'withdrawn', allowed: [] }] } });
+    expect((await get(platform, '/v1/uploads/up_n2')).mediaState).toBe('shown');
+    const sent = (await get(platform, '/v1/uploads/up_n2/actions')).items;
+    expect(sent.map((a: { action: string }) => a.action)).toEqual(['takedown', 'restore']);
+    expect((await get(holder, `/v1/cases/${id}/events`)).items.map((e: { seq: number }) => e.seq)).toEqual(
+      (await get(holder, `/v1/cases/${id}/events`)).items.map((_: unknown, n: number) => n + 1),
+    );
+    expect((await post(holder, `/v1/cases/${id}/steps`, { do: 'withdraw' })).body).toMatchObject({
+      status: 409,
+      allowed: [],
+    });
+  });
+
+  test('operators decide as reviewers; claims are listed with what was found', async () => {
+    const id = await filed('up_n3', 'acc_n3');
+    const complained = await post(platform, `/v1/cases/${id}/disputes`, { do: 'complain', statement: 'It is mine.' });
+    expect(complained.status).toBe(200);
+    const decided = await api.call('POST', `/v1/cases/${id}/steps`, { json: { do: 'decide-complaint', upheld: true } });
+    expect(decided).toMatchObject({ status: 200, body: { claims: [{ state: 'reversed' }] } });
+    const listed = await get(holder, '/v1/claims?state=reversed');
+    expect(listed.items.map((c: { upload: string }) => c.upload)).toEqual(['up_n3']);
+    expect((await get(holder, '/v1/cases?account=acc_n3')).items.map((c: { id: string }) => c.id)).toEqual([id]);
+  });
+
+  test('a reference that is disabled has its claims withdrawn', async () => {
+    const reference = { id: 'ref_gone', version: 1 };
+    const media = { source: 'test', bucket: 'references', key: 'g.mp4', version: 'v' };
+    await api.instance.database.transaction(async (tx) => {
+      await registerReference(tx, {
+        reference,
+        work: 'w_gone',
+        title: 'G',
+        holder: 'holder-b',
+        media,
+        now: Date.now(),
+      });
+      await planReference(tx, reference, { kind: 'video', duration: 60, slices: 2 });
+    });
+    const disabled = await post(holder, '/v1/references/ref_gone/disable', { reason: 'sold' });
+    expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled' } });
+  });
+
+  test('what was done is counted, as JSON, CSV and a page, and exported without anything personal', async () => {
+    const report = await get(holder, '/v1/reports/transparency');
+    const row = report.rows.find((r: { ground: string }) => r.ground === '512c3-notice');
+    expect(row).toMatchObject({
+      claims: 2,
+      takedowns: 2,
+      counterNotices: 1,
+      complaints: 1,
+      overturned: 1,
+      withdrawn: 1,
+    });
+    const csv = await api.call('GET', '/v1/reports/transparency.csv', { key: holder });
+    expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    expect(csv.body.split('\r\n')[0]).toMatch(/^from,until,ground,claims/);
+    const page = await api.call('GET', '/v1/reports/transparency.html', { key: holder });
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page.body).toContain('512c3-notice');
+    const nobody = await api.key({ holder: 'holder-z' });
+    expect((await get(nobody, '/v1/reports/transparency')).rows.every((r: { claims: number }) => r.claims === 0)).toBe(
+      true,
+    );
+    expect((await get(holder, '/v1/reports/transparency?from=5&until=4')).status).toBe(400);
+
+    const first = await get(platform, '/v1/exports/dsa?limit=1');
+    const second = await get(platform, `/v1/exports/dsa?limit=1&cursor=${first.next}`);
+    const statements = [first, second].flatMap((e) => e.batches.flatMap((b: { statements: object[] }) => b.statements));
+    expect(statements.length).toBe(2);
+    expect(new Set(statements.map((s: { puid: string }) => s.puid)).size).toBe(2);
+    expect(statements[0]).toMatchObject({ category: 'STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS' });
+    expect(second.next).toBeNull();
+    expect(JSON.stringify(statements)).not.toMatch(/acc_n|Studio|Jane/);
+    expect((await api.call('GET', '/v1/exports/dsa', { key: holder })).status).toBe(403);
+  });
+
+  describe('webhooks', () => {
+    test('are made, listed without their secret, and removed', async () => {
+      const made = await post(holder, '/v1/webhooks', {
+        url: 'https://b.example.org/hook',
+        types: ['vigil.media.takedown'],
+      });
+      expect(made).toMatchObject({ status: 201, body: { secret: expect.stringMatching(/^whsec_/), disabledAt: null } });
+      const { id, secret } = made.body;
+      const listed = await get(holder, '/v1/webhooks');
+      expect(listed.items.map((w: { id: string }) => w.id)).toContain(id);
+      expect(JSON.stringify(listed)).not.toContain(secret);
+      expect((await get(holder, `/v1/webhooks/${id}/deliveries`)).items).toEqual([]);
+      expect((await post(holder, `/v1/webhooks/${id}/replay`, { since: 1 })).body).toEqual({ replayed: 0 });
+      expect((await api.call('DELETE', `/v1/webhooks/${id}`, { key: holder })).status).toBe(204);
+      expect((await api.call('GET', `/v1/webhooks/${id}/deliveries`, { key: holder })).status).toBe(404);
+    });
+
+    test.each(['ftp://b.example.org', 'https://user:pass@b.example.org', 'javascript:alert(1)', 'b.example.org'])(
+      'not at %s',
+      async (url) => {
+        expect((await post(holder, '/v1/webhooks', { url })).status).toBe(400);
+      },
+    );
+  });
+});

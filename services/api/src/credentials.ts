@@ -1,0 +1,68 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type ApiKey, addKey, type Database, findKey, type KeyRole, touchKey } from '@vigil/database';
+import type { Clock, Queryable } from '@vigil/runtime';
+import type { Identities } from './identities.ts';
+import { type Principal, ROLE_VERBS, type Verb } from './principal.ts';
+import { Problem } from './problem.ts';
+
+/** "vgl", the key's id, and 32 random bytes. Found by its id, compared by the hash of all of it. */
+const FORM = /^vgl_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
+
+export interface NewKey {
+  name: string;
+  role: KeyRole;
+  holder: string | null;
+  /** Default: all that the role may do. */
+  verbs?: readonly Verb[] | undefined;
+  createdBy: string;
+  expiresAt: number;
+}
+
+/** Makes a key. The secret is in the answer and nowhere else. */
+export async function createKey(tx: Queryable, about: NewKey, now: number): Promise<{ key: ApiKey; secret: string }> {
+  const id = randomBytes(8).toString('hex');
+  const secret = `vgl_${id}_${randomBytes(32).toString('base64url')}`;
+  const verbs = [...(about.verbs ?? ROLE_VERBS[about.role])];
+  const row = { ...about, id: `key_${id}`, verbs, createdAt: now };
+  if (!(await addKey(tx, { ...row, hash: digestOf(secret) }))) throw new Error('two keys drew the same id');
+  const { name, role, holder, createdBy, expiresAt } = row;
+  const key: ApiKey = {
+    ...{ id: row.id, name, role, holder, verbs, createdBy, createdAt: now, expiresAt },
+    ...{ revokedAt: null, lastUsedAt: null, replacedBy: null },
+  };
+  return { key, secret };
+}
+
+const digestOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
+
+/** The key that a secret is, if it opens anything now. Looked up each time: a revocation counts at once. */
+export async function keyOf(db: Queryable, secret: string, now: number): Promise<ApiKey | null> {
+  const id = FORM.exec(secret)?.[1];
+  if (!id) return null;
+  const found = await findKey(db, `key_${id}`);
+  if (!found || !timingSafeEqual(found.hash, digestOf(secret))) return null;
+  return found.revokedAt === null && found.expiresAt > now ? found : null;
+}
+
+/** Who asks, by the Authorization header: a key, or the token of a person who signed in. @throws Problem unauthenticated */
+export function createAuthenticate(deps: { database: Database; clock: Clock; identities: Identities | null }) {
+  const { database, clock, identities } = deps;
+  const db = database.postgres;
+  return async (header: string | undefined): Promise<Principal> => {
+    const token = /^Bearer +(\S{1,8192})$/i.exec(header ?? '')?.[1];
+    if (!token) throw unauthenticated('send `authorization: Bearer <key>`');
+    if (identities && token.split('.').length === 3) {
+      const person = await identities(token);
+      if (person) return person;
+      throw unauthenticated('the token is not one that this installation accepts, or has expired');
+    }
+    const now = clock.now();
+    const key = await keyOf(db, token, now);
+    if (!key) throw unauthenticated('the key is unknown, revoked or expired');
+    if ((key.lastUsedAt ?? 0) < now - 60_000) await touchKey(db, key.id, now);
+    return { id: key.id, role: key.role, holder: key.holder, verbs: key.verbs };
+  };
+}
+
+const unauthenticated = (detail: string): Problem =>
+  new Problem('unauthenticated', detail, {}, { 'www-authenticate': 'Bearer realm="vigil"' });

@@ -1,0 +1,4 @@
+import type { Instance } from '@vigil/pipeline';
+
+/** What the routes stand on. */
+export type Deps = Pick<Instance, 'database' | 'intake' | 'inspect' | 'cases' | 'layouts' | 'blobs' | 'serveBlobs'>;

@@ -1,0 +1,24 @@
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Database } from '@vigil/database';
+import type { Clock } from '@vigil/runtime';
+import { createKey, keyOf } from './credentials.ts';
+
+/** Where an instance keeps a key for whoever runs it: only those who may read its data folder can. */
+export const OPERATOR_KEY_FILE = 'operator.key';
+const LASTS_MS = 730 * 24 * 3600 * 1000;
+
+/** Makes that key unless there is one that opens something. Revoke it, and the next start makes another one. */
+export async function keepOperatorKey(database: Database, dataFolder: string, clock: Clock): Promise<void> {
+  const file = path.join(dataFolder, OPERATOR_KEY_FILE);
+  const there = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  const now = clock.now();
+  if (await keyOf(database.postgres, there.trim(), now)) return;
+  const about = { name: 'whoever runs this instance', role: 'operator', holder: null, createdBy: 'start' } as const;
+  const { secret } = await database.transaction((tx) => createKey(tx, { ...about, expiresAt: now + LASTS_MS }, now));
+  await writeFile(`${file}.new`, `${secret}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}

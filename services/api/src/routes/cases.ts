@@ -1,0 +1,271 @@
+import { caseState, DISPUTE_GROUNDS } from '@vigil/cases';
+import {
+  type Actor,
+  CaseEvent,
+  CLAIM_STATES,
+  CounterNotice,
+  DISPUTE_GROUND_IDS,
+  DmcaNotice,
+  Evidence,
+  GROUNDS,
+  RuleTrial,
+} from '@vigil/contracts';
+import {
+  type CaseRow,
+  type ClaimRow,
+  caseEvents,
+  claimsOfCase,
+  findCase,
+  findPaper,
+  listCases,
+  listClaims,
+} from '@vigil/database';
+import type { StepOutcome, StepRequest } from '@vigil/pipeline';
+import { z } from 'zod';
+import type { Deps } from '../deps.ts';
+import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
+import { holderFilter, ownRow, type Principal } from '../principal.ts';
+import { notFound, Problem } from '../problem.ts';
+import { type Route, route } from '../route.ts';
+import { Holder, Id, MaybeWhen, Statement, When } from '../schemas.ts';
+
+const ClaimShown = z
+  .object({
+    id: z.string(),
+    case: z.string(),
+    upload: z.string(),
+    reference: z.string().nullable(),
+    version: z.number().int().nullable(),
+    notice: z.string().nullable().describe('the notice that it rests on, where it rests on one'),
+    ground: z.enum(GROUNDS),
+    territories: z.array(z.string()),
+    state: z.enum(CLAIM_STATES),
+    action: z.string().nullable(),
+    evidence: Evidence.nullable().describe('matched segments, and how the copy was altered'),
+    why: z.array(RuleTrial).describe('each rule that was looked at, in order; the first that fired decided'),
+    openedAt: When,
+    changedAt: When,
+    takenDownAt: MaybeWhen,
+    answerBy: MaybeWhen.describe('until then the holder can answer; silence releases'),
+    putBack: z.object({ from: When, until: When }).nullable(),
+    dispute: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
+    appeal: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
+    counterNotice: z.looseObject({}).nullable().describe('once it was forwarded'),
+    ended: z.object({ at: When, why: z.string() }).nullable(),
+    allowed: z.array(z.string()).describe('steps that are possible now, for this key'),
+  })
+  .meta({ id: 'Claim' });
+
+const CaseSummary = z
+  .object({ id: z.string(), account: z.string().nullable(), work: z.string(), holder: z.string(), openedAt: When })
+  .meta({ id: 'CaseSummary' });
+const CaseShown = CaseSummary.extend({
+  state: z.enum(['open', 'taken-down', 'contested', 'closed']),
+  claims: z.array(ClaimShown),
+}).meta({ id: 'Case' });
+
+const caseParams = z.object({ case: Id });
+const narrowed = {
+  claims: z.array(Id).min(1).max(1000).optional().describe('default: every claim for which the step is possible'),
+};
+const said = { statement: Statement.optional() };
+const grounds = z
+  .array(z.enum(DISPUTE_GROUND_IDS))
+  .min(1)
+  .describe(DISPUTE_GROUNDS.map((g) => `${g.id}: ${g.text}`).join('; '));
+
+const UploaderStep = z.discriminatedUnion('do', [
+  z.strictObject({ do: z.enum(['dispute', 'appeal']), grounds, ...said, ...narrowed }),
+  z.strictObject({ do: z.literal('counter-notice'), notice: CounterNotice, ...narrowed }),
+  z.strictObject({ do: z.literal('complain'), ...said, ...narrowed }),
+]);
+const HolderStep = z.discriminatedUnion('do', [
+  z.strictObject({
+    do: z.enum(['answer-dispute', 'answer-appeal']),
+    answer: z.enum(['uphold', 'release']),
+    ...said,
+    ...narrowed,
+  }),
+  z.strictObject({ do: z.literal('escalate'), notice: DmcaNotice, ...narrowed }),
+  z.strictObject({ do: z.enum(['withdraw', 'take-down', 'forward']), ...narrowed }),
+  z.strictObject({ do: z.enum(['dismiss', 'notify-court']), ...said, ...narrowed }),
+  z.strictObject({ do: z.literal('decide-court'), decidedFor: z.enum(['holder', 'uploader']), ...narrowed }),
+  z.strictObject({ do: z.literal('decide-complaint'), upheld: z.boolean(), ...said, ...narrowed }),
+]);
+
+/** In whose name a key acts: the platform's key speaks for the uploader, an operator is a reviewer. */
+const actorOf = (who: Principal, account: string | null = null): Actor => {
+  if (who.role === 'holder') return { role: 'holder', id: who.id.slice(0, 200) };
+  if (who.role === 'platform') return { role: 'uploader', id: account };
+  return { role: 'reviewer', id: who.id.slice(0, 200) };
+};
+
+export function caseRoutes({ database, cases }: Deps): Route[] {
+  const db = database.postgres;
+  const find = async (who: Principal, id: string): Promise<CaseRow> => ownRow(who, await findCase(db, id), 'case', id);
+
+  async function statementOf(paper: { id: string } | null | undefined): Promise<string | null> {
+    const content = paper ? (await findPaper(db, paper.id))?.content : null;
+    if (content === null || content === undefined) return null;
+    const { statement } = content as { statement?: unknown };
+    return typeof content === 'string' ? content : typeof statement === 'string' ? statement : JSON.stringify(content);
+  }
+
+  async function showClaim(who: Principal, c: ClaimRow): Promise<z.output<typeof ClaimShown>> {
+    const { dispute, appeal, counterNotice, takenDownAt, ended } = c.procedure;
+    const waits = [appeal, dispute].find((d) => d && d.decidedAt === null);
+    const words = async (d: typeof dispute) =>
+      d && { at: d.at, grounds: [...d.grounds], statement: await statementOf(d.paper) };
+    const forwarded =
+      counterNotice && (counterNotice.forwardedAt !== null || who.role !== 'holder') ? counterNotice : null;
+    const { id, upload, reference, version, notice, ground, territories, state, openedAt, changedAt } = c;
+    return {
+      ...{
+        id,
+        case: c.case,
+        upload,
+        reference,
+        version,
+        notice,
+        ground,
+        territories,
+        state,
+        openedAt,
+        changedAt,
+        takenDownAt,
+      },
+      action: c.decision?.action ?? null,
+      evidence: c.decision?.evidence ?? null,
+      why: c.decision?.trials ?? [],
+      answerBy: waits?.answerBy ?? null,
+      putBack: counterNotice && { from: counterNotice.putBackFrom, until: counterNotice.putBackUntil },
+      dispute: await words(dispute),
+      appeal: await words(appeal),
+      counterNotice: forwarded
+        ? (((await findPaper(db, forwarded.paper.id))?.content ?? {}) as Record<string, unknown>)
+        : null,
+      ended,
+      allowed: cases.allowed(c, actorOf(who, c.account)),
+    };
+  }
+
+  async function show(who: Principal, row: CaseRow): Promise<z.output<typeof CaseShown>> {
+    const claims = await claimsOfCase(db, row.id);
+    const shown: z.output<typeof ClaimShown>[] = [];
+    for (const claim of claims) shown.push(await showClaim(who, claim));
+    return { ...summary(row), state: caseState(claims), claims: shown };
+  }
+
+  async function take(who: Principal, row: CaseRow, step: { claims?: string[] | undefined } & StepRequest, by: Actor) {
+    const { claims, ...wanted } = step;
+    const outcome: StepOutcome = await cases.take({ case: row.id, claims }, wanted as StepRequest, by);
+    if (outcome.status === 'unknown') throw notFound('claim of this case', (claims ?? []).join(', '));
+    if (outcome.status === 'refused') {
+      const { why, allowed, missing } = outcome;
+      throw new Problem('conflict', why, { allowed, ...(missing ? { missing } : {}) });
+    }
+    const now = (await findCase(db, row.id))!;
+    return { body: await show(who, now), version: now.seq };
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/claims',
+      tag: 'cases',
+      summary: 'List what was found and acted on, newest first: one reference against one upload each',
+      verb: 'cases:read',
+      query: z.object({ ...pageQuery, holder: Holder.optional(), state: z.enum(CLAIM_STATES).optional() }),
+      answer: { status: 200, describe: 'Claims', schema: pageSchema(ClaimShown) },
+      async run({ query }, { who }) {
+        const asked = pageOf(query);
+        const before = asked.after ? { openedAt: asked.after[0], id: asked.after[1] } : undefined;
+        const holder = holderFilter(who, query.holder) ?? undefined;
+        const rows = await listClaims(db, { holder, state: query.state, before, limit: asked.limit });
+        const shown = page(
+          rows,
+          asked,
+          (c) => [c.openedAt, c.id],
+          (c) => c,
+        );
+        return { body: { items: await Promise.all(shown.items.map((c) => showClaim(who, c))), next: shown.next } };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/cases',
+      tag: 'cases',
+      summary: 'List cases, newest first: the claims of one work against one account',
+      verb: 'cases:read',
+      query: z.object({ ...pageQuery, holder: Holder.optional(), work: Id.optional(), account: Id.optional() }),
+      answer: { status: 200, describe: 'Cases', schema: pageSchema(CaseSummary) },
+      async run({ query }, { who }) {
+        const asked = pageOf(query);
+        const before = asked.after ? { openedAt: asked.after[0], id: asked.after[1] } : undefined;
+        const { work, account } = query;
+        const holder = holderFilter(who, query.holder) ?? undefined;
+        const rows = await listCases(db, { holder, work, account, before, limit: asked.limit });
+        return { body: page(rows, asked, (c) => [c.openedAt, c.id], summary) };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/cases/{case}',
+      tag: 'cases',
+      summary: 'Show a case: its claims, what was found, and what can be done now',
+      verb: 'cases:read',
+      params: caseParams,
+      answer: { status: 200, describe: 'The case', schema: CaseShown },
+      async run({ params }, { who }) {
+        const row = await find(who, params.case);
+        return { body: await show(who, row), version: row.seq };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/cases/{case}/events',
+      tag: 'cases',
+      summary: 'Show everything that happened in a case: the links of its chain',
+      verb: 'cases:read',
+      params: caseParams,
+      answer: { status: 200, describe: 'Oldest first', schema: z.object({ items: z.array(CaseEvent) }) },
+      async run({ params }, { who }) {
+        const row = await find(who, params.case);
+        return { body: { items: await caseEvents(db, row.id) }, version: row.seq };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/cases/{case}/disputes',
+      tag: 'cases',
+      summary: "Say what the uploader says: dispute, appeal, counter-notice, complaint (the platform's key)",
+      verb: 'disputes:write',
+      params: caseParams,
+      body: UploaderStep,
+      answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
+      problems: ['conflict'],
+      async run({ params, body }, { who }) {
+        const row = await find(who, params.case);
+        return take(who, row, body as StepRequest, { role: 'uploader', id: row.account });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/cases/{case}/steps',
+      tag: 'cases',
+      summary: 'Answer, withdraw, escalate; for operators also decide, dismiss, forward',
+      details: 'What is possible now stands in `allowed` of each claim; anything else is a 409 that says what is.',
+      verb: 'cases:write',
+      params: caseParams,
+      body: HolderStep,
+      answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
+      problems: ['conflict'],
+      async run({ params, body }, { who }) {
+        const row = await find(who, params.case);
+        return take(who, row, body as StepRequest, actorOf(who, row.account));
+      },
+    }),
+  ];
+}
+
+const summary = ({ id, account, work, holder, openedAt }: CaseRow) => ({ id, account, work, holder, openedAt });
