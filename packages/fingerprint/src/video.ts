@@ -34,6 +34,7 @@ const USABLE_QUALITY = 50;
  * that has patches, are too few to propose what was cropped or filmed from a screen; and it costs little.
  */
 const SHORT_SLICE = 16;
+const isShort = ([start, end]: Span) => end - start <= SHORT_SLICE;
 
 /**
  * Pictures held while the borders are not known: 46 MB of a reference, at the working size. A slice of an upload has
@@ -67,7 +68,7 @@ export async function fingerprintVideo(
     readSlice(job, choice, Math.max(0.001, (deadline - performance.now()) / 1000), signal);
   if (purpose === 'reference') return read('every');
   if (purpose === 'confirm') return read('again');
-  if (job.span[1] - job.span[0] <= SHORT_SLICE) return read('dense');
+  if (isShort(job.span)) return read('dense');
   const sparse = await read('keyframes');
   if (sparse.status === 'codes' && usable(sparse.fingerprint.frames) >= ENOUGH_KEYFRAMES) return sparse;
   if (sparse.status === 'rejected' && sparse.reason === 'too-slow') return sparse;
@@ -76,7 +77,7 @@ export async function fingerprintVideo(
 
 /**
  * Codes of neighbouring slices of an upload, each as `fingerprintVideo` gives it: their keyframes come out of one decoder.
- * Those with too few, or all where it fails, are read one by one.
+ * Those with too few, or that are short, or all where it fails, are read one by one.
  * @param spans next to each other, in order
  */
 export async function fingerprintRun(
@@ -108,7 +109,7 @@ export async function fingerprintRun(
   const few = (outcome: FingerprintOutcome | undefined) =>
     outcome?.status !== 'codes' || usable(outcome.fingerprint.frames) < ENOUGH_KEYFRAMES;
   for (const [n, span] of spans.entries()) {
-    if (end.status === 'rejected') outcomes[n] = await alone(span);
+    if (end.status === 'rejected' || isShort(span)) outcomes[n] = await alone(span);
     else if (few(outcomes[n]))
       outcomes[n] = await readSlice({ ...job, span }, 'dense', job.limits.sliceSeconds, signal);
   }
