@@ -18,7 +18,9 @@ const FILMS = [
   'popeye_sinbad_t03.mkv',
   'tears_of_steel_battle_clip.webm',
 ];
-const PHOTOGRAPHS = 100;
+/** Of this the short form takes a part, as `npm test` must not last long: a piece a film, and one clean file in three. */
+const isFull = process.env.VIGIL_FULL === '1';
+const PHOTOGRAPHS = isFull ? 100 : 40;
 
 /** Where pieces begin, in seconds: arbitrary instants in the middle, never whole. */
 const STARTS: Record<number, number> = { 10: 27.37, 30: 21.83, 120: 61.19 };
@@ -47,8 +49,12 @@ describeWith('corpus', corpusHere, 'pieces of real films among clean media', () 
   let takedowns: TakedownEvent[];
 
   beforeAll(async () => {
-    const wanted = FILMS.flatMap((film) => [10, 30].map((seconds) => ({ film, seconds, edits: ALL_EDITS })));
-    wanted.push({ film: FILMS[0]!, seconds: 120, edits: ['as it is'] });
+    const wanted = FILMS.flatMap((film, n) =>
+      isFull
+        ? [10, 30].map((seconds) => ({ film, seconds, edits: ALL_EDITS }))
+        : [{ film, seconds: n % 2 === 0 ? 10 : 30, edits: [ALL_EDITS[n % ALL_EDITS.length]!] }],
+    );
+    if (isFull) wanted.push({ film: FILMS[0]!, seconds: 120, edits: ['as it is'] });
     for (const { film, seconds, edits } of wanted) {
       const start = STARTS[seconds]!;
       for (const [edit, file] of await makePieces(video(film).file, start, seconds, edits, CACHE)) {
@@ -58,7 +64,8 @@ describeWith('corpus', corpusHere, 'pieces of real films among clean media', () 
     const images = (await readdir(path.join(CORPUS, 'images'))).sort();
     const photographs = images.filter((name) => name.startsWith('photo_')).slice(0, PHOTOGRAPHS);
     const videos = (await readdir(path.join(CORPUS, 'videos'))).sort();
-    clean.push(...images.filter((name) => !photographs.includes(name)).map(image));
+    const others = images.filter((name) => !photographs.includes(name));
+    clean.push(...others.filter((_, n) => isFull || n % 3 === 0).map(image));
     clean.push(...videos.filter((name) => !FILMS.includes(name)).map(video));
 
     network = await openNetwork();
@@ -85,7 +92,7 @@ describeWith('corpus', corpusHere, 'pieces of real films among clean media', () 
       return right ? [] : [`${piece.name}: ${describeVerdict(verdict)}`];
     });
     expect(wrong).toEqual([]);
-    expect(pieces.length).toBe(FILMS.length * 2 * ALL_EDITS.length + 1);
+    expect(pieces.length).toBe(isFull ? FILMS.length * 2 * ALL_EDITS.length + 1 : FILMS.length);
   });
 
   test('nothing else is taken down or sent to review, but for true duplicates', () => {

@@ -70,14 +70,15 @@ export function frameCodes(
     whole?: ReturnType<typeof pdqTurns>;
   },
 ): CodedFrame {
+  const { turns, trim, fullSize, levels = levelsOf(luma, width, height) } = options;
+  const sized = fullSize ? { fullSize } : {};
   const codes: FrameCode[] = [];
   const code = (region: Region | null, place: Place): number => {
     const known = region ? undefined : options.whole;
-    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, options.turns, { ...options, region });
+    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, turns, { ...sized, region });
     if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
     return block.quality;
   };
-  const { trim, levels = levelsOf(luma, width, height) } = options;
   const quality = code(null, WHOLE);
   if (trim) code(trim, [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place);
   const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(levels, width, height, trim) ? FRAME_PAGE : 0);
