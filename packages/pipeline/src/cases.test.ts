@@ -292,6 +292,16 @@ describe('a policy that has become milder', () => {
     expect((await only(contested)).state).toBe('disputed');
   });
 
+  test('leaves alone what rests on a notice', async () => {
+    await copy();
+    await cases.take({ claim: (await only()).id }, { do: 'escalate', notice }, holder);
+    await sent();
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [] });
+    expect((await only()).state).toBe('taken-down');
+  });
+
   test('gives back the territories that it does not name any more', async () => {
     await copy();
     await sent();
