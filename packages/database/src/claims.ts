@@ -92,10 +92,10 @@ export const claimsByReference = (
     [id, version, after, limit],
   );
 
-/** A holder's claims by references that nobody has contested yet, some at a time, in order of id. */
+/** A holder's claims that rest on its rules alone and that nobody contests, some at a time, in order of id. */
 export const uncontestedClaims = (db: Queryable, holder: string, after: string, limit: number): Promise<ClaimRow[]> =>
   db.query<ClaimRow>(
-    `${ROW} WHERE k.holder = $1 AND c.id > $2 AND c.reference IS NOT NULL AND c.state IN ('open', 'taken-down')
+    `${ROW} WHERE k.holder = $1 AND c.id > $2 AND c.ground = 'rights-holder-rule' AND c.state IN ('open', 'taken-down')
      ORDER BY c.id LIMIT $3`,
     [holder, after, limit],
   );

@@ -272,9 +272,10 @@ describe('media are held back by the strictest claim that stands', () => {
 
 describe('a policy that has become milder', () => {
   const policy = (more: Partial<Policy>) =>
-    database.transaction((tx) =>
-      savePolicy(tx, Policy.parse({ id: `p_${ref}`, version: 2 + n, ...more }), { holder: 'h', reference: ref }),
-    );
+    database.transaction(async (tx) => {
+      await savePolicy(tx, Policy.parse({ id: `p_${ref}`, version: 2 + n, ...more }), { holder: 'h', reference: ref });
+      await cases.applyPolicy(tx, 'h', holder);
+    });
 
   test('gives back what it would not ask for, and leaves alone what somebody contests', async () => {
     const contested = `${upload}_c`;
@@ -283,7 +284,6 @@ describe('a policy that has become milder', () => {
     await cases.take({ claim: (await only(contested)).id }, { do: 'dispute', grounds: ['quotation'] }, uploader);
     await sent();
     await policy({ allowlist: [account] });
-    await cases.applyPolicy('h', holder);
     await bench.wait(0);
     expect(await sent()).toMatchObject({
       actions: [{ upload, action: 'restore', why: 'policy' }],
@@ -292,18 +292,26 @@ describe('a policy that has become milder', () => {
     expect((await only(contested)).state).toBe('disputed');
   });
 
+  test('leaves alone what rests on a notice', async () => {
+    await copy();
+    await cases.take({ claim: (await only()).id }, { do: 'escalate', notice }, holder);
+    await sent();
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [] });
+    expect((await only()).state).toBe('taken-down');
+  });
+
   test('gives back the territories that it does not name any more', async () => {
     await copy();
     await sent();
     await policy({ territories: ['DE', 'FR'] });
-    await cases.applyPolicy('h', holder);
     await bench.wait(0);
     expect(await sent()).toMatchObject({
       actions: [{ action: 'takedown', epoch: 1, territories: ['DE', 'FR'] }],
       verdicts: [],
     });
     await policy({ version: 99 + n, territories: ['DE', 'FR', 'IT'] });
-    await cases.applyPolicy('h', holder);
     await bench.wait(0);
     expect((await sent()).actions).toEqual([]);
   });

@@ -87,8 +87,9 @@ export interface Cases {
   /**
    * After a policy has become milder: claims of the holder that nobody contests, and that it would not ask for now, are withdrawn
    * soon after, and hold where it says. What it would ask for beyond is not taken down in hindsight: that is what a replay is for.
+   * In the transaction that saves the policy, so that none is saved without.
    */
-  applyPolicy(holder: string, by: Actor): Promise<void>;
+  applyPolicy(tx: Queryable, holder: string, by: Actor): Promise<void>;
   /** What people wrote is gone: one paper, or all of a case or notice. The chains stay whole. Returns how many. */
   erase(about: { paper: string } | { subject: string }): Promise<number>;
   readonly handlers: {
@@ -215,10 +216,10 @@ export function createCases(deps: {
       });
     },
 
-    async applyPolicy(holder, by) {
+    async applyPolicy(tx, holder, by) {
       const payload = { holder, after: '', by };
       const id = `${POLICY}:${holder}:${clock.now()}:`;
-      await database.transaction((tx) => setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload }));
+      await setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload });
     },
 
     erase: (about) =>

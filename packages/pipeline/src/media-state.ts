@@ -123,8 +123,11 @@ export function slim(decision: Decision): Decision {
   return { ...decision, evidence: { ...decision.evidence, segments } };
 }
 
+/** Of those that held media back. */
 const lastEnded = (claims: readonly ClaimRow[]): ClaimRow | undefined =>
-  claims.filter((c) => c.procedure.ended).sort((a, b) => b.procedure.ended!.at - a.procedure.ended!.at)[0];
+  claims
+    .filter((c) => c.procedure.ended && c.procedure.takenDownAt !== null)
+    .sort((a, b) => b.procedure.ended!.at - a.procedure.ended!.at)[0];
 
 /** Ends of claims that nobody decided on. */
 const BY_ITSELF = ['silence', 'put-back', 'policy'];

@@ -1,7 +1,8 @@
 /** What people do about what was found: claims by rule and by notice, disputes, answers, webhooks. On a real instance. */
-import { planReference, registerReference } from '@vigil/database';
+import { randomBytes } from 'node:crypto';
+import { planReference, recordAlignments, registerReference, setTimer } from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openTestApi, plannedUpload, type TestApi } from '../../../test/support/test-api.ts';
+import { foundEvidence, openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
 
 const DMCA = {
   ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },
@@ -158,6 +159,50 @@ describe('cases over the API', () => {
     expect(second.next).toBeNull();
     expect(JSON.stringify(statements)).not.toMatch(/acc_n|Studio|Jane/);
     expect((await api.call('GET', '/v1/exports/dsa', { key: holder })).status).toBe(403);
+  });
+
+  test('a policy that becomes milder gives back what it would not ask for, once it is saved', async () => {
+    const key = await api.key({ holder: 'holder-m' });
+    const { database } = api.instance;
+    const sent = await post(key, '/v1/hash-lists', { title: 'M', items: [{ hash: randomBytes(32).toString('hex') }] });
+    const reference = { id: sent.body.references[0], version: 1 };
+    await until(async () => (await get(key, `/v1/references/${reference.id}`)).state === 'live');
+    for (const [upload, account] of [
+      ['up_friend', 'acc_friend'],
+      ['up_other', 'acc_other'],
+    ] as const) {
+      await plannedUpload(api.instance, upload, account);
+      await foundEvidence(api.instance, upload, reference, 20);
+      await recordAlignments(database.postgres, {
+        ...{ upload, slice: 0, shards: 1, shard: 0, span: [0, 30], checkpoint: 1, steps: [] },
+        frames: { seen: 60, usable: 60 },
+        outcome: { status: 'alignments', alignments: [], proposal: `pr_${upload}` },
+      });
+      // As though the time to judge it were up.
+      const timer = { id: `test:${upload}`, kind: 'upload-deadline', dueAt: Date.now(), payload: { upload } };
+      await setTimer(database.postgres, timer);
+    }
+    const mediaState = async (upload: string) => (await get(platform, `/v1/uploads/${upload}`)).mediaState;
+    await until(
+      async () => (await mediaState('up_friend')) === 'disabled' && (await mediaState('up_other')) === 'disabled',
+    );
+
+    const made = await post(key, '/v1/policies', { policy: { allowlist: ['acc_friend'] } });
+    expect(made.status).toBe(201);
+    await until(async () => (await mediaState('up_friend')) === 'shown');
+    expect(await mediaState('up_other')).toBe('disabled');
+    const [claim] = (await get(key, '/v1/claims?state=withdrawn')).items;
+    expect(claim).toMatchObject({ upload: 'up_friend', reference: reference.id });
+    const events = (await get(key, `/v1/cases/${claim.case}/events`)).items;
+    expect(events).toContainEqual(
+      expect.objectContaining({ kind: 'withdraw', data: expect.objectContaining({ cause: 'policy' }) }),
+    );
+
+    const changed = await api.call('PUT', `/v1/policies/${made.body.id}`, {
+      ...{ key, json: { onManifest: 'monitor' }, headers: { 'if-match': '"1"' } },
+    });
+    expect(changed.status).toBe(200);
+    await until(async () => (await mediaState('up_other')) === 'shown');
   });
 
   describe('webhooks', () => {

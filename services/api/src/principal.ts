@@ -1,3 +1,4 @@
+import type { Actor } from '@vigil/contracts';
 import type { KeyRole } from '@vigil/database';
 import { notFound, Problem } from './problem.ts';
 
@@ -73,6 +74,13 @@ export function ownRow<T extends { holder: string }>(
 ): T {
   if (!row || (who.role === 'holder' && row.holder !== who.holder)) throw notFound(what, id);
   return row;
+}
+
+/** In whose name a key acts in cases: the platform's key speaks for the uploader, an operator is a reviewer. */
+export function actorOf(who: Principal, account: string | null = null): Actor {
+  if (who.role === 'holder') return { role: 'holder', id: who.id.slice(0, 200) };
+  if (who.role === 'platform') return { role: 'uploader', id: account };
+  return { role: 'reviewer', id: who.id.slice(0, 200) };
 }
 
 /** For whom something is done: a holder's key says it by itself, an operator names it. @throws Problem bad-request */

@@ -24,7 +24,7 @@ import type { StepOutcome, StepRequest } from '@vigil/pipeline';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { holderFilter, ownRow, type Principal } from '../principal.ts';
+import { actorOf, holderFilter, ownRow, type Principal } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Statement, When } from '../schemas.ts';
@@ -92,13 +92,6 @@ const HolderStep = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('decide-court'), decidedFor: z.enum(['holder', 'uploader']), ...narrowed }),
   z.strictObject({ do: z.literal('decide-complaint'), upheld: z.boolean(), ...said, ...narrowed }),
 ]);
-
-/** In whose name a key acts: the platform's key speaks for the uploader, an operator is a reviewer. */
-const actorOf = (who: Principal, account: string | null = null): Actor => {
-  if (who.role === 'holder') return { role: 'holder', id: who.id.slice(0, 200) };
-  if (who.role === 'platform') return { role: 'uploader', id: account };
-  return { role: 'reviewer', id: who.id.slice(0, 200) };
-};
 
 export function caseRoutes({ database, cases }: Deps): Route[] {
   const db = database.postgres;

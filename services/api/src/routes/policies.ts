@@ -6,6 +6,7 @@ import {
   findWork,
   listPolicies,
   type PolicyRow,
+  type PolicyScope,
   policiesFor,
   policyVersions,
   savePolicy,
@@ -14,7 +15,7 @@ import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { type Compared, dryRun } from '../dry-run.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { holderFilter, holderFor, ownRow, type Principal } from '../principal.ts';
+import { actorOf, holderFilter, holderFor, ownRow, type Principal } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, Reference, Seconds, When } from '../schemas.ts';
@@ -65,7 +66,7 @@ const show = ({ id, version, holder, work, reference, policy, createdAt }: Polic
 };
 const params = z.object({ policy: Id });
 
-export function policyRoutes({ database }: Deps): Route[] {
+export function policyRoutes({ database, cases }: Deps): Route[] {
   const db = database.postgres;
 
   /** What it is to hold for, each part of it the holder's own. */
@@ -92,6 +93,14 @@ export function policyRoutes({ database }: Deps): Route[] {
     }
   }
 
+  /** false: somebody else has saved that version. */
+  const save = (who: Principal, policy: Policy, about: PolicyScope): Promise<boolean> =>
+    database.transaction(async (tx) => {
+      if (!(await savePolicy(tx, policy, about, { createdBy: who.id }))) return false;
+      await cases.applyPolicy(tx, about.holder, actorOf(who));
+      return true;
+    });
+
   async function find(who: Principal, id: string): Promise<PolicyRow> {
     const [newest] = await policyVersions(db, id, 1);
     return ownRow(who, newest, 'policy', id);
@@ -107,17 +116,15 @@ export function policyRoutes({ database }: Deps): Route[] {
       body: z.strictObject({ policy: Wanted, ...scope }),
       answer: {
         status: 201,
-        describe: 'Its first version; it holds for what is judged from now on',
+        describe:
+          'Its first version; it holds for what is judged from now on, and gives back what it would not ask for',
         schema: PolicyShown,
       },
       async run({ body }, { who }) {
         const about = await scopeOf(who, body);
         await checkExcluded(who, body.policy);
         const id = derivedId('policy', about.holder, about.work ?? '', about.reference ?? '');
-        const made = await database.transaction((tx) =>
-          savePolicy(tx, Policy.parse({ ...body.policy, id, version: 1 }), about, { createdBy: who.id }),
-        );
-        if (!made)
+        if (!(await save(who, Policy.parse({ ...body.policy, id, version: 1 }), about)))
           throw new Problem('conflict', `there is one already: change ${id}`, { allowed: ['change'], policy: id });
         return { body: show(await find(who, id)), version: 1, headers: { location: `/v1/policies/${id}` } };
       },
@@ -220,7 +227,8 @@ export function policyRoutes({ database }: Deps): Route[] {
       path: '/v1/policies/{policy}',
       tag: 'policies',
       summary: 'Change a policy: a new version, whole',
-      details: 'What it leaves out is the default again.',
+      details:
+        'What it leaves out is the default again. Claims that nobody contests, and that it would not ask for, are withdrawn soon after; what it would ask for beyond is not taken down in hindsight.',
       verb: 'policies:write',
       needsIfMatch: true,
       params,
@@ -233,8 +241,8 @@ export function policyRoutes({ database }: Deps): Route[] {
         const { id, holder, work, reference } = old;
         const next = Policy.parse({ ...body, id, version: old.version + 1 });
         const about = { holder, ...(work ? { work } : {}), ...(reference ? { reference } : {}) };
-        const made = await database.transaction((tx) => savePolicy(tx, next, about, { createdBy: who.id }));
-        if (!made) throw new Problem('changed-meanwhile', 'somebody else changed it just now: read it again');
+        if (!(await save(who, next, about)))
+          throw new Problem('changed-meanwhile', 'somebody else changed it just now: read it again');
         return { body: show(await find(who, id)), version: next.version };
       },
     }),
