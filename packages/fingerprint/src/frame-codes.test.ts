@@ -24,6 +24,16 @@ const scene = draw(lively);
 const flagsOf = (luma: Uint8Array) => frameCodes(luma, WIDTH, HEIGHT, { turns: AS_IS, trim: null }).flags;
 
 describe('frameCodes', () => {
+  it('leaves the levels as they are when a part of them is coded as well', () => {
+    const levels = scene.slice();
+    const trim = { left: 0.25, top: 0, right: 1, bottom: 0.75 };
+    const coded = frameCodes(scene, WIDTH, HEIGHT, { turns: AS_IS, trim, levels, thumbnail: true });
+    const plain = frameCodes(scene, WIDTH, HEIGHT, { turns: AS_IS, trim: null, thumbnail: true });
+    expect(coded.codes).toHaveLength(2);
+    expect(levels).toEqual(scene);
+    expect(coded.thumbnail).toEqual(plain.thumbnail);
+  });
+
   it('codes the whole picture in every turn asked for, then the trimmed one', () => {
     const trim = { left: 0.25, top: 0, right: 0.75, bottom: 1 };
     const coded = frameCodes(scene, WIDTH, HEIGHT, { turns: ALL_TURNS, trim, thumbnail: true });
