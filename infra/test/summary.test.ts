@@ -43,6 +43,16 @@ describe('what must run for real', () => {
     expect(summary.notices[0]).toContain(need);
   });
 
+  it('leaves alone what a suite that ran does not promise', () => {
+    const name = 'a log [needs kafka] > joins';
+    const [promised, never] = [
+      [test(name, 'skipped', 'no broker')],
+      [test(name, 'skipped', 'out of contract: no joins')],
+    ];
+    expect(summarise([ok], run([test('ok', 'passed'), ...promised]), ['kafka']).failed).toBe(1);
+    expect(summarise([ok], run([test('ok', 'passed'), ...never]), ['kafka'])).toMatchObject({ failed: 0, skipped: 1 });
+  });
+
   it('leaves other skips alone', () => {
     expect(closingLine(summarise([], skipped, ['kafka']))).toBe('1 passed, 0 failed, 1 skipped');
   });

@@ -178,7 +178,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
 
       it('when the appender that came first commits last (where a log joins transactions)', async (test) => {
         const { transaction } = harness;
-        if (!transaction) return test.skip('this log cannot join a transaction');
+        if (!transaction) return test.skip('out of contract: this log cannot join a transaction');
         await using p = await harness.open();
         const name = await topic(p.log);
         const [here, there] = ['a', keyElsewhere('a', 2)] as const;
@@ -206,7 +206,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
 
       it('and a rolled-back append leaves nothing behind (where a log joins transactions)', async (test) => {
         const { transaction } = harness;
-        if (!transaction) return test.skip('this log cannot join a transaction');
+        if (!transaction) return test.skip('out of contract: this log cannot join a transaction');
         await using p = await harness.open();
         const name = await topic(p.log, { partitions: 1 });
         const changed = new Error('changed my mind');
@@ -552,7 +552,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
     describe('upkeep (where the test rules over time)', () => {
       it('removes what is older than the retention time, and nothing younger', async (test) => {
         const { clock } = harness;
-        if (!clock) return test.skip('the server does this, at times of its own');
+        if (!clock) return test.skip('out of contract: the server does this, at times of its own');
         await using p = await harness.open();
         const name = await topic(p.log, { partitions: 1, retentionMs: 10_000 });
         await p.log.append(numbered(name, 5, 'old '));
@@ -578,7 +578,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
 
       it('keeps the newest record of each key of a compacted topic, and tombstones for their time', async (test) => {
         const { clock, tombstoneMs } = harness;
-        if (!clock || !tombstoneMs) return test.skip('the server does this, at times of its own');
+        if (!clock || !tombstoneMs) return test.skip('out of contract: the server does this, at times of its own');
         await using p = await harness.open();
         const name = await topic(p.log, { partitions: 1, cleanup: 'compact', retentionMs: null });
         const tombstone = (key: string) => ({ ...record(name, key, ''), value: null });
