@@ -114,7 +114,7 @@ export async function runFaults(options: {
   await protect(works.map((w) => w.name).filter((name) => name !== LATE_WORK));
   say(`${references.size} works are live; seed ${options.seed}, ${planned.length} uploads`);
 
-  const looking = watch(log);
+  const looking = watch(log, blobs);
   const sent = new Map<string, { medium: Medium; version: string; event: NewRecord }>();
   const announced = new Map<string, number>();
   const partitions = new Map<string, number>();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
   Manifest,
@@ -10,6 +11,7 @@ import {
   Verdict,
 } from '@vigil/contracts';
 import type { EventLog, LogRecord } from '@vigil/event-log';
+import { unspilled } from '@vigil/pipeline';
 import type { Observed } from './oracle.ts';
 
 /** Reads what the fleet says, as anybody could: topics from their first record on, whatever happens to the broker meanwhile. */
@@ -42,7 +44,8 @@ const READ: readonly TopicName[] = [
   'verdicts',
 ];
 
-export function watch(log: EventLog): Watch {
+/** @param blobs where large events lie; nothing goes wrong between it and us */
+export function watch(log: EventLog, blobs: BlobStore): Watch {
   const next = new Map<string, number>();
   const verdicts: { id: string; data: Verdict }[] = [];
   const takedowns: { id: string; data: TakedownEvent }[] = [];
@@ -63,7 +66,7 @@ export function watch(log: EventLog): Watch {
     }
   };
 
-  function take(name: TopicName, record: LogRecord): void {
+  async function take(name: TopicName, record: LogRecord): Promise<void> {
     const list = seen.get(name) ?? [];
     seen.set(name, list);
     list.push(record);
@@ -86,19 +89,20 @@ export function watch(log: EventLog): Watch {
     }
     if ((name === 'slicesFirst' || name === 'slicesRest') && !cut.has(record.key)) cut.set(record.key, record.time);
     if (name === 'fingerprints') {
-      const found = opened(() => openEnvelope(SliceCodes, record).event.data);
+      const envelope = await unspilled(record, blobs);
+      const found = opened(() => openEnvelope(SliceCodes, envelope).event.data);
       const place = found && `${record.key}/${found.slice}`;
       if (place && !fingerprinted.has(place)) fingerprinted.set(place, record.time);
     }
   }
 
-  async function readOn(topic: string, take: (record: LogRecord) => void): Promise<void> {
+  async function readOn(topic: string, take: (record: LogRecord) => unknown): Promise<void> {
     for (const { partition, start, end } of await log.ends(topic)) {
       const place = `${topic}/${partition}`;
       const from = next.get(place) ?? start;
       if (from >= end) continue;
       for await (const record of log.read(topic, partition, from, end)) {
-        take(record);
+        await take(record);
         next.set(place, record.offset + 1);
       }
     }

@@ -1,7 +1,7 @@
 export { findFfmpeg } from '@vigil/fingerprint';
 export * from './cases.ts';
 export { type AuditCheck, checkAudit } from './check-audit.ts';
-export { OWN_BUCKET } from './emit.ts';
+export { OWN_BUCKET, unspilled } from './emit.ts';
 export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
 export * from './indexed-codes.ts';
 export * from './inspect.ts';
