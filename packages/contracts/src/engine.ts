@@ -1,5 +1,5 @@
 /** Version of everything that turns pixels into codes and codes into evidence. Raise it when results may differ. */
-export const ENGINE_VERSION = '1';
+export const ENGINE_VERSION = '2';
 
 /** A slice of video covers this much of the timeline, in seconds. Slices do not overlap; the last one may be shorter. */
 export const SLICE_SECONDS = 30;
