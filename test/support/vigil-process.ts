@@ -108,8 +108,10 @@ export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = pr
 /** Removes a data folder with its database, which lies elsewhere when root has started it. Nothing may run in it. */
 export async function removeData(dataFolder: string): Promise<void> {
   const database = await readlink(path.join(dataFolder, 'postgres')).catch(() => null);
-  if (database !== null) await rm(database, { recursive: true, force: true });
-  await rm(dataFolder, { recursive: true, force: true });
+  // A server whose Vigil was killed may still be writing its last.
+  const patiently = { recursive: true, force: true, maxRetries: 40, retryDelay: 100 };
+  if (database !== null) await rm(database, patiently);
+  await rm(dataFolder, patiently);
 }
 
 /** PostgreSQL writes where its socket is, and its port, into postmaster.pid. */
