@@ -49,8 +49,7 @@ const SLOW_DOWN =
 const BEYOND_PATIENCE_SECONDS = 75;
 /** What takes so long is lost. */
 const PATIENCE_SECONDS = 120;
-/** Young processes grow by some tens of megabytes whatever happens; what piled up for twelve stalled objects would be more. */
-const GROWTH_BYTES = 192 * 2 ** 20;
+const GROWTH_BYTES = 96 * 2 ** 20;
 const FINGERPRINTER = { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' };
 
 const kill: Fault = {
