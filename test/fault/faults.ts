@@ -9,7 +9,7 @@ import type { Medium } from './media.ts';
 import type { Planted } from './oracle.ts';
 import { between, type Form, pick, type Random, shuffled } from './plan.ts';
 import type { Supervisor } from './supervisor.ts';
-import type { Watch } from './watch.ts';
+import { type Watch, WORK } from './watch.ts';
 
 /** What a fault can get at. */
 export interface World {
@@ -225,23 +225,13 @@ const storeStalls: Fault = {
 const redeliver: Fault = {
   name: 'redeliver',
   async befall({ random, watch, append, say, form }) {
-    const topics: TopicName[] = [
-      'uploads',
-      'manifests',
-      'slicesFirst',
-      'slicesRest',
-      'fingerprints',
-      'alignments',
-      'proposals',
-      'evidence',
-    ];
     const again: NewRecord[] = [];
-    for (const name of topics) {
+    for (const name of WORK) {
       const good = (watch.seen.get(name) ?? []).filter((r) => !r.key.startsWith('bad-'));
       const some = shuffled(random, good).slice(0, form.name === 'short' ? 4 : 15);
       again.push(...some.map(({ topic, key, headers, value }) => ({ topic, key, headers, value })));
     }
-    say(`${again.length} events of ${topics.length} topics are delivered once more`);
+    say(`${again.length} events of ${WORK.length} topics are delivered once more`);
     await append(shuffled(random, again));
   },
 };

@@ -31,7 +31,8 @@ export interface Watch {
 }
 
 const KEPT = 400;
-const READ: readonly TopicName[] = [
+/** What goes from stage to stage, and may be delivered once more. */
+export const WORK: readonly TopicName[] = [
   'uploads',
   'manifests',
   'slicesFirst',
@@ -40,9 +41,8 @@ const READ: readonly TopicName[] = [
   'alignments',
   'proposals',
   'evidence',
-  'takedowns',
-  'verdicts',
 ];
+const READ: readonly TopicName[] = [...WORK, 'takedowns', 'verdicts'];
 
 /** @param blobs where large events lie; nothing goes wrong between it and us */
 export function watch(log: EventLog, blobs: BlobStore): Watch {

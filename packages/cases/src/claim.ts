@@ -15,19 +15,6 @@ export interface Claim {
   procedure: ClaimProcedure;
 }
 
-export const NEW_PROCEDURE: ClaimProcedure = {
-  automatedDecision: null,
-  takenDownAt: null,
-  redressUntil: null,
-  dispute: null,
-  appeal: null,
-  counterNotice: null,
-  court: null,
-  complaint: null,
-  strike: null,
-  ended: null,
-};
-
 /** The claim stands: media are disabled where it holds. */
 export const BLOCKING: readonly ClaimState[] = [
   'taken-down',

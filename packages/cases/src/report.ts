@@ -1,4 +1,4 @@
-import { GROUNDS, type Ground } from '@vigil/contracts';
+import { CLAIM_COUNTS, GROUNDS, type Ground } from '@vigil/contracts';
 
 /** What happened to the claims of one ground that were opened in a span of time. */
 export interface ClaimCounts {
@@ -41,22 +41,6 @@ export interface TransparencyReport {
   })[];
 }
 
-const NUMBERS = [
-  'claims',
-  'takedowns',
-  'automated',
-  'reviewed',
-  'dismissed',
-  'withdrawn',
-  'disputes',
-  'appeals',
-  'counterNotices',
-  'complaints',
-  'contested',
-  'settled',
-  'overturned',
-] as const;
-
 export function transparencyReport(
   span: { from: number; until: number },
   counts: readonly ClaimCounts[],
@@ -64,7 +48,7 @@ export function transparencyReport(
 ): TransparencyReport {
   const of = (ground: Ground | 'all') => {
     const own = counts.filter((c) => ground === 'all' || c.ground === ground);
-    const sums = Object.fromEntries(NUMBERS.map((name) => [name, own.reduce((n, c) => n + c[name], 0)]));
+    const sums = Object.fromEntries(CLAIM_COUNTS.map((name) => [name, own.reduce((n, c) => n + c[name], 0)]));
     const row = sums as Omit<ClaimCounts, 'ground'>;
     return {
       ground,
@@ -80,12 +64,19 @@ const rate = (part: number, whole: number): number | null => (whole > 0 ? part /
 
 /** RFC 4180: one line a row, CRLF. Times stand in every line, so that files of several spans can be put together. */
 export function reportCsv({ from, until, times, rows }: TransparencyReport): string {
-  const header = ['from', 'until', 'ground', ...NUMBERS, 'contestedRate', 'overturnRate', 'medianMs', 'p95Ms'];
+  const header = ['from', 'until', 'ground', ...CLAIM_COUNTS, 'contestedRate', 'overturnRate', 'medianMs', 'p95Ms'];
   const iso = (at: number) => new Date(at).toISOString();
   const lines = rows.map((row) => {
     const rates = [row.contestedRate, row.overturnRate].map((r) => (r === null ? '' : r.toFixed(4)));
     const own = row.ground === 'all' ? [times.median, times.p95] : [null, null];
-    return [iso(from), iso(until), row.ground, ...NUMBERS.map((n) => row[n]), ...rates, ...own.map((t) => t ?? '')];
+    return [
+      iso(from),
+      iso(until),
+      row.ground,
+      ...CLAIM_COUNTS.map((n) => row[n]),
+      ...rates,
+      ...own.map((t) => t ?? ''),
+    ];
   });
   return [header, ...lines].map((cells) => `${cells.join(',')}\r\n`).join('');
 }

@@ -1,5 +1,5 @@
-import type { Actor, RoleInCase } from '@vigil/contracts';
-import { type Claim, NEW_PROCEDURE } from './claim.ts';
+import { type Actor, NEW_PROCEDURE, type RoleInCase } from '@vigil/contracts';
+import type { Claim } from './claim.ts';
 import type { Given, Step, StepName } from './steps.ts';
 import { DEFAULT_TERMS } from './terms.ts';
 

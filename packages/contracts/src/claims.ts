@@ -37,6 +37,23 @@ export const CLAIM_STATES = [
 export const ClaimState = z.enum(CLAIM_STATES);
 export type ClaimState = z.infer<typeof ClaimState>;
 
+/** What a transparency report counts of claims, in its order. */
+export const CLAIM_COUNTS = [
+  'claims',
+  'takedowns',
+  'automated',
+  'reviewed',
+  'dismissed',
+  'withdrawn',
+  'disputes',
+  'appeals',
+  'counterNotices',
+  'complaints',
+  'contested',
+  'settled',
+  'overturned',
+] as const;
+
 /** Why an uploader says that a restriction is wrong. The words and where they stand in law: `DISPUTE_GROUNDS` of cases. */
 export const DISPUTE_GROUND_IDS = [
   'not-the-work',
@@ -106,6 +123,20 @@ export const ClaimProcedure = z.object({
   ended: z.object({ at: When, why: z.string() }).nullable(),
 });
 export type ClaimProcedure = z.infer<typeof ClaimProcedure>;
+
+/** Of a claim that nothing has happened to yet. */
+export const NEW_PROCEDURE: ClaimProcedure = {
+  automatedDecision: null,
+  takenDownAt: null,
+  redressUntil: null,
+  dispute: null,
+  appeal: null,
+  counterNotice: null,
+  court: null,
+  complaint: null,
+  strike: null,
+  ended: null,
+};
 
 /** One link of a case's chain: what happened to one of its claims, or to the case as a whole (`claim` null). */
 export const CaseEvent = z.object({

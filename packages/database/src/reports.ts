@@ -1,4 +1,4 @@
-import type { Ground } from '@vigil/contracts';
+import type { CLAIM_COUNTS, Ground } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import type { ActionRow } from './actions.ts';
 
@@ -12,7 +12,7 @@ interface Span {
 
 /** What became of the claims that were opened in a span, one row a ground that has any; see `ClaimCounts` of cases. */
 export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
-  db.query<{ ground: Ground } & Record<(typeof COUNTS)[number], number>>(
+  db.query<{ ground: Ground } & Record<(typeof CLAIM_COUNTS)[number], number>>(
     `WITH own AS (
        SELECT c.*, procedure->'dispute' <> 'null' AS disputed, procedure->'counterNotice' <> 'null' AS countered,
          procedure->'complaint' <> 'null' AS complained,
@@ -38,22 +38,6 @@ export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
      FROM own GROUP BY ground ORDER BY ground`,
     [from, until, holder ?? null],
   );
-const COUNTS = [
-  'claims',
-  'takedowns',
-  'automated',
-  'reviewed',
-  'dismissed',
-  'withdrawn',
-  'disputes',
-  'appeals',
-  'counterNotices',
-  'complaints',
-  'contested',
-  'settled',
-  'overturned',
-] as const;
-
 /** Milliseconds from arrival to the first takedown of an upload, of those taken down in a span. */
 export async function takedownTimes(
   db: Queryable,

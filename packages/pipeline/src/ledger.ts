@@ -1,5 +1,12 @@
-import { type Claim, clockOf, NEW_PROCEDURE, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
-import { type Actor, type CaseEvent, type ClaimProcedure, derivedId, type Ground } from '@vigil/contracts';
+import { type Claim, clockOf, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
+import {
+  type Actor,
+  type CaseEvent,
+  type ClaimProcedure,
+  derivedId,
+  type Ground,
+  NEW_PROCEDURE,
+} from '@vigil/contracts';
 import {
   appendCaseEvents,
   type ClaimRow,
