@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 import { type Alteration, FILM_ALTERATIONS, FILM_ENCODER, PICTURE_ALTERATIONS } from './accuracy-alterations.ts';
 import { type Draw, randomFor, type Work } from './accuracy-works.ts';
 
@@ -154,12 +152,7 @@ const pick = <T>(list: readonly T[], random: () => number): T => list[Math.floor
 /** The name of a file is the digest of what made it. */
 async function made(folder: string, args: readonly string[], ending: string): Promise<string> {
   const { ffmpeg, version } = await ffmpegHere();
-  const recipe = JSON.stringify([version, ...args.map((a) => (path.isAbsolute(a) ? path.basename(a) : a))]);
-  const name = createHash('sha256').update(recipe).digest('hex').slice(0, 24);
-  const file = path.join(folder, `${name}.${ending}`);
-  if (existsSync(file)) return file;
-  const half = path.join(folder, `half-${process.pid}-${name}.${ending}`);
-  await run(ffmpeg, ['-nostdin', '-y', '-v', 'error', '-threads', '1', ...args, half]);
-  await rename(half, file);
-  return file;
+  const recipe = [version, ...args.map((a) => (path.isAbsolute(a) ? path.basename(a) : a))];
+  const make = (file: string) => run(ffmpeg, ['-nostdin', '-y', '-v', 'error', '-threads', '1', ...args, file]);
+  return madeOnce(folder, recipe, `.${ending}`, make);
 }

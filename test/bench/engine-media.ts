@@ -1,12 +1,11 @@
 /** Pictures and films of given sizes for the benches of the engine: from the corpus where it is here, else from the seeds. */
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { mulberry32 } from '../network/deliver-twice.ts';
 import { CORPUS, corpusHere } from '../support/corpus.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 import { seedsHere } from '../support/seeds.ts';
 
 const CACHE = fileURLToPath(new URL('../../.vigil/cache/bench', import.meta.url));
@@ -112,15 +111,6 @@ async function made(args: readonly string[], ending: string): Promise<string> {
   const words = await Promise.all(
     args.map(async (a) => (path.isAbsolute(a) ? `${path.basename(a)} ${(await stat(a)).size}` : a)),
   );
-  const name = createHash('sha256')
-    .update(JSON.stringify([VERSION, version, ...words]))
-    .digest('hex')
-    .slice(0, 24);
-  const file = path.join(CACHE, `${name}.${ending}`);
-  if (existsSync(file)) return file;
-  await mkdir(CACHE, { recursive: true });
-  const half = path.join(CACHE, `half-${process.pid}-${name}.${ending}`);
-  await run(ffmpeg, ['-nostdin', '-y', '-v', 'error', ...args, half]);
-  await rename(half, file);
-  return file;
+  const make = (file: string) => run(ffmpeg, ['-nostdin', '-y', '-v', 'error', ...args, file]);
+  return madeOnce(CACHE, [VERSION, version, ...words], `.${ending}`, make);
 }

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SeedSet } from '../../seeds/generate.ts';
 import { mulberry32 } from '../network/deliver-twice.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 
 /** A file that is sent, and the name of the reference that it must be taken down for; null: it must stay. */
 export interface Sample {
@@ -102,13 +100,6 @@ async function inTurn(count: number, make: (i: number) => Promise<Sample>): Prom
 async function cached(seeds: SeedSet, args: readonly string[], ending: string): Promise<string> {
   const { ffmpeg, version } = await ffmpegHere();
   const words = args.map((a) => (path.isAbsolute(a) ? path.basename(a) : a));
-  const recipe = JSON.stringify([VERSION, seeds.version, version, ...words]);
-  const name = createHash('sha256').update(recipe).digest('hex').slice(0, 24);
-  const file = path.join(CACHE, `${name}.${ending}`);
-  if (existsSync(file)) return file;
-  await mkdir(CACHE, { recursive: true });
-  const half = path.join(CACHE, `half-${process.pid}-${name}.${ending}`);
-  await run(ffmpeg, ['-nostdin', '-y', '-v', 'error', ...args, half]);
-  await rename(half, file);
-  return file;
+  const make = (file: string) => run(ffmpeg, ['-nostdin', '-y', '-v', 'error', ...args, file]);
+  return madeOnce(CACHE, [VERSION, seeds.version, version, ...words], `.${ending}`, make);
 }

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, rename, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { CACHE } from '../support/corpus.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 
 /** What is done to a piece of a film: an ffmpeg filter, and the encoder's constant rate factor. */
 export const EDITS: Readonly<Record<string, { filter: string; crf: number }>> = {
@@ -22,11 +21,6 @@ export async function makeCopy(film: string, start: number, seconds: number, edi
   const { ffmpeg, version } = await ffmpegHere();
   const { filter, crf } = EDITS[edit]!;
   const recipe = [RECIPE, path.basename(film), (await stat(film)).size, start, seconds, filter, crf, version];
-  const name = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 24);
-  const file = path.join(CACHE, `${name}.mp4`);
-  if (existsSync(file)) return file;
-  await mkdir(CACHE, { recursive: true });
-  const half = path.join(CACHE, `half-${process.pid}-${name}.mp4`);
   const even = `${filter},scale=trunc(iw/2)*2:trunc(ih/2)*2,setsar=1`;
   const cut = ['-nostdin', '-y', '-v', 'error', '-ss', String(start), '-t', String(seconds), '-i', film];
   const coder = [
@@ -42,7 +36,5 @@ export async function makeCopy(film: string, start: number, seconds: number, edi
     '-pix_fmt',
     'yuv420p',
   ];
-  await run(ffmpeg, [...cut, '-map', '0:v:0', ...coder, half]);
-  await rename(half, file);
-  return file;
+  return madeOnce(CACHE, recipe, '.mp4', (file) => run(ffmpeg, [...cut, '-map', '0:v:0', ...coder, file]));
 }

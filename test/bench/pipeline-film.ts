@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mulberry32 } from '../network/deliver-twice.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 import type { FleetPlatform } from './fleet-load.ts';
 import { CACHE, type Sample } from './latency-media.ts';
 
@@ -103,19 +102,8 @@ async function joined(parts: readonly string[]): Promise<string> {
   });
 }
 
-async function kept(recipe: readonly unknown[], make: (file: string) => Promise<void>): Promise<string> {
-  const name = createHash('sha256')
-    .update(JSON.stringify([VERSION, ...recipe]))
-    .digest('hex')
-    .slice(0, 24);
-  const file = path.join(CACHE, `film-${name}.mp4`);
-  if (existsSync(file)) return file;
-  await mkdir(CACHE, { recursive: true });
-  const half = path.join(CACHE, `half-${process.pid}-${name}.mp4`);
-  await make(half);
-  await rename(half, file);
-  return file;
-}
+const kept = (recipe: readonly unknown[], make: (file: string) => Promise<void>): Promise<string> =>
+  madeOnce(CACHE, [VERSION, ...recipe], '.mp4', make);
 
 const SAMPLE_MS = 1000;
 const PATIENCE_MS = 30 * 60_000;

@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runFfmpeg } from '../../seeds/ffmpeg.ts';
 import type { SeedSet } from '../../seeds/generate.ts';
 import { imageCodec, X264 } from '../../seeds/plan.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
+import { madeOnce } from '../support/made-once.ts';
 import { seedsHere } from '../support/seeds.ts';
 
 /** What there is to send: files made from the seeds, with what must be said of each. */
@@ -40,18 +38,12 @@ export async function faultMedia(): Promise<{ works: SeedSet['references']; medi
   const seeds = await seedsHere();
   const { ffmpeg, version } = await ffmpegHere();
   const fileOf = (name: string) => [...seeds.references, ...seeds.uploads].find((s) => s.name === name)!.path;
-  await mkdir(CACHE, { recursive: true });
   const media: Medium[] = [];
 
   async function add(about: Omit<Medium, 'file' | 'verdicts'>, args: readonly string[]): Promise<void> {
-    const recipe = JSON.stringify([seeds.version, version, about.name, args.map((a) => path.basename(a))]);
-    const digest = createHash('sha256').update(recipe).digest('hex').slice(0, 12);
-    const file = path.join(CACHE, `${digest}-${about.name}`);
-    const half = path.join(CACHE, `half-${process.pid}-${about.name}`);
-    if (!existsSync(file)) {
-      await runFfmpeg(ffmpeg, [...args, '-threads', '1', half]);
-      await rename(half, file);
-    }
+    const recipe = [seeds.version, version, about.name, args.map((a) => path.basename(a))];
+    const make = (file: string) => runFfmpeg(ffmpeg, [...args, '-threads', '1', file]);
+    const file = await madeOnce(CACHE, recipe, `-${about.name}`, make);
     media.push({ ...about, file, verdicts: [about.copyOf ? 'taken-down' : 'cleared'] });
   }
   const still = (name: string, copyOf: string | null, from: string, filter: string, at = 0) =>
