@@ -70,12 +70,11 @@ export function frameCodes(
     whole?: ReturnType<typeof pdqTurns>;
   },
 ): CodedFrame {
-  const { turns, trim, fullSize, levels = levelsOf(luma, width, height) } = options;
-  const sized = fullSize ? { fullSize } : {};
+  const { turns, trim, fullSize = { width, height }, levels = levelsOf(luma, width, height) } = options;
   const codes: FrameCode[] = [];
   const code = (region: Region | null, place: Place): number => {
     const known = region ? undefined : options.whole;
-    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, turns, { ...sized, region });
+    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, turns, { fullSize, region });
     if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
     return block.quality;
   };
