@@ -18,6 +18,12 @@ const Place = z.object({
 });
 export type Place = z.infer<typeof Place>;
 
+const SliceName = z.object({
+  reference: z.object({ id: z.string(), version: z.number().int() }),
+  slice: z.number().int(),
+  slices: z.number().int(),
+});
+
 /** What an index was made of; it lies in the snapshot, under the snapshot's checksum. */
 const Note = z.object({
   engine: z.string(),
@@ -29,15 +35,9 @@ const Note = z.object({
   /** Versions that were removed: codes of theirs that come later are not learned. */
   removed: z.array(z.string()),
   /** Slices of references that are not live yet, which a replica that reads this has loaded as well. */
-  waiting: z.array(
-    z.object({
-      reference: z.object({ id: z.string(), version: z.number().int() }),
-      slice: z.number().int(),
-      slices: z.number().int(),
-      usable: z.number().int(),
-      failed: z.string().nullable(),
-    }),
-  ),
+  waiting: z.array(SliceName.extend({ usable: z.number().int(), failed: z.string().nullable() })),
+  /** Slices of other shards' references that were read, and not compared with ours yet. */
+  foreign: z.array(SliceName),
 });
 export type Note = z.infer<typeof Note>;
 

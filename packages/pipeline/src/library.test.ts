@@ -401,6 +401,26 @@ describe('library', () => {
     expect(referenceKey((await findReference(world.database.postgres, 'half'))!)).toBe('half@1');
   });
 
+  test('what was read and not told the database yet is told by whoever reads the snapshot, of other shards as well', async () => {
+    let away = false;
+    const database: Database = {
+      ...world.database,
+      transaction: (fn) => (away ? Promise.reject(new Error('the database is away')) : world.database.transaction(fn)),
+    };
+    const here = await open({ of: 2, in: { ...world, database } });
+    const there = await open({ of: 2, number: 1 });
+    const ids = Array.from({ length: 8 }, (_, n) => `film-${n}`);
+    await add(...ids);
+    away = true;
+    await expect(here.catchUp()).rejects.toThrow('away');
+    await here.save();
+    await crash(here);
+    await open({ of: 2 });
+    expect(fromSnapshot).toBe(true);
+    await there.catchUp();
+    expect(await Promise.all(ids.map(stateOf))).toEqual(ids.map(() => 'live'));
+  });
+
   test('a shard holds its own part, and the snapshots of shards are apart', async () => {
     const ids = Array.from({ length: 12 }, (_, n) => `film-${n}`);
     const halves = [await open({ of: 2 }), await open({ of: 2, number: 1 })];

@@ -109,7 +109,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   const lacking = new Set<string>();
   let unmarked: LoadedSlice[] = [...(snapshot?.note.waiting ?? [])];
   /** Slices of references that belong to other shards, to be compared with ours. */
-  let foreign: Omit<LoadedSlice, 'usable' | 'failed'>[] = [];
+  let foreign: Omit<LoadedSlice, 'usable' | 'failed'>[] = [...(snapshot?.note.foreign ?? [])];
   /** Codes of both, until they were compared. */
   const held = new Map<string, Fingerprint>();
   let checkpoint = 0;
@@ -235,6 +235,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       places: [...places.values()],
       removed: [...removed],
       waiting: [...[...waiting.values()].flat(), ...unmarked],
+      foreign: [...foreign],
     };
   }
 
