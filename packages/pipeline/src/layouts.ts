@@ -178,7 +178,7 @@ export function createLayouts(deps: { database: Database; log: EventLog; blobs: 
         const ago = Math.round((clock.now() - removed.seenAt!) / 1000);
         throw new LayoutError(`${name} was seen ${ago} s ago: stop it first, or it comes back by itself`);
       }
-      const live = (await removeReplica(db, removed)) ?? 0;
+      const live = (await database.transaction((tx) => removeReplica(tx, removed))) ?? 0;
       const { shards } = removed;
       const left = all.some((r) => r !== removed && r.shards === shards);
       const current = layouts.some((l) => l.shards === shards && l.state === 'current');
