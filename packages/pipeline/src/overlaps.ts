@@ -16,16 +16,17 @@ const HITS_PER_CODE = 16;
 export async function overlapsOf(
   own: ReferenceKey,
   codes: Fingerprint,
-  index: Pick<SimilarityIndex, 'search'>,
+  index: Pick<SimilarityIndex, 'searchAsync'>,
   references: ReferenceCodes,
 ): Promise<Overlap[]> {
-  const found = searches(codes)
-    .filter((s) => s.kind === 'picture')
-    .map((s) => ({
-      ...s,
-      hits: index.search(s.kind, s.queries.bits, HITS_PER_CODE).filter((hit) => hit.origin.reference.id !== own.id),
-    }))
-    .filter((s) => s.hits.length > 0);
+  const pictures = searches(codes).filter((s) => s.kind === 'picture');
+  const searched = await Promise.all(
+    pictures.map(async (s) => {
+      const hits = await index.searchAsync(s.kind, s.queries.bits, HITS_PER_CODE);
+      return { ...s, hits: hits.filter((hit) => hit.origin.reference.id !== own.id) };
+    }),
+  );
+  const found = searched.filter((s) => s.hits.length > 0);
   if (found.length === 0) return [];
   const evidence = await confirmAll(codes, { alignments: alignAll(codes, found), span: codes.span }, references);
   const kind = codes.sampling === 'still' ? 'image' : 'video';
