@@ -12,7 +12,15 @@ import {
 } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
-import { type Config, type Counters, createCounters, type Logger, type Role, realClock } from '@vigil/runtime';
+import {
+  type Config,
+  type Counters,
+  createCounters,
+  isRetriable,
+  type Logger,
+  type Role,
+  realClock,
+} from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { createActions } from './actions.ts';
 import { copyRoots, createAudit, rootsFile } from './audit.ts';
@@ -175,7 +183,11 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
             await purgeOutbox(database.postgres, clock.now() - OUTBOX_KEPT_MS);
             await purgeResults(database.postgres, clock.now() - config.keepDays * DAY_MS);
             await purgeDeliveries(database.postgres, clock.now() - OUTBOX_KEPT_MS);
-            await copyRoots(database.postgres, rootsFile(config.dataFolder), logger);
+            // A file that cannot be read or written is a person's to see to: verdicts go on meanwhile.
+            await copyRoots(database.postgres, rootsFile(config.dataFolder), logger).catch((error: unknown) => {
+              if (isRetriable(error)) throw error;
+              logger.error({ error }, 'the copy of the audit roots is not kept up');
+            });
           }),
         ),
       );
