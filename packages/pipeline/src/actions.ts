@@ -1,4 +1,4 @@
-import { type Alarm, attemptId, derivedId, type TakedownEvent, TOPICS } from '@vigil/contracts';
+import { type Alarm, attemptId, derivedId, type TakedownEvent } from '@vigil/contracts';
 import {
   type ActionRow,
   acknowledgementsOf,
@@ -9,15 +9,13 @@ import {
   closeAction,
   countAlarm,
   countAttempt,
-  enqueue,
   findAction,
   lockUpload,
   reopenAction,
   setTimer,
 } from '@vigil/database';
 import type { AcknowledgementSettings, Clock, Queryable } from '@vigil/runtime';
-import { envelopeOf } from './emit.ts';
-import type { Output } from './outcome.ts';
+import { sendAlarm, sendOutput } from './send-output.ts';
 
 /** Kinds of timers. */
 export const RESEND = 'action-resend';
@@ -65,18 +63,10 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
     await setTimer(tx, { id: deadlineTimer(id), kind: UNACKNOWLEDGED, dueAt, payload: { action: id } });
   }
 
-  async function emit(tx: Queryable, output: Output): Promise<void> {
-    await enqueue(tx, { topic: TOPICS[output.to].name, ...envelopeOf(output, clock.now()) });
+  async function emitAction(tx: Queryable, data: TakedownEvent): Promise<void> {
+    const about = { key: data.upload, id: attemptId(data.id, data.attempt), type: `vigil.media.${data.action}` };
+    await sendOutput(tx, { to: 'takedowns', ...about, data }, clock.now());
   }
-
-  const emitAction = (tx: Queryable, data: TakedownEvent) =>
-    emit(tx, {
-      to: 'takedowns',
-      key: data.upload,
-      id: attemptId(data.id, data.attempt),
-      type: `vigil.media.${data.action}`,
-      data,
-    });
 
   async function end(tx: Queryable, { id, attempts }: ActionRow, why: ClosedWhy): Promise<void> {
     await closeAction(tx, id, why, clock.now());
@@ -164,8 +154,7 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
           message: `${action.action} ${id} was sent ${action.attempts} times in ${minutes} minutes, and is not done by ${who.join(', ')}`,
           at: clock.now(),
         };
-        const alarmId = derivedId('ev', id, 'unacknowledged', n);
-        await emit(tx, { to: 'alarms', key: action.upload, id: alarmId, type: 'vigil.alarm', data: alarm });
+        await sendAlarm(tx, derivedId('ev', id, 'unacknowledged', n), alarm);
         await setDeadline(tx, id, ALARM_AGAIN_MS);
       },
     },

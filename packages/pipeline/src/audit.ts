@@ -1,9 +1,9 @@
 import { mkdir, open, readFile, truncate } from 'node:fs/promises';
 import path from 'node:path';
-import { AuditRoot, derivedId, TOPICS } from '@vigil/contracts';
-import { auditRoots, type Database, enqueue, makeAuditRoot, setTimer } from '@vigil/database';
+import { AuditRoot, derivedId } from '@vigil/contracts';
+import { auditRoots, type Database, makeAuditRoot, setTimer } from '@vigil/database';
 import type { Clock, Logger, Queryable } from '@vigil/runtime';
-import { envelopeOf } from './emit.ts';
+import { sendOutput } from './send-output.ts';
 
 /** Kind of the timer that roots the chains of all cases. */
 export const AUDIT_ROOT = 'audit-root';
@@ -27,7 +27,7 @@ export function createAudit({ database, clock }: { database: Database; clock: Cl
           const key = String(root.number);
           const id = derivedId('ev', 'audit-root', root.number, root.root);
           const output = { to: 'audit', key, id, type: 'vigil.audit.rooted', data: root } as const;
-          await enqueue(tx, { topic: TOPICS.audit.name, ...envelopeOf(output, root.at) });
+          await sendOutput(tx, output, root.at);
         }
         await schedule(tx, hourNow() + 1);
       },

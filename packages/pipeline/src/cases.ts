@@ -17,7 +17,6 @@ import {
   derivedId,
   type Paper,
   type ReferenceKey,
-  TOPICS,
   type Verdict,
 } from '@vigil/contracts';
 import {
@@ -27,7 +26,6 @@ import {
   claimsOfCase,
   type Database,
   disableReference,
-  enqueue,
   erasePapers,
   findClaim,
   findPaper,
@@ -43,13 +41,12 @@ import {
 import { decide } from '@vigil/decision';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from './actions.ts';
-import { envelopeOf } from './emit.ts';
 import { referenceChanged } from './events.ts';
 import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
 import { revise } from './revision.ts';
-import { sendAlarm } from './send-alarm.ts';
+import { sendAlarm, sendOutput } from './send-output.ts';
 
 /** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
 export type StepRequest =
@@ -209,7 +206,7 @@ export function createCases(deps: {
         const { work, holder, media } = row;
         // So that no index finds it any more; what was found meanwhile meets the row.
         const told = referenceChanged({ action: 'disabled', reference, work, holder, media, receivedAt: now });
-        await enqueue(tx, { topic: TOPICS[told.to].name, ...envelopeOf(told, now) });
+        await sendOutput(tx, told, now);
         const id = `${WITHDRAWAL}:${reference.id}@${reference.version}:`;
         await setTimer(tx, { id, kind: WITHDRAWAL, dueAt: now, payload: { reference, after: '', by } });
         return true;

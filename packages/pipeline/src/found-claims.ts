@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { isOver } from '@vigil/cases';
-import { type Decision, FRAMES_FORMAT, TOPICS } from '@vigil/contracts';
-import { type ClaimRow, canonical, caseId, claimsOf, enqueue, saveClaim, type UploadRow } from '@vigil/database';
+import { type Decision, FRAMES_FORMAT } from '@vigil/contracts';
+import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { envelopeOf } from './emit.ts';
 import { picturesWanted } from './events.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
 import { slim } from './media-state.ts';
 import { picturePairs } from './picture-pairs.ts';
+import { sendOutput } from './send-output.ts';
 
 export interface Found {
   decision: Decision;
@@ -64,7 +64,7 @@ async function wantPictures(tx: Queryable, row: UploadRow, claim: ClaimRow, { ev
   if (pairs.length === 0) return;
   const { reference } = evidence;
   const wanted = { claim: claim.id, upload: row.id, media: event.media, probe: outcome.probe, reference, pairs };
-  await enqueue(tx, { topic: TOPICS.pictures.name, ...envelopeOf(picturesWanted(wanted), claim.openedAt) });
+  await sendOutput(tx, picturesWanted(wanted), claim.openedAt);
 }
 
 async function renew(

@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { BlobStore } from '@vigil/blob-store';
-import { derivedId, type ReferenceKey, TOPICS, uploadId } from '@vigil/contracts';
-import { type Database, enqueue, findReference, registerHashes, registerReference } from '@vigil/database';
+import { derivedId, type ReferenceKey, uploadId } from '@vigil/contracts';
+import { type Database, findReference, registerHashes, registerReference } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
-import type { Clock, Queryable } from '@vigil/runtime';
-import { envelopeOf, recordOf } from './emit.ts';
+import type { Clock } from '@vigil/runtime';
+import { recordOf } from './emit.ts';
 import { referenceChanged, uploadReceived } from './events.ts';
 import { HASH_SOURCE, hashCodes, hashMedia } from './hash-lists.ts';
-import type { Output } from './outcome.ts';
+import { sendOutput } from './send-output.ts';
 
 export const UPLOAD_BUCKET = 'uploads';
 export const REFERENCE_BUCKET = 'references';
@@ -93,7 +93,7 @@ export function createIntake(deps: {
         for (const { id, code, quality } of pictures) {
           if (!made.has(id) || sent.has(id)) continue;
           sent.add(id);
-          await send(tx, hashCodes({ id, version: 1 }, code, { quality, shards, receivedAt }), receivedAt);
+          await sendOutput(tx, hashCodes({ id, version: 1 }, code, { quality, shards, receivedAt }), receivedAt);
         }
         return made;
       });
@@ -102,10 +102,6 @@ export function createIntake(deps: {
       return pictures.map(({ id }) => ({ reference: { id, version: 1 }, work, known: !fresh.delete(id) }));
     },
   };
-
-  async function send(tx: Queryable, output: Output, now: number): Promise<void> {
-    await enqueue(tx, { topic: TOPICS[output.to].name, ...envelopeOf(output, now) });
-  }
 
   async function register(
     name: string,
@@ -125,7 +121,7 @@ export function createIntake(deps: {
       const isNew = await registerReference(tx, { reference, work, title, holder, media, name, now: receivedAt });
       if (!isNew) return { reference, work: before?.work ?? work, known: true };
       const event = { action: 'registered' as const, reference, work, holder, media, receivedAt };
-      await send(tx, referenceChanged(event), receivedAt);
+      await sendOutput(tx, referenceChanged(event), receivedAt);
       return { reference, work, known: false };
     });
     if (registered.known) await blobs.delete(REFERENCE_BUCKET, key);

@@ -1,8 +1,8 @@
-import { derivedId, referenceKey, TOPICS, type Verdict } from '@vigil/contracts';
-import { type ClaimRow, claimsOf, enqueue, lockUpload, saveVerdict } from '@vigil/database';
+import { derivedId, referenceKey, type Verdict } from '@vigil/contracts';
+import { type ClaimRow, claimsOf, lockUpload, saveVerdict } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { envelopeOf } from './emit.ts';
 import { DEFAULT_MIN_COVERAGE, INCOMPLETE } from './judgement.ts';
+import { sendOutput } from './send-output.ts';
 
 /**
  * What holds of an upload, when the judgement of its evidence and the claims on it are looked at together: what a claim holds back
@@ -28,7 +28,7 @@ export async function publishVerdict(tx: Queryable, verdict: Verdict): Promise<s
   await saveVerdict(tx, verdict);
   const id = derivedId('ev', verdict.upload, 'verdict', verdict.revision);
   const output = { to: 'verdicts', key: verdict.upload, id, type: 'vigil.upload.judged', data: verdict } as const;
-  await enqueue(tx, { topic: TOPICS.verdicts.name, ...envelopeOf(output, verdict.decidedAt) });
+  await sendOutput(tx, output, verdict.decidedAt);
   return id;
 }
 

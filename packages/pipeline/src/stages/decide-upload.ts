@@ -37,7 +37,7 @@ import { done, type Outcome, skipped } from '../outcome.ts';
 import { happenedBefore, hear } from '../removal.ts';
 import { differs, publishVerdict, standing } from '../revision.ts';
 import type { Stage } from '../run-stage.ts';
-import { sendAlarm } from '../send-alarm.ts';
+import { sendAlarm } from '../send-output.ts';
 
 export interface DecideDeps {
   database: Database;
