@@ -32,7 +32,7 @@ export interface Fingerprinter {
   ): Promise<FingerprintOutcome>;
   /**
    * Codes of neighbouring slices of one upload, each as `fingerprint` gives it, for the start of one decoder.
-   * @param job.spans next to each other, in order, at most SLICES_IN_RUN; of video
+   * @param job.spans next to each other, in order, at most SLICES_IN_RUN; more than one only of video
    */
   fingerprintRun(
     source: MediaSource,

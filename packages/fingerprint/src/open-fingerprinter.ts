@@ -79,7 +79,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
     }
   }
 
-  return {
+  const fingerprinter: Fingerprinter = {
     async probe(source, signal) {
       signal?.throwIfAborted();
       const { sniffed, refusal } = await look(source, limits, signal);
@@ -109,6 +109,8 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       return onThread<FingerprintOutcome>('fingerprintImage', { bytes, limits, purpose }, options);
     },
     async fingerprintRun(source, { probe, spans }, signal) {
+      if (spans.length === 1)
+        return [await fingerprinter.fingerprint(source, { probe, span: spans[0]!, purpose: 'upload' }, signal)];
       signal?.throwIfAborted();
       const seconds = limits.sliceSeconds * spans.length;
       return shared(source, async ({ url }) => {
@@ -180,6 +182,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       await server[Symbol.asyncDispose]();
     },
   };
+  return fingerprinter;
 }
 
 /** Two a second, as `dense` frames of a video are chosen: the first at or after each half second. */

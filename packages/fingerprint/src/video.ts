@@ -77,7 +77,8 @@ export async function fingerprintVideo(
 
 /**
  * Codes of neighbouring slices of an upload, each as `fingerprintVideo` gives it: their keyframes come out of one decoder.
- * Those with too few, or that are short, or all where it fails, are read one by one.
+ * Those with too few, the last one where it is short, or all where it fails, are read one by one. All of it within
+ * `limits.sliceSeconds` a slice.
  * @param spans next to each other, in order
  */
 export async function fingerprintRun(
@@ -85,33 +86,36 @@ export async function fingerprintRun(
   spans: readonly Span[],
   signal?: AbortSignal,
 ): Promise<FingerprintOutcome[]> {
-  const alone = (span: Span) => fingerprintVideo({ ...job, span }, 'upload', signal);
-  const outcomes: FingerprintOutcome[] = [];
-  const working = workingSize(job.probe.width, job.probe.height);
-  const larger = largerSize(job, 'keyframes');
-  let slice = createUploadSlice(working, larger, 'keyframes');
-  const next = () => {
-    outcomes.push(codesOf({ ...job, span: spans[outcomes.length]! }, 'keyframes', slice));
-    slice = createUploadSlice(working, larger, 'keyframes');
+  const deadline = performance.now() + job.limits.sliceSeconds * spans.length * 1000;
+  const seconds = () => Math.max(0.001, Math.min(job.limits.sliceSeconds, (deadline - performance.now()) / 1000));
+  const alone = (span: Span) => {
+    const limits = { ...job.limits, sliceSeconds: seconds() };
+    return fingerprintVideo({ ...job, span, limits }, 'upload', signal);
   };
-  const whole: VideoJob = { ...job, span: [spans[0]![0], spans.at(-1)![1]] };
-  const end = await decodeFrames(
-    whole,
-    'keyframes',
-    job.limits.sliceSeconds,
-    (frame) => {
-      while (outcomes.length < spans.length - 1 && frame.time >= spans[outcomes.length]![1]) next();
+  const together = isShort(spans.at(-1)!) ? spans.slice(0, -1) : spans;
+  const outcomes: FingerprintOutcome[] = [];
+  if (together.length > 1 && !together.some(isShort)) {
+    const working = workingSize(job.probe.width, job.probe.height);
+    const larger = largerSize(job, 'keyframes');
+    let slice = createUploadSlice(working, larger, 'keyframes');
+    const next = () => {
+      outcomes.push(codesOf({ ...job, span: together[outcomes.length]! }, 'keyframes', slice));
+      slice = createUploadSlice(working, larger, 'keyframes');
+    };
+    const add = (frame: DecodedFrame) => {
+      while (outcomes.length < together.length - 1 && frame.time >= together[outcomes.length]![1]) next();
       return slice.add(frame);
-    },
-    signal,
-  );
-  if (end.status === 'decoded') while (outcomes.length < spans.length) next();
-  const few = (outcome: FingerprintOutcome | undefined) =>
-    outcome?.status !== 'codes' || usable(outcome.fingerprint.frames) < ENOUGH_KEYFRAMES;
+    };
+    const whole: VideoJob = { ...job, span: [together[0]![0], together.at(-1)![1]] };
+    const end = await decodeFrames(whole, 'keyframes', seconds(), add, signal);
+    if (end.status === 'decoded') while (outcomes.length < together.length) next();
+    else outcomes.length = 0;
+  }
   for (const [n, span] of spans.entries()) {
-    if (end.status === 'rejected' || isShort(span)) outcomes[n] = await alone(span);
-    else if (few(outcomes[n]))
-      outcomes[n] = await readSlice({ ...job, span }, 'dense', job.limits.sliceSeconds, signal);
+    const made = outcomes[n];
+    if (made?.status !== 'codes') outcomes[n] = await alone(span);
+    else if (usable(made.fingerprint.frames) < ENOUGH_KEYFRAMES)
+      outcomes[n] = await readSlice({ ...job, span }, 'dense', seconds(), signal);
   }
   return outcomes;
 }

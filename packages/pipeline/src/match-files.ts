@@ -158,7 +158,8 @@ export function createFileMatcher(deps: {
       const spans = spansOf(probe);
       outcome = { status: 'planned', probe, slices: spans.length, shards: 1, epoch: 0 };
       for (const run of runsOf(spans)) {
-        const made = await codesOf(media!, looked.probe, run, signal);
+        const job = { probe: looked.probe, spans: run.map(({ span }) => span) };
+        const made = await fingerprinter.fingerprintRun(media!, job, signal);
         for (const [i, { n, span }] of run.entries()) {
           const result = await judgeSlice(media!, looked.probe, name, n, span, made[i]!, signal);
           alignments.push(result.alignments);
@@ -177,12 +178,6 @@ export function createFileMatcher(deps: {
       },
     });
     return { name, probe, judgement, elapsedMs: performance.now() - startedAt };
-  }
-
-  async function codesOf(source: MediaSource, probe: Probe, run: readonly SliceSpan[], signal?: AbortSignal) {
-    const spans = run.map(({ span }) => span);
-    if (spans.length > 1) return fingerprinter.fingerprintRun(source, { probe, spans }, signal);
-    return [await fingerprinter.fingerprint(source, { probe, span: spans[0]!, purpose: 'upload' }, signal)];
   }
 
   async function judgeSlice(

@@ -22,6 +22,10 @@ describe('fingerprint', () => {
           calls.push('fingerprint');
           return made;
         },
+        fingerprintRun: async (_location: unknown, { spans }: { spans: unknown[] }) => {
+          calls.push(...spans.map(() => 'fingerprint'));
+          return spans.map(() => made);
+        },
         fingerprinter: {
           fingerprintFrames: async (images: unknown[]) => {
             calls.push(`fingerprintFrames ${images.length}`);

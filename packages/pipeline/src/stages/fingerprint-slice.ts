@@ -53,12 +53,6 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
     return [sliceFingerprinted(slice, { outcome, steps: [...slice.steps, step] }, codes), ...sliceAfter(slice)];
   }
 
-  async function readRun(slices: readonly Slice[], signal: AbortSignal) {
-    const { media: location, probe, span } = slices[0]!;
-    if (slices.length > 1) return media.fingerprintRun(location, { probe, spans: slices.map((s) => s.span) }, signal);
-    return [await media.fingerprint(location, { probe, span, purpose: 'upload' }, signal)];
-  }
-
   async function run({ event }: Opened<Slice>, signal: AbortSignal, alive = () => undefined): Promise<Outcome> {
     const slice = event.data;
     const { owner, probe, span } = slice;
@@ -72,7 +66,7 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
       let startedAt = clock.now();
       const read: ReadRun = (slices) => {
         startedAt = clock.now();
-        return readRun(slices, signal);
+        return media.fingerprintRun(slice.media, { probe, spans: slices.map((s) => s.span) }, signal);
       };
       const made = await expected.codes({ lane: laneOf(slice), signal, alive, read });
       return done(results(slice, startedAt, made.status === 'codes' ? { codes: made.fingerprint } : made));
