@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openS3BlobStore } from '@vigil/blob-store';
 import { jsonEnvelope, placeOf, TOPICS, uploadId } from '@vigil/contracts';
 import { type EmbeddedPostgres, openEmbeddedPostgres, outboxLag } from '@vigil/database';
-import { type EventLog, type NewRecord, openKafkaEventLog } from '@vigil/event-log';
+import { type EventLog, lagOf, type NewRecord, openKafkaEventLog } from '@vigil/event-log';
 import type { ReferenceView } from '@vigil/pipeline';
 import { isRetriable, openPostgres, silentLogger } from '@vigil/runtime';
 import { FLEET, openFleet } from '../network/open-fleet.ts';
@@ -197,7 +197,7 @@ export async function runFaults(options: {
       const open = [...sent].filter(
         ([upload, { medium }]) => !verdictsOf(medium).includes(looking.newest.get(upload)?.verdict ?? ''),
       );
-      const left = (await lagOf(log)) + (await outboxLag(db)).waiting;
+      const left = (await lagOfAll(log)) + (await outboxLag(db)).waiting;
       if (open.length === 0 && left === 0) return true;
       const now = `${open.length} uploads without their verdict, ${left} events unread`;
       if (now !== before) end = Date.now() + form.drainSeconds * 1000;
@@ -249,12 +249,9 @@ async function insist<T>(work: () => Promise<T>): Promise<void> {
   }
 }
 
-async function lagOf(log: EventLog): Promise<number> {
+async function lagOfAll(log: EventLog): Promise<number> {
   let lag = 0;
-  for (const [group, topic] of READERS) {
-    const committed = new Map((await log.committed(group, topic)).map((c) => [c.partition, c.offset]));
-    for (const { partition, start, end } of await log.ends(topic)) lag += end - (committed.get(partition) ?? start);
-  }
+  for (const [group, topic] of READERS) lag += await lagOf(log, group, topic);
   return lag;
 }
 

@@ -22,7 +22,7 @@ import { createFakeClock, createLogger } from '@vigil/runtime';
 import { createActions } from './actions.ts';
 import { createCases } from './cases.ts';
 import { createLedger } from './ledger.ts';
-import { DEADLINE, decideUpload, FORGET } from './stages/decide-upload.ts';
+import { decideUpload } from './stages/decide-upload.ts';
 import { takeTimers } from './timers.ts';
 
 /** 14 November 2029, a Wednesday. */
@@ -43,9 +43,7 @@ export function openCaseBench(database: Database) {
   const handlers = {
     ...actions.handlers,
     ...cases.handlers,
-    [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
-      decide.deadline(tx, upload),
-    [FORGET]: (tx: Parameters<typeof decide.forget>[0], { upload }: { upload: string }) => decide.forget(tx, upload),
+    ...decide.handlers,
   };
   const timers = { database, clock, logger: createLogger({ level: 'silent' }), handlers, published };
   const never = new AbortController().signal;

@@ -10,7 +10,7 @@ import {
   purgeResults,
   settleConflict,
 } from '@vigil/database';
-import type { EventLog } from '@vigil/event-log';
+import { type EventLog, lagOf } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import {
   type Config,
@@ -18,6 +18,7 @@ import {
   createCounters,
   isRetriable,
   type Logger,
+  type Queryable,
   type Role,
   realClock,
 } from '@vigil/runtime';
@@ -38,7 +39,7 @@ import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
-import { DEADLINE, decideUpload, FORGET } from './stages/decide-upload.ts';
+import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
@@ -153,12 +154,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       ...actions.handlers,
       ...cases.handlers,
       ...audit.handlers,
-      [CONFLICT_DUE]: async (tx: Parameters<typeof decide.deadline>[0], { conflict }: { conflict: string }) => {
+      ...decide.handlers,
+      [CONFLICT_DUE]: async (tx: Queryable, { conflict }: { conflict: string }) => {
         await settleConflict(tx, conflict, { outcome: 'earlier', by: 'silence', now: clock.now() });
       },
-      [DEADLINE]: (tx: Parameters<typeof decide.deadline>[0], { upload }: { upload: string }) =>
-        decide.deadline(tx, upload),
-      [FORGET]: (tx: Parameters<typeof decide.forget>[0], { upload }: { upload: string }) => decide.forget(tx, upload),
     };
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
     const staged = { log, blobs, clock, logger, counters, environment };
@@ -214,7 +213,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       cases,
       layouts: createLayouts({ database, log, blobs, clock }),
       counters,
-      lag: () => lagOf(log, stages),
+      lag: () => lagOfAll(log, stages),
       failed,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
     };
@@ -240,15 +239,10 @@ async function maintain(signal: AbortSignal, work: () => Promise<void>): Promise
   }
 }
 
-async function lagOf(log: EventLog, stages: readonly Stage<never>[]): Promise<number> {
+async function lagOfAll(log: EventLog, stages: readonly Stage<never>[]): Promise<number> {
   let lag = 0;
   for (const { group, consumes } of stages) {
-    for (const name of consumes) {
-      const committed = await log.committed(group, TOPICS[name].name);
-      for (const { partition, start, end } of await log.ends(TOPICS[name].name)) {
-        lag += end - (committed.find((c) => c.partition === partition)?.offset ?? start);
-      }
-    }
+    for (const name of consumes) lag += await lagOf(log, group, TOPICS[name].name);
   }
   return lag;
 }

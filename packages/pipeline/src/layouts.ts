@@ -10,9 +10,10 @@ import {
   removeReplica,
   switchLayout,
 } from '@vigil/database';
-import type { EventLog } from '@vigil/event-log';
+import { type EventLog, lagOf } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
+import { READ } from './library.ts';
 import { type Shard, snapshotKey } from './library-snapshot.ts';
 import { MANIFESTS_GROUP } from './stages/decide-upload.ts';
 import { matchGroup } from './stages/match-slice.ts';
@@ -72,7 +73,7 @@ export function createLayouts(deps: { database: Database; log: EventLog; blobs: 
   const db = database.postgres;
 
   async function replicas(): Promise<ReplicaView[]> {
-    const ends = await Promise.all([TOPICS.references.name, TOPICS.referenceCodes.name].map((t) => log.ends(t)));
+    const ends = await Promise.all(READ.map((t) => log.ends(t)));
     const end = ends.flat().reduce((sum, e) => sum + e.end, 0);
     const stateOf = ({ seenAt }: ReplicaRow) =>
       seenAt === null ? 'loading' : clock.now() - seenAt > SILENT_MS ? 'silent' : 'ready';
@@ -80,13 +81,7 @@ export function createLayouts(deps: { database: Database; log: EventLog; blobs: 
   }
 
   /** Fingerprints that the matchers of a shard have yet to look at. */
-  async function unread(shard: Shard): Promise<number> {
-    const { name } = TOPICS.fingerprints;
-    const committed = await log.committed(matchGroup(shard), name);
-    const ends = await log.ends(name);
-    const readTo = (p: number) => committed.find((c) => c.partition === p)?.offset ?? null;
-    return ends.reduce((sum, { partition, start, end }) => sum + Math.max(0, end - (readTo(partition) ?? start)), 0);
-  }
+  const unread = (shard: Shard) => lagOf(log, matchGroup(shard), TOPICS.fingerprints.name);
 
   async function lacks(shards: number, all: readonly ReplicaView[]): Promise<string[]> {
     const words: string[] = [];

@@ -92,7 +92,8 @@ const MARKED_AT_ONCE = 500;
 /** References that a look at the database may bring back at once; the next look brings more. */
 const BROUGHT_BACK = 1000;
 
-const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
+/** What a library is made of; a checkpoint is the sum of its ends. */
+export const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {

@@ -15,7 +15,7 @@ import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { createActions } from './actions.ts';
 import { createLedger } from './ledger.ts';
 import { happenedBefore } from './removal.ts';
-import { decideUpload } from './stages/decide-upload.ts';
+import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
 
 /** Real: the database. Faked: time, and what other stages would have sent. */
 describe('uploads that are deleted or replaced', () => {
@@ -93,7 +93,7 @@ describe('uploads that are deleted or replaced', () => {
     expect((await sent()).verdicts).toEqual([gone('v1')]);
     await judge('v1');
     await say(['deleted', 'v1', 2]);
-    await database.transaction((tx) => decide.deadline(tx, id('v1')));
+    await database.transaction((tx) => decide.handlers[DEADLINE](tx, { upload: id('v1') }));
     expect((await sent()).verdicts).toEqual([]);
   });
 
@@ -177,7 +177,7 @@ describe('uploads that are deleted or replaced', () => {
     await say(['deleted', 'v1', 2]);
     await say(['created', 'v1', 3]);
     await sent();
-    await database.transaction((tx) => decide.deadline(tx, id('v1')));
+    await database.transaction((tx) => decide.handlers[DEADLINE](tx, { upload: id('v1') }));
     const [verdict] = (await sent()).verdicts;
     expect(verdict).toEqual([id('v1'), 'in-review', expect.stringMatching(/^incomplete/), 2, 're-upload']);
   });

@@ -24,7 +24,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { createActions } from '../actions.ts';
 import { createLedger } from '../ledger.ts';
-import { decideUpload } from './decide-upload.ts';
+import { DEADLINE, decideUpload } from './decide-upload.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */
 describe('decide', () => {
@@ -293,14 +293,14 @@ describe('decide', () => {
   test('at the deadline what was not judged goes to a person, with an alarm; later results revise that', async () => {
     await planned(2);
     await aligned(0, nothing);
-    await database.transaction((tx) => decide.deadline(tx, upload));
+    await database.transaction((tx) => decide.handlers[DEADLINE](tx, { upload }));
     const late = await sent();
     expect(late.alarms).toBe(1);
     expect(late.verdicts).toMatchObject([{ verdict: 'in-review', revision: 1, coverage: 0.5 }]);
     expect(late.verdicts[0]!.reason).toMatch(/^incomplete/);
     await aligned(1, nothing);
     expect((await sent()).verdicts).toMatchObject([{ verdict: 'cleared', revision: 2, cause: 'late', supersedes: 1 }]);
-    await database.transaction((tx) => decide.deadline(tx, upload));
+    await database.transaction((tx) => decide.handlers[DEADLINE](tx, { upload }));
     expect((await sent()).verdicts).toEqual([]);
   });
 

@@ -228,14 +228,16 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
 
   return {
     stages: { recordManifest, recordSlice, recordProposal },
-    /** The time is up: what is not judged by now goes to a person. */
-    async deadline(tx: Queryable, upload: string): Promise<void> {
-      const row = await lockUpload(tx, upload);
-      if (row.verdict === null) await settle(tx, row, true);
-    },
-    async forget(tx: Queryable, upload: string): Promise<void> {
-      const row = await lockUpload(tx, upload);
-      if (row.deleted) await forgetResults(tx, upload);
+    handlers: {
+      /** The time is up: what is not judged by now goes to a person. */
+      async [DEADLINE](tx: Queryable, { upload }: { upload: string }): Promise<void> {
+        const row = await lockUpload(tx, upload);
+        if (row.verdict === null) await settle(tx, row, true);
+      },
+      async [FORGET](tx: Queryable, { upload }: { upload: string }): Promise<void> {
+        const row = await lockUpload(tx, upload);
+        if (row.deleted) await forgetResults(tx, upload);
+      },
     },
   };
 }
