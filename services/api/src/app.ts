@@ -231,6 +231,8 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
 function limited(body: Readable, max: number, see: (chunk: Buffer) => void): Readable {
   let size = 0;
   const out = new PassThrough();
+  // Whoever reads it is told; nobody may read it yet when the sender goes away, and that ends no process.
+  out.on('error', () => undefined);
   body.on('data', (chunk: Buffer) => {
     size += chunk.length;
     see(chunk);

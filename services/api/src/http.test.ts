@@ -1,6 +1,8 @@
 /** What every route has in common: keys, sign-in, problems, limits, ETags, idempotency, pages, documents. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -265,6 +267,21 @@ describe('the API over HTTP', () => {
       expect((await upload('some bytes', 'f-1')).body).toEqual(first.body);
       expect(await upload('other bytes', 'f-1')).toMatchObject({ status: 409, ...problem('idempotency-conflict') });
     });
+  });
+
+  test('senders that go away in the middle of a file end nothing but themselves', async () => {
+    const { hostname, port } = new URL(api.url);
+    const start = `POST /v1/references?name=x&title=x HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${a}\r\ncontent-type: video/mp4\r\ncontent-length: 1000000\r\n\r\nbegun`;
+    const goAway = async (ms: number) => {
+      const socket = connect(Number(port), hostname);
+      await once(socket, 'connect');
+      socket.write(start);
+      await sleep(ms);
+      socket.resetAndDestroy();
+    };
+    await Promise.all(Array.from({ length: 40 }, (_, n) => goAway(n / 2)));
+    await sleep(200);
+    expect((await api.call('GET', '/v1/works', { key: a })).status).toBe(200);
   });
 
   test('a change names the version that it changes', async () => {

@@ -76,6 +76,12 @@ describe('references and what is decided by them', () => {
       headers: { 'content-type': 'text/csv' },
     });
     expect(bad.body).toMatchObject({ added: 1, invalid: 1, errors: [{ at: 2 }] });
+    const unnamed = await api.call('POST', '/v1/hash-lists/csv', {
+      key: a,
+      body: `name,quality,hash\n,80,${hash()}\n`,
+      headers: { 'content-type': 'text/csv' },
+    });
+    expect(unnamed.body).toMatchObject({ added: 1, invalid: 0 });
   });
 
   test('a disabled reference is found no more, says why, and is not live again by itself', async () => {

@@ -151,6 +151,7 @@ function rowOf(item: z.output<typeof Item>, at: number): Row {
 
 /** Fields have no line breaks in them: a hash, a number, a name. */
 async function* csvRows(body: Readable): AsyncGenerator<Row> {
+  if (body.errored) throw body.errored;
   let columns = ['hash', 'quality', 'name'];
   let at = 0;
   for await (const line of createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })) {
@@ -175,7 +176,7 @@ async function* csvRows(body: Readable): AsyncGenerator<Row> {
 /** RFC 4180, one line. */
 function fieldsOf(line: string): string[] {
   const fields: string[] = [];
-  for (const [, quoted, plain] of line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g))
+  for (const [, quoted, plain] of line.matchAll(/(?<=^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g))
     fields.push((quoted === undefined ? (plain ?? '') : quoted.replaceAll('""', '"')).trim());
   return fields;
 }
