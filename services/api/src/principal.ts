@@ -76,11 +76,14 @@ export function ownRow<T extends { holder: string }>(
   return row;
 }
 
+/** Of whoever acts, as long as the contract of actors allows. */
+export const actingId = (who: Principal): string => who.id.slice(0, 200);
+
 /** In whose name a key acts in cases: the platform's key speaks for the uploader, an operator is a reviewer. */
 export function actorOf(who: Principal, account: string | null = null): Actor {
-  if (who.role === 'holder') return { role: 'holder', id: who.id.slice(0, 200) };
+  if (who.role === 'holder') return { role: 'holder', id: actingId(who) };
   if (who.role === 'platform') return { role: 'uploader', id: account };
-  return { role: 'reviewer', id: who.id.slice(0, 200) };
+  return { role: 'reviewer', id: actingId(who) };
 }
 
 /** For whom something is done: a holder's key says it by itself, an operator names it. @throws Problem bad-request */

@@ -2,7 +2,7 @@ import { DmcaNotice, DsaNotice } from '@vigil/contracts';
 import { findNotice, findWork, noticesOf } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { holderFor, ownRow } from '../principal.ts';
+import { actingId, holderFor, ownRow } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, When } from '../schemas.ts';
@@ -66,7 +66,7 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
         const holder = work?.holder ?? holderFor(who, body.holder);
         const outcome = await cases.fileNotice(
           { kind, notice, uploads, holder, work: work?.id ?? null, trustedFlagger },
-          { role: 'holder', id: who.id.slice(0, 200) },
+          { role: 'holder', id: actingId(who) },
         );
         return {
           body: outcome.status === 'accepted' ? { ...outcome, claims: outcome.claims.map((c) => c.id) } : outcome,

@@ -2,7 +2,7 @@ import { findReference, findWork, listReferencesOf, REFERENCE_STATES, type Refer
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { holderFilter, holderFor, ownRow } from '../principal.ts';
+import { actingId, holderFilter, holderFor, ownRow } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Name, Reference, Statement, When } from '../schemas.ts';
@@ -143,7 +143,7 @@ export function referenceRoutes({ database, intake, cases }: Deps): Route[] {
       async run({ params, body }, { who }) {
         const found = ownRow(who, await findReference(db, params.reference), 'reference', params.reference);
         const { id, version } = found;
-        const by = { role: 'holder' as const, id: who.id };
+        const by = { role: 'holder' as const, id: actingId(who) };
         if (!(await cases.withdrawReference({ id, version }, body.reason, by)))
           throw new Problem('conflict', 'it is disabled already', { allowed: [] });
         return { body: showReference((await findReference(db, id, version))!) };

@@ -1,4 +1,4 @@
-import { TakedownEvent, Verdict } from '@vigil/contracts';
+import { referenceKey, TakedownEvent, Verdict } from '@vigil/contracts';
 import { acknowledgementsOf, actionsOf, findReferences, findUpload } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
@@ -48,12 +48,8 @@ export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
     if (who.role !== 'holder') return found;
     const { verdict } = found;
     const keys = (verdict?.decisions ?? []).map((d) => d.evidence.reference);
-    const own = new Set(
-      (await findReferences(db, keys)).filter((r) => r.holder === who.holder).map((r) => `${r.id}@${r.version}`),
-    );
-    const decisions = (verdict?.decisions ?? []).filter((d) =>
-      own.has(`${d.evidence.reference.id}@${d.evidence.reference.version}`),
-    );
+    const own = new Set((await findReferences(db, keys)).filter((r) => r.holder === who.holder).map(referenceKey));
+    const decisions = (verdict?.decisions ?? []).filter((d) => own.has(referenceKey(d.evidence.reference)));
     if (!verdict || decisions.length === 0) throw notFound('upload', id);
     return { ...found, verdict: { ...verdict, decisions } };
   }
