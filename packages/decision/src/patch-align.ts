@@ -13,11 +13,12 @@ import { at, type Line, median, SPEEDS } from './line.ts';
 import {
   type Affine,
   apply,
-  distinctPlaces,
+  cellsCovered,
   fitAffine,
   inliersOf,
   inverse,
   type Pair,
+  placesOf,
   polar,
   sizeOf,
 } from './patch-geometry.ts';
@@ -27,9 +28,6 @@ import type { QueryCodes } from './query-codes.ts';
 
 /** Shapes that a reference may have: hits do not tell, and an affine does not mind once it is found. */
 const ASPECTS = [16 / 9, 4 / 3, 2.37, 1, 3 / 4, 9 / 16];
-/** Pixels: nearer places are one place; sides of the cells that are counted. */
-const APART = 6;
-const CELL = 64;
 /** Bounds: geometries of one group, pairs fitted, hits kept in an alignment. */
 const MAX_GEOMETRIES = 6;
 const MAX_PAIRS = 600;
@@ -135,7 +133,7 @@ function geometryOf(cell: Cell, aspect: number, taken: ReadonlySet<Vote>): (Foun
     map: finer,
     votes: own.flatMap((p) => p.votes),
     inliers,
-    cells: Math.max(cellsCovered(own.map((p) => [p.rx, p.ry])), cellsCovered(own.map((p) => [p.qx, p.qy]))),
+    cells: cellsCovered(own),
     explained: fitting.flatMap((p) => p.votes),
   };
 }
@@ -157,21 +155,6 @@ function pairsOf(votes: readonly Vote[], aspect: number): PatchPair[] {
 }
 
 const order = (a: Vote, b: Vote): number => a.distance - b.distance || a.query - b.query || a.ref - b.ref;
-
-const placesOf = (pairs: readonly Pair[]): number =>
-  Math.min(
-    distinctPlaces(
-      pairs.map((p) => [p.qx, p.qy]),
-      APART,
-    ),
-    distinctPlaces(
-      pairs.map((p) => [p.rx, p.ry]),
-      APART,
-    ),
-  );
-
-const cellsCovered = (points: readonly (readonly [number, number])[]): number =>
-  new Set(points.map(([x, y]) => Math.floor(x / CELL) * 64 + Math.floor(y / CELL))).size;
 
 /** The line that most places lie near; 1 among equal speeds. */
 function lineOf(pairs: readonly PatchPair[], rough: Line): Line {

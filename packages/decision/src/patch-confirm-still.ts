@@ -1,6 +1,6 @@
 import type { Alignment, Evidence, Fingerprint, Region, Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
-import { DRAWN_SHARE, levelsOf, PHOTOGRAPHIC_LEVELS } from './drawn.ts';
+import { DRAWN_SHARE, levelsOf, PHOTOGRAPHIC_LEVELS, PLAIN } from './drawn.ts';
 import { GAP_FRAMES } from './limits.ts';
 import { covered } from './line.ts';
 import { guided } from './patch-guided.ts';
@@ -17,13 +17,6 @@ const MANY_INLIERS = 10;
 const MANY_CELLS = 7;
 const NOT_CONTRADICTED = 0.35;
 const BORNE_OUT = 0.7;
-/**
- * Charts, screenshots, receipts, flags and memes on a plain ground share letters, boxes and templates and agree in up to 60
- * places at a correlation of .99, and are different works. Measured on 528 pictures: from .59 up for screenshots, charts,
- * flags and receipts, below .56 for 95 % of photographs. Of such a picture the patches prove something where the rest is a photograph
- * (on white, say), or where nearly all of them agree.
- */
-const PLAIN = 0.55;
 /** Least correlation of what is photographed on a plain ground. */
 const ON_PLAIN = 0.85;
 

@@ -211,10 +211,13 @@ function underGeometry(
     }
     if (pairs.length < MEAN_FRAMES) return null;
     const away = awayFromMean(pairs);
+    const kept = new Float64Array(own.length * theirs.length).fill(Number.NaN);
     return measured((u, k) => {
       const d = one(u, k);
       if (d === UNKNOWN || d <= RADIUS) return d;
-      return Math.min(d, bitsOf(away(own[u]!, viewed(k)!)));
+      const cell = u * theirs.length + k;
+      if (Number.isNaN(kept[cell])) kept[cell] = Math.min(d, bitsOf(away(own[u]!, viewed(k)!)));
+      return kept[cell]!;
     });
   }
 

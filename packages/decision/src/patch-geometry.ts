@@ -244,3 +244,21 @@ export function distinctPlaces(points: readonly (readonly [number, number])[], a
   }
   return count;
 }
+
+/** Pixels: nearer places are one place; sides of the cells that are counted. */
+const APART = 6;
+const CELL = 64;
+
+const inUpload = ({ qx, qy }: Pair) => [qx, qy] as const;
+const inReference = ({ rx, ry }: Pair) => [rx, ry] as const;
+
+/** Places that pairs agree in, each counted once on either side. */
+export const placesOf = (pairs: readonly Pair[]): number =>
+  Math.min(distinctPlaces(pairs.map(inUpload), APART), distinctPlaces(pairs.map(inReference), APART));
+
+/** Cells of the picture that they lie in, on the side where these are more. */
+export const cellsCovered = (pairs: readonly Pair[]): number =>
+  Math.max(cellsWith(pairs.map(inUpload)), cellsWith(pairs.map(inReference)));
+
+const cellsWith = (points: readonly (readonly [number, number])[]): number =>
+  new Set(points.map(([x, y]) => Math.floor(x / CELL) * 64 + Math.floor(y / CELL))).size;

@@ -1,6 +1,16 @@
 import { CODE_BYTES, type Fingerprint, hamming, RADIUS, TURNS, tableOf } from '@vigil/contracts';
 import { at, type Line } from './line.ts';
-import { type Affine, apply, distinctPlaces, fitAffine, type Pair, polar, sizeOf, wrap } from './patch-geometry.ts';
+import {
+  type Affine,
+  apply,
+  cellsCovered,
+  fitAffine,
+  type Pair,
+  placesOf,
+  polar,
+  sizeOf,
+  wrap,
+} from './patch-geometry.ts';
 import { patchQueries } from './patch-queries.ts';
 import { withSlant } from './patch-slant.ts';
 import type { QueryCodes } from './query-codes.ts';
@@ -19,9 +29,6 @@ const ANGLE_SLACK = 0.45;
 /** Pairs that a map is fitted to. */
 const LEAST_PAIRS = 6;
 const ROUNDS = 3;
-/** Pixels: nearer places are one; sides of the cells that are counted. */
-const APART = 6;
-const CELL = 64;
 /** Seconds between a frame of a film and the patched frame of the reference that it is held against. */
 const SAME_TIME = 1.05;
 const MIRROR = TURNS.indexOf('mirror');
@@ -105,12 +112,11 @@ function settledOn(held: readonly Held[], sizes: Sizes, map: Affine, slack: numb
   }
   // What is counted has to fit closely.
   if (!fitted) found = match(held, inPixels, sizes, 1);
-  const [u, r] = [found.pairs.map((p) => [p.qx, p.qy] as const), found.pairs.map((p) => [p.rx, p.ry] as const)];
   const back = unscaled(inPixels, sizes);
   return {
     map: mirrored ? reflected(back) : back,
-    inliers: Math.min(distinctPlaces(u, APART), distinctPlaces(r, APART)),
-    cells: Math.max(cellsCovered(u), cellsCovered(r)),
+    inliers: placesOf(found.pairs),
+    cells: cellsCovered(found.pairs),
     agreeing: found.close,
     visible: found.visible,
   };
@@ -169,9 +175,6 @@ function isInside(corners: readonly (readonly [number, number])[], x: number, y:
   }
   return true;
 }
-
-const cellsCovered = (points: readonly (readonly [number, number])[]): number =>
-  new Set(points.map(([x, y]) => Math.floor(x / CELL) * 64 + Math.floor(y / CELL))).size;
 
 /** By frame, in pixels and radians; of the upload as it is, or mirrored. */
 function patchesOf(queries: QueryCodes, mirrored: boolean, size: Size): Map<number, Patch[]> {

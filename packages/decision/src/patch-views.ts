@@ -1,4 +1,5 @@
 import type { Altered, Fingerprint } from '@vigil/contracts';
+import { COMMONEST } from './drawn.ts';
 import { type Affine, apply, inverse, polar } from './patch-geometry.ts';
 
 const SIDE = 64;
@@ -8,7 +9,6 @@ const LEAST_SHARED = 64;
 const LOOKED = 1400;
 /** Standard deviation in levels below which a part of a picture says nothing. */
 const LEAST_SPREAD = 4;
-const COMMONEST = 8;
 /** Mean change in levels below which a stretch is a still. */
 const LEAST_CHANGE = 2;
 const BANDS = 3;
