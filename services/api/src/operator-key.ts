@@ -3,9 +3,8 @@ import path from 'node:path';
 import type { Database } from '@vigil/database';
 import type { Clock } from '@vigil/runtime';
 import { createKey, keyOf } from './credentials.ts';
+import { OPERATOR_KEY_FILE } from './operator-key-file.ts';
 
-/** Where an instance keeps a key for whoever runs it: only those who may read its data folder can. */
-export const OPERATOR_KEY_FILE = 'operator.key';
 const LASTS_MS = 730 * 24 * 3600 * 1000;
 
 /** Makes that key unless there is one that opens something. Revoke it, and the next start makes another one. */

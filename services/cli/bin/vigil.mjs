@@ -20,7 +20,7 @@ const flags = isService ? V8 : [];
 
 if (Number(process.versions.node.split('.')[0]) >= 24) {
   // In our place, under the same process id: whoever started us sends signals to it. Not to be had on Windows.
-  const again = isService && process.env.MALLOC_ARENA_MAX === undefined && process.platform !== 'win32';
+  const again = isService && !process.execArgv.includes(V8[0]) && process.platform !== 'win32';
   if (again) process.execve(process.execPath, [process.execPath, ...flags, ...process.execArgv, main, ...args], env);
   await import(main);
 } else {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { OPERATOR_KEY_FILE } from '@vigil/api';
+import { OPERATOR_KEY_FILE } from '@vigil/api/operator-key-file';
 import { readConfig } from '@vigil/runtime';
 import { UsageError } from './output.ts';
 
