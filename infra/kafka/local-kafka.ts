@@ -87,7 +87,7 @@ export async function startKafka(options: LocalKafkaOptions = {}): Promise<Local
   }
 }
 
-/** True where `startKafka` finds a broker, or all that it needs to start one; with `own`, one that can be stopped. Fetches the jars, once. */
+/** True where brokers are named, or the jars and a Java are to be had; Docker is not asked. With `own`: where one can be stopped. Fetches the jars, once. */
 export async function isKafkaHere(log: (line: string) => void, { own = false } = {}): Promise<boolean> {
   if (!own && process.env.VIGIL_TEST_KAFKA) return true;
   return (await findProgram(log)) !== null;

@@ -32,9 +32,9 @@ export interface Opened<E> {
  * @throws WebAssembly.CompileError when the artefact is there and broken
  */
 export function openWasm<E>(artefact: URL): Opened<E> | null {
-  const bytes = read(artefact);
-  if (!bytes) return null;
-  const wasm = new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports as E & Exports;
+  const module = compiled(artefact);
+  if (!module) return null;
+  const wasm = new WebAssembly.Instance(module, {}).exports as E & Exports;
   return {
     wasm,
     base: wasm.base(),
@@ -44,6 +44,19 @@ export function openWasm<E>(artefact: URL): Opened<E> | null {
       return wasm.memory.buffer;
     },
   };
+}
+
+/** Of this thread: several kernels may be opened from one artefact, each with a memory of its own. */
+const modules = new Map<string, object>();
+
+function compiled(artefact: URL): object | null {
+  const known = modules.get(artefact.href);
+  if (known) return known;
+  const bytes = read(artefact);
+  if (!bytes) return null;
+  const module = new WebAssembly.Module(bytes);
+  modules.set(artefact.href, module);
+  return module;
 }
 
 function read(artefact: URL): Uint8Array | null {

@@ -2,7 +2,7 @@
  * Pictures of any size down to 64 x 64 weighted sums. Filters and samplings that are linear and separable are one sparse
  * 64 x n matrix a dimension; lines are added up where they lie, then across, by the picture kernel.
  */
-import { PADDING, type PictureKernel } from './picture-kernel.ts';
+import { aligned, FLOAT, PADDING, type PictureKernel } from './picture-kernel.ts';
 import { SIDE } from './picture-typescript-kernel.ts';
 
 /** 8-bit pixels, interleaved, 3 a pixel. */
@@ -154,8 +154,6 @@ export interface Part {
   height: number;
 }
 
-const aligned = (at: number): number => Math.ceil(at / PADDING) * PADDING;
-const FLOAT = 4;
 /** Numbers before the weights of a matrix, as the kernel reads it. */
 const TABLE = 2 * SIDE + 2;
 

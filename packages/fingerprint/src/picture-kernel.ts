@@ -7,6 +7,9 @@ import { openWasmKernel } from './picture-wasm-kernel.ts';
 
 /** Lines may be read and written for so many bytes beyond their ends. */
 export const PADDING = 64;
+/** Bytes of a sample. */
+export const FLOAT = 4;
+export const aligned = (at: number): number => Math.ceil(at / PADDING) * PADDING;
 
 export interface PictureKernel {
   name: string;

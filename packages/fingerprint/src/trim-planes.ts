@@ -1,5 +1,5 @@
 /** What borders are looked for in: a picture at the size at which it is looked at, and where its levels jump. */
-import { openPictureKernel, PADDING, type PictureKernel } from './picture-kernel.ts';
+import { aligned, FLOAT, openPictureKernel, PADDING, type PictureKernel } from './picture-kernel.ts';
 
 export interface Plane {
   data: Float32Array;
@@ -31,9 +31,6 @@ export interface TrimPlanes {
   shrink(luma: Uint8Array, width: number, height: number, factor: number): Plane;
   steps(planes: readonly Plane[], box: Box, least: number): { rows: Steps; columns: Steps };
 }
-
-const FLOAT = 4;
-const aligned = (at: number): number => Math.ceil(at / PADDING) * PADDING;
 
 export function createTrimPlanes(kernel: PictureKernel = openPictureKernel()): TrimPlanes {
   return {
