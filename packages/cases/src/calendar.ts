@@ -11,6 +11,8 @@ export interface Calendar {
   holidays(year: number): string[];
 }
 
+export const DAY_MS = 24 * 3600 * 1000;
+
 /** Days `from` and `until` business days after an instant, with what they were counted by. */
 export interface Window {
   /** The end of the `from`th business day: nothing may happen before. */
@@ -20,8 +22,6 @@ export interface Window {
   /** Holidays that were passed over. */
   holidays: string[];
 }
-
-const DAY_MS = 24 * 3600 * 1000;
 
 /**
  * Counts business days after the day of `at`, which itself does not count. @throws RangeError on a calendar that has no

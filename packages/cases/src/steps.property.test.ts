@@ -1,9 +1,10 @@
 import { CLAIM_STATES, type ClaimState, GROUNDS, ROLES_IN_CASE } from '@vigil/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { DAY_MS } from './calendar.ts';
 import { type Claim, isBlocking, isOver } from './claim.ts';
 import { allowed, clockOf, passTime, type Step, type StepName, step } from './steps.ts';
-import { DAY_MS, DEFAULT_TERMS } from './terms.ts';
+import { DEFAULT_TERMS } from './terms.ts';
 import { claim, given, NOON, STEPS } from './testing.ts';
 
 const SEED = 20221120;

@@ -1,8 +1,9 @@
 import type { RoleInCase } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
+import { DAY_MS } from './calendar.ts';
 import { blockedBy, type Claim, caseState, isBlocking } from './claim.ts';
 import { clockOf, passTime, type Step, step } from './steps.ts';
-import { addMonths, DAY_MS, DEFAULT_TERMS } from './terms.ts';
+import { addMonths, DEFAULT_TERMS } from './terms.ts';
 import { claim, given, NOON, STEPS } from './testing.ts';
 
 const walk = (start: Claim, ...steps: [RoleInCase, Step, number?][]): Claim =>

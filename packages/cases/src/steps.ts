@@ -1,9 +1,9 @@
 import type { Actor, ClaimProcedure, ClaimState, DisputeGroundId, Paper, RoleInCase } from '@vigil/contracts';
-import { businessWindow } from './calendar.ts';
+import { businessWindow, DAY_MS } from './calendar.ts';
 import { BLOCKING, type Claim, isOver, type OVER } from './claim.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
-import { addMonths, DAY_MS, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms } from './terms.ts';
+import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms } from './terms.ts';
 
 /** Everything that somebody can do about a claim. */
 export type Step =

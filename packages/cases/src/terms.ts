@@ -29,8 +29,6 @@ export const REDRESS_MONTHS = 6;
 export const PUT_BACK_FROM_DAYS = 10;
 export const PUT_BACK_UNTIL_DAYS = 14;
 
-export const DAY_MS = 24 * 3600 * 1000;
-
 /** The same day so many months on, or the first of the next where that month is too short: never less than the months. */
 export function addMonths(at: number, months: number): number {
   const date = new Date(at);

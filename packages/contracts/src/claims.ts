@@ -8,10 +8,10 @@ export const GROUNDS = ['rights-holder-rule', '512c3-notice', 'dsa-16-notice', '
 export const Ground = z.enum(GROUNDS);
 export type Ground = z.infer<typeof Ground>;
 
-/** Who does something. `id` is an account, holder, key or staff id of the platform: never a name or an address. */
 /** system: Vigil by itself. reviewer: a person of the platform. holder: the rights-holder, or whoever sent the notice. */
 export const ROLES_IN_CASE = ['system', 'uploader', 'holder', 'reviewer'] as const;
 export type RoleInCase = (typeof ROLES_IN_CASE)[number];
+/** Who does something. `id` is an account, holder, key or staff id of the platform: never a name or an address. */
 export const Actor = z.object({ role: z.enum(ROLES_IN_CASE), id: z.string().max(200).nullable() });
 export type Actor = z.infer<typeof Actor>;
 

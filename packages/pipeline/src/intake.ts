@@ -59,12 +59,11 @@ export function createIntake(deps: {
   published(): void;
 }): Intake {
   const { blobs, log, database, clock, shards, published } = deps;
-  const keyOf = mediaKey;
 
   return {
     async upload(name, body, about = {}) {
       const receivedAt = clock.now();
-      const key = keyOf(name);
+      const key = mediaKey(name);
       const { version } = await blobs.put(UPLOAD_BUCKET, key, body);
       const media = { source: 'intake', bucket: UPLOAD_BUCKET, key, version };
       const event = { action: 'created' as const, media, visibility: 'public', receivedAt, ...about };
@@ -73,7 +72,7 @@ export function createIntake(deps: {
     },
 
     async reference(name, body, about = {}) {
-      const key = keyOf(name);
+      const key = mediaKey(name);
       const { version, size } = await blobs.put(REFERENCE_BUCKET, key, body);
       return register(name, { key, version, size }, about);
     },

@@ -50,12 +50,15 @@ export function createReferenceCodes(blobs: BlobStore, db: Queryable): Reference
       cache.set(key, known);
       return known;
     }
-    const found = await readReferenceSlice(blobs, reference, slice);
+    const found = await readAnew(reference, slice);
     if (!found) return null;
     cache.set(key, found);
     if (cache.size > CACHED_SLICES) cache.delete(cache.keys().next().value!);
     return found;
   }
+
+  const readAnew = async (reference: ReferenceKey, slice: number): Promise<Fingerprint | null> =>
+    (await readReferenceSlice(blobs, reference, slice)) ?? (slice === 0 ? hashOf(reference) : null);
 
   /** A reference of a hash list has no codes in the store: its row is all there is of it. */
   async function hashOf({ id, version }: ReferenceKey): Promise<Fingerprint | null> {
@@ -64,8 +67,7 @@ export function createReferenceCodes(blobs: BlobStore, db: Queryable): Reference
   }
 
   return {
-    slice: async (reference, slice) =>
-      (await readReferenceSlice(blobs, reference, slice)) ?? (slice === 0 ? hashOf(reference) : null),
+    slice: readAnew,
 
     async between(reference, from, to) {
       const first = Math.max(0, Math.floor(from / SLICE_SECONDS) - 1);
@@ -75,9 +77,7 @@ export function createReferenceCodes(blobs: BlobStore, db: Queryable): Reference
         const slice = await read(reference, n);
         if (slice) found.push(slice);
       }
-      if (found.length > 0 || from > 0) return found;
-      const hash = await hashOf(reference);
-      return hash ? [hash] : [];
+      return found;
     },
   };
 }
