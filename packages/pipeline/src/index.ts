@@ -1,8 +1,8 @@
 export { findFfmpeg } from '@vigil/fingerprint';
-export * from './cases.ts';
-export { type AuditCheck, checkAudit } from './check-audit.ts';
+export * from './claims/cases.ts';
+export { type AuditCheck, checkAudit } from './claims/check-audit.ts';
+export type { NoticeOutcome, NoticeRequest } from './claims/file-notice.ts';
 export { OWN_BUCKET, unspilled } from './emit.ts';
-export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
 export * from './indexed-codes.ts';
 export * from './inspect.ts';
 export * from './instance.ts';

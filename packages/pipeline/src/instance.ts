@@ -23,16 +23,17 @@ import {
   realClock,
 } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
-import { createActions } from './actions.ts';
-import { copyRoots, createAudit, rootsFile } from './audit.ts';
-import { type Cases, createCases } from './cases.ts';
+import { createActions } from './claims/actions.ts';
+import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
+import { type Cases, createCases } from './claims/cases.ts';
+import { createLedger } from './claims/ledger.ts';
+import { runWebhooks } from './claims/webhooks.ts';
 import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
 import { createLayout } from './layout.ts';
 import { createLayouts, type Layouts } from './layouts.ts';
-import { createLedger } from './ledger.ts';
 import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
@@ -43,7 +44,6 @@ import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
-import { runWebhooks } from './webhooks.ts';
 
 /** A whole pipeline in this process, running. */
 export interface Instance {

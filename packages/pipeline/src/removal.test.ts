@@ -12,8 +12,8 @@ import { type Database, findUpload, markDeleted, relayBatch, setBlocked } from '
 import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
-import { createActions } from './actions.ts';
-import { createLedger } from './ledger.ts';
+import { createActions } from './claims/actions.ts';
+import { createLedger } from './claims/ledger.ts';
 import { happenedBefore } from './removal.ts';
 import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
 

@@ -2,8 +2,8 @@ import { DEFAULT_TERMS } from '@vigil/cases';
 import { type Acknowledgement, Alarm, actionId, openEnvelope, RADIUS, TakedownEvent, TOPICS } from '@vigil/contracts';
 import { type Database, lockUpload, relayBatch } from '@vigil/database';
 import type { Clock } from '@vigil/runtime';
-import type { Actions } from './actions.ts';
-import { createLedger } from './ledger.ts';
+import type { Actions } from './claims/actions.ts';
+import { createLedger } from './claims/ledger.ts';
 
 /** Examples that this package's tests share. */
 

@@ -22,8 +22,8 @@ import {
 import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
-import { createActions } from '../actions.ts';
-import { createLedger } from '../ledger.ts';
+import { createActions } from '../claims/actions.ts';
+import { createLedger } from '../claims/ledger.ts';
 import { DEADLINE, decideUpload } from './decide-upload.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */

@@ -28,14 +28,14 @@ import {
   type UploadRow,
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
-import type { Actions } from '../actions.ts';
-import { claimFound, dropDisabled } from '../found-claims.ts';
+import type { Actions } from '../claims/actions.ts';
+import { claimFound, dropDisabled } from '../claims/found-claims.ts';
+import type { Ledger } from '../claims/ledger.ts';
+import { alignMedia, slim } from '../claims/media-state.ts';
+import { differs, publishVerdict, standing } from '../claims/revision.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
-import type { Ledger } from '../ledger.ts';
-import { alignMedia, slim } from '../media-state.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
 import { happenedBefore, hear } from '../removal.ts';
-import { differs, publishVerdict, standing } from '../revision.ts';
 import type { Stage } from '../run-stage.ts';
 import { sendAlarm } from '../send-output.ts';
 

@@ -4,7 +4,7 @@ import { openPostgresEventLog } from '@vigil/event-log';
 import { type AcknowledgementSettings, createCounters, createFakeClock, createLogger, realClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
-import { ALARM_AGAIN_MS, createActions } from '../actions.ts';
+import { ALARM_AGAIN_MS, createActions } from '../claims/actions.ts';
 import { recordOf } from '../emit.ts';
 import { createInspect } from '../inspect.ts';
 import { runStage } from '../run-stage.ts';

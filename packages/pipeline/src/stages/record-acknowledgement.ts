@@ -8,8 +8,8 @@ import {
   recordAcknowledgement as record,
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
-import type { Actions } from '../actions.ts';
-import { type Ledger, SYSTEM } from '../ledger.ts';
+import type { Actions } from '../claims/actions.ts';
+import { type Ledger, SYSTEM } from '../claims/ledger.ts';
 import { done, type Outcome, rejected, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
 

@@ -10,10 +10,10 @@ import { openFingerprinter } from '@vigil/fingerprint';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ffmpegHere, run } from '../../../../test/support/ffmpeg.ts';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
-import { openCaseBench } from '../cases-testing.ts';
+import { openCaseBench } from '../claims/cases-testing.ts';
+import { createLedger } from '../claims/ledger.ts';
 import { OWN_BUCKET } from '../emit.ts';
 import { createLanes } from '../lanes.ts';
-import { createLedger } from '../ledger.ts';
 import { createMedia } from '../media.ts';
 import { takePictures } from './take-pictures.ts';
 

@@ -13,9 +13,9 @@ import {
 } from '@vigil/database';
 import type { MediaSource } from '@vigil/fingerprint';
 import type { Clock } from '@vigil/runtime';
+import { type Ledger, SYSTEM } from '../claims/ledger.ts';
 import { OWN_BUCKET } from '../emit.ts';
 import type { Lanes } from '../lanes.ts';
-import { type Ledger, SYSTEM } from '../ledger.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';

@@ -3,11 +3,11 @@ import { findAction, lockUpload } from '@vigil/database';
 import { createFakeClock, createLogger } from '@vigil/runtime';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { openTestDatabase } from '../../../../test/support/postgres.ts';
+import { recordAcknowledgement } from '../stages/record-acknowledgement.ts';
+import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent } from '../testing.ts';
+import { takeTimers } from '../timers.ts';
 import { ALARM_AGAIN_MS, createActions } from './actions.ts';
-import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
-import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent } from './testing.ts';
-import { takeTimers } from './timers.ts';
 
 /** Real: the database. Faked: time. The oracle below holds in memory what the rows and timers are to say. */
 const SEED = 20261121;

@@ -40,13 +40,13 @@ import {
 } from '@vigil/database';
 import { decide } from '@vigil/decision';
 import type { Clock, Queryable } from '@vigil/runtime';
+import { referenceChanged } from '../events.ts';
+import { sendAlarm, sendOutput } from '../send-output.ts';
 import type { Actions } from './actions.ts';
-import { referenceChanged } from './events.ts';
 import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
 import { revise } from './revision.ts';
-import { sendAlarm, sendOutput } from './send-output.ts';
 
 /** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
 export type StepRequest =

@@ -3,11 +3,11 @@ import { isOver } from '@vigil/cases';
 import { type Decision, FRAMES_FORMAT } from '@vigil/contracts';
 import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { picturesWanted } from './events.ts';
+import { picturesWanted } from '../events.ts';
+import { picturePairs } from '../picture-pairs.ts';
+import { sendOutput } from '../send-output.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
 import { slim } from './media-state.ts';
-import { picturePairs } from './picture-pairs.ts';
-import { sendOutput } from './send-output.ts';
 
 export interface Found {
   decision: Decision;

@@ -6,11 +6,11 @@ import { auditRoots, claimsOf, openDatabase, relayBatch } from '@vigil/database'
 import { openPostgresEventLog } from '@vigil/event-log';
 import { createLogger, silentLogger } from '@vigil/runtime';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase } from '../../../test/support/postgres.ts';
-import { vigil } from '../../../test/support/vigil-process.ts';
+import { createTestDatabase } from '../../../../test/support/postgres.ts';
+import { vigil } from '../../../../test/support/vigil-process.ts';
+import { takeTimers } from '../timers.ts';
 import { AUDIT_ROOT, copyRoots, createAudit, readRoots, rootsFile } from './audit.ts';
 import { openCaseBench } from './cases-testing.ts';
-import { takeTimers } from './timers.ts';
 
 /** Real: database, log, file, and the command line as a process. Faked: time. */
 const stack = new AsyncDisposableStack();

@@ -19,11 +19,11 @@ import {
   savePolicy,
 } from '@vigil/database';
 import { createFakeClock, createLogger } from '@vigil/runtime';
+import { decideUpload } from '../stages/decide-upload.ts';
+import { takeTimers } from '../timers.ts';
 import { createActions } from './actions.ts';
 import { createCases } from './cases.ts';
 import { createLedger } from './ledger.ts';
-import { decideUpload } from './stages/decide-upload.ts';
-import { takeTimers } from './timers.ts';
 
 /** 14 November 2029, a Wednesday. */
 export const START = Date.parse('2029-11-14T17:00:00Z');

@@ -15,7 +15,7 @@ import {
   verifyAudit,
 } from '@vigil/database';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { openCaseBench, START } from './cases-testing.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */

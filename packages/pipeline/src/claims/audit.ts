@@ -3,7 +3,7 @@ import path from 'node:path';
 import { AuditRoot, derivedId } from '@vigil/contracts';
 import { auditRoots, type Database, makeAuditRoot, setTimer } from '@vigil/database';
 import type { Clock, Logger, Queryable } from '@vigil/runtime';
-import { sendOutput } from './send-output.ts';
+import { sendOutput } from '../send-output.ts';
 
 /** Kind of the timer that roots the chains of all cases. */
 export const AUDIT_ROOT = 'audit-root';

@@ -15,7 +15,7 @@ import {
 } from '@vigil/database';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import type { StepRequest } from './cases.ts';
 import { openCaseBench } from './cases-testing.ts';
 import { CLAIM_CLOCK } from './ledger.ts';

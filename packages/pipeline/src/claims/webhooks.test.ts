@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { addEndpoint, enqueueDelivery, findEndpoint, listDeliveries, replayDeliveries } from '@vigil/database';
 import { createFakeClock, silentLogger } from '@vigil/runtime';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { isPrivate, targetOf } from './webhook-address.ts';
 import { RETRY_MS, sendWebhooks, signatureOf } from './webhooks.ts';
 

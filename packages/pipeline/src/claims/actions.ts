@@ -15,7 +15,7 @@ import {
   setTimer,
 } from '@vigil/database';
 import type { AcknowledgementSettings, Clock, Queryable } from '@vigil/runtime';
-import { sendAlarm, sendOutput } from './send-output.ts';
+import { sendAlarm, sendOutput } from '../send-output.ts';
 
 /** Kinds of timers. */
 export const RESEND = 'action-resend';

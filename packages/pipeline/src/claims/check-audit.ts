@@ -2,8 +2,8 @@ import { AuditRoot, openEnvelope, TOPICS } from '@vigil/contracts';
 import { type AuditReport, findRunningPostgres, openEmbeddedPostgres, verifyAudit } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { type Config, type Logger, openPostgres } from '@vigil/runtime';
+import { openLog } from '../stores.ts';
 import { readRoots, rootsFile } from './audit.ts';
-import { openLog } from './stores.ts';
 
 export interface AuditCheck extends AuditReport {
   /** Roots that were found outside of the tables: in the file, and on the log. */

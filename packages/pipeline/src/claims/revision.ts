@@ -1,8 +1,8 @@
 import { derivedId, referenceKey, type Verdict } from '@vigil/contracts';
 import { type ClaimRow, claimsOf, lockUpload, saveVerdict } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { DEFAULT_MIN_COVERAGE, INCOMPLETE } from './judgement.ts';
-import { sendOutput } from './send-output.ts';
+import { DEFAULT_MIN_COVERAGE, INCOMPLETE } from '../judgement.ts';
+import { sendOutput } from '../send-output.ts';
 
 /**
  * What holds of an upload, when the judgement of its evidence and the claims on it are looked at together: what a claim holds back

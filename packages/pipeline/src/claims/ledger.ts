@@ -25,7 +25,7 @@ import {
   strikesOf,
 } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
-import { sendAlarm } from './send-output.ts';
+import { sendAlarm } from '../send-output.ts';
 
 /** Kind of the timers that do what time alone does to a claim. */
 export const CLAIM_CLOCK = 'claim-clock';
