@@ -1,6 +1,7 @@
 export { findFfmpeg } from '@vigil/fingerprint';
 export * from './cases.ts';
 export { type AuditCheck, checkAudit } from './check-audit.ts';
+export { type Disk, type Disks, IntakeStopped } from './disks.ts';
 export { OWN_BUCKET, unspilled } from './emit.ts';
 export type { NoticeOutcome, NoticeRequest } from './file-notice.ts';
 export * from './indexed-codes.ts';
@@ -16,4 +17,5 @@ export * from './route.ts';
 export * from './run-stage.ts';
 export { confirmAll } from './stages/confirm-proposal.ts';
 export { canConfirm, searchSlice } from './stages/match-slice.ts';
+export * from './status.ts';
 export { BLOBS_PATH } from './stores.ts';
