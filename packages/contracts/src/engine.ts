@@ -1,3 +1,6 @@
+/** Version of Vigil as a whole, as users know it. */
+export const RELEASE = '0.1.0';
+
 /** Version of everything that turns pixels into codes and codes into evidence. Raise it when results may differ. */
 export const ENGINE_VERSION = '2';
 

@@ -6,6 +6,7 @@ export * from './claims.ts';
 export * from './conflicts.ts';
 export { type EmbeddedPostgres, findRunningPostgres, openEmbeddedPostgres, openTemporaryPostgres } from './embedded.ts';
 export * from './evidence.ts';
+export * from './figures.ts';
 export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './idempotency.ts';
 export * from './keys.ts';

@@ -1,4 +1,4 @@
 export * from './event-log.ts';
 export { type KafkaEventLogOptions, openKafkaEventLog } from './kafka-event-log.ts';
-export { lagOf } from './lag.ts';
+export { lagOf, unreadOf } from './lag.ts';
 export { openPostgresEventLog, type PostgresEventLogOptions } from './postgres-event-log.ts';

@@ -3,7 +3,7 @@ import type { Cluster, KafkaMessage } from './kafka-client.ts';
 import { typeOf } from './kafka-errors.ts';
 import { fromOffset, toOffset, toRecord } from './kafka-records.ts';
 
-const FETCH = { maxWaitTime: 500, minBytes: 1, bytes: 4 * 1024 * 1024 };
+const FETCH = { maxWaitTime: 500, minBytes: 1, bytes: 4 * 1024 * 1024, bytesEach: 64 * 1024 };
 const READ_COMMITTED = 1;
 const ATTEMPTS = 6;
 
@@ -30,7 +30,9 @@ export async function* readRange(
   const { start, end: now } = await bounds();
   const end = Math.min(to, now);
   for (let at = Math.max(from, start); at < end; ) {
-    const { messages, abortedTransactions } = await fetchFrom(cluster, topic, partition, at, async () => {
+    // Of a few records only so much is asked for; the broker gives one batch at least.
+    const bytes = Math.min(FETCH.bytes, (end - at) * FETCH.bytesEach);
+    const { messages, abortedTransactions } = await fetchFrom(cluster, { topic, partition }, at, bytes, async () => {
       at = Math.max(at, (await bounds()).start);
       return at;
     });
@@ -48,9 +50,9 @@ export async function* readRange(
 
 async function fetchFrom(
   cluster: Cluster,
-  topic: string,
-  partition: number,
+  { topic, partition }: { topic: string; partition: number },
   from: number,
+  bytes: number,
   removed: () => Promise<number>,
 ): Promise<Fetched> {
   let at = from;
@@ -68,8 +70,8 @@ async function fetchFrom(
         isolationLevel: READ_COMMITTED,
         maxWaitTime: FETCH.maxWaitTime,
         minBytes: FETCH.minBytes,
-        maxBytes: FETCH.bytes,
-        topics: [{ topic, partitions: [{ partition, fetchOffset: fromOffset(at), maxBytes: FETCH.bytes }] }],
+        maxBytes: bytes,
+        topics: [{ topic, partitions: [{ partition, fetchOffset: fromOffset(at), maxBytes: bytes }] }],
         rackId: '',
       })) as { responses: { partitions: Fetched[] }[] };
       return answer.responses[0]?.partitions[0] ?? { messages: [] };

@@ -19,7 +19,9 @@ export function envelopeOf(output: Output, now: number): Envelope {
     time: now,
     data: output.data,
   };
-  return output.codes === undefined ? jsonEnvelope(output.key, event) : codesEnvelope(output.key, event, output.codes);
+  const envelope =
+    output.codes === undefined ? jsonEnvelope(output.key, event) : codesEnvelope(output.key, event, output.codes);
+  return { ...envelope, headers: { ...envelope.headers, ...output.headers } };
 }
 
 /** What is larger than its topic allows goes to the blob store under its digest; the event carries key and digest. */

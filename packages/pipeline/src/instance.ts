@@ -1,6 +1,7 @@
+import { tmpdir } from 'node:os';
 import type { BlobStore, FileBlobStore } from '@vigil/blob-store';
 import { CALENDARS, DEFAULT_TERMS, type Terms } from '@vigil/cases';
-import { TOPICS } from '@vigil/contracts';
+import { derivedId, RELEASE, TOPICS } from '@vigil/contracts';
 import {
   CONFLICT_DUE,
   type Database,
@@ -14,10 +15,10 @@ import { type EventLog, lagOf } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import {
   type Config,
-  type Counters,
-  createCounters,
+  createMetrics,
   isRetriable,
   type Logger,
+  type Metrics,
   type Queryable,
   type Role,
   realClock,
@@ -28,7 +29,9 @@ import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
 import { type Cases, createCases } from './claims/cases.ts';
 import { createLedger } from './claims/ledger.ts';
 import { runWebhooks } from './claims/webhooks.ts';
+import { createDisks } from './disks.ts';
 import { createEnvironment } from './environment.ts';
+import { gatherGauges } from './gauges.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
@@ -40,8 +43,10 @@ import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
+import { sendAlarm } from './send-output.ts';
 import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
+import { createStatus, type StatusReader } from './status.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
 
@@ -59,7 +64,8 @@ export interface Instance {
   readonly serveBlobs: FileBlobStore['handle'] | null;
   readonly cases: Cases;
   readonly layouts: Layouts;
-  readonly counters: Counters;
+  readonly metrics: Metrics;
+  readonly status: StatusReader;
   /** Events that some stage has yet to read. */
   lag(): Promise<number>;
   /** Rejects with the error that stopped a part; never resolves before the instance is disposed. */
@@ -91,7 +97,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
   const stack = new AsyncDisposableStack();
   try {
     const clock = realClock;
-    const counters = createCounters();
+    const metrics = createMetrics();
     const has = (...roles: Role[]) => roles.some((role) => config.roles.includes(role));
     const stores = await openStores(config, logger, stack);
     const { database, blobs } = stores;
@@ -109,6 +115,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const library = has('match')
       ? stack.use(await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger }))
       : null;
+    const watching = config.watching;
+    const paths = { data: config.dataFolder, temp: tmpdir() };
+    const disks = createDisks({ paths, reserveBytes: watching.diskReserveBytes, clock, logger });
+    await disks.look();
     const index = library?.index ?? stack.use(createIndex());
     const layout = createLayout(database, clock, config.shards);
     if (has('plan') && (await layout()) !== config.shards) {
@@ -130,6 +140,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     if (has('decide')) await audit.start();
     const decide = decideUpload({ database, actions, ledger, clock, concurrency: 8, published: wake.now });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
+    const lanes = createLanes(config.concurrency);
     const stages = route({
       mapping: { keyPattern: config.keyPattern },
       media: fingerprinter && createMedia(blobs, fingerprinter, stores.buckets),
@@ -137,7 +148,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       database,
       library,
       references,
-      lanes: createLanes(config.concurrency),
+      lanes,
       clock,
       ledger,
       decide,
@@ -147,6 +158,18 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       decoders: config.concurrency,
       has,
     });
+
+    const layouts = createLayouts({ database, log, blobs, clock });
+    const ackSeconds = config.acknowledgements.deadlineSeconds;
+    const seen = { log, database, environment, disks, clock, ackSeconds, watch: null };
+    const status = createStatus({ ...seen, layouts, index: library?.index ?? null });
+    const about = { version: RELEASE, roles: config.roles.join() };
+    gatherGauges({ ...seen, metrics, lanes, library, readers: stages, status, tellsWhole: has('decide'), about });
+    const fullDisk = async (message: string) => {
+      const at = clock.now();
+      const alarm = { kind: 'intake-stopped', subject: replica, message, at };
+      await database.transaction((tx) => sendAlarm(tx, derivedId('ev', 'intake-stopped', replica, at), alarm));
+    };
 
     const stop = new AbortController();
     const { signal } = stop;
@@ -160,7 +183,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       },
     };
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
-    const staged = { log, blobs, clock, logger, counters, environment };
+    const staged = { log, blobs, clock, logger, metrics, intake: disks, environment };
     const parts = stages.map((stage) => runStage(stage, staged, signal).done);
     if (library) {
       environment.add('library', () => {
@@ -173,7 +196,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       const webhooks = { database, clock, logger, allowPrivate: config.privateWebhooks };
       const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(
-        rideOut('relay', () => runRelay({ database, log, clock, woken: wake.next }, signal)),
+        rideOut('relay', () => runRelay({ database, log, clock, metrics, woken: wake.next }, signal)),
         rideOut('timers', () => runTimers(timed, signal)),
         rideOut('webhooks', () => runWebhooks(webhooks, signal)),
         rideOut('maintenance', () =>
@@ -191,6 +214,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
         ),
       );
     }
+    parts.push(rideOut('disks', () => disks.watch(signal, fullDisk)));
     // However few parts a role has, it lasts until it is told to stop.
     parts.push(new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })));
     const failed = Promise.all([...parts, stores.gone]).then(() => undefined);
@@ -207,12 +231,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       blobs,
       index,
       library,
-      intake: createIntake({ blobs, log, database, clock, shards: config.shards, published: wake.now }),
+      intake: createIntake({ blobs, log, database, disks, clock, shards: config.shards, published: wake.now }),
       serveBlobs: stores.serveBlobs,
       inspect: createInspect({ database, environment, index, clock }),
       cases,
-      layouts: createLayouts({ database, log, blobs, clock }),
-      counters,
+      layouts,
+      metrics,
+      status,
       lag: () => lagOfAll(log, stages),
       failed,
       [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -4,6 +4,7 @@ import { derivedId, type ReferenceKey, uploadId } from '@vigil/contracts';
 import { type Database, findReference, registerHashes, registerReference } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
+import type { Disks } from './disks.ts';
 import { recordOf } from './emit.ts';
 import { referenceChanged, uploadReceived } from './events.ts';
 import { HASH_SOURCE, hashCodes, hashMedia } from './hash-lists.ts';
@@ -26,7 +27,10 @@ export interface Registered {
   known: boolean;
 }
 
-/** The way in for those who have files rather than events: stores the bytes, then says what a platform would say. */
+/**
+ * The way in for those who have files rather than events: stores the bytes, then says what a platform would say. Bytes are refused
+ * with IntakeStopped while a disk is nearly full.
+ */
 export interface Intake {
   upload(name: string, body: Uint8Array | Readable, about?: { account?: string }): Promise<{ upload: string }>;
   reference(name: string, body: Uint8Array | Readable, about?: AboutReference): Promise<Registered>;
@@ -54,14 +58,16 @@ export function createIntake(deps: {
   blobs: BlobStore;
   log: EventLog;
   database: Database;
+  disks: Pick<Disks, 'refuse'>;
   clock: Clock;
   shards: number;
   published(): void;
 }): Intake {
-  const { blobs, log, database, clock, shards, published } = deps;
+  const { blobs, log, database, disks, clock, shards, published } = deps;
 
   return {
     async upload(name, body, about = {}) {
+      disks.refuse();
       const receivedAt = clock.now();
       const key = mediaKey(name);
       const { version } = await blobs.put(UPLOAD_BUCKET, key, body);
@@ -72,6 +78,7 @@ export function createIntake(deps: {
     },
 
     async reference(name, body, about = {}) {
+      disks.refuse();
       const key = mediaKey(name);
       const { version, size } = await blobs.put(REFERENCE_BUCKET, key, body);
       return register(name, { key, version, size }, about);

@@ -15,8 +15,7 @@ import type { Clock } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
 import { READ } from './library.ts';
 import { type Shard, snapshotKey } from './library-snapshot.ts';
-import { MANIFESTS_GROUP } from './stages/decide-upload.ts';
-import { matchGroup } from './stages/match-slice.ts';
+import { matchGroup, READERS } from './readers.ts';
 
 export interface ReplicaView extends ReplicaRow {
   /** loading: it has not read to the end of the log yet. silent: it was there, and has said nothing for some time. */
@@ -109,7 +108,7 @@ export function createLayouts(deps: { database: Database; log: EventLog; blobs: 
     if (clock.now() < until) return [...words, 'a minute has to pass after the change'];
     const { name } = TOPICS.manifests;
     let left = 0;
-    for (const { partition, offset } of await log.committed(MANIFESTS_GROUP, name)) {
+    for (const { partition, offset } of await log.committed(READERS.manifests.group, name)) {
       left += Math.max(0, (await log.offsetAt(name, partition, until)) - (offset ?? 0));
     }
     return left > 0 ? [...words, `${left} uploads are planned, and not heard of by decide`] : words;

@@ -8,6 +8,8 @@ export interface Output {
   type: string;
   data: unknown;
   codes?: Fingerprint | null;
+  /** Beside those that say what the event is. */
+  headers?: Record<string, string>;
 }
 
 /**

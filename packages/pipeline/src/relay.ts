@@ -1,7 +1,8 @@
 import type { Database } from '@vigil/database';
 import { relayBatch } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
-import type { Clock } from '@vigil/runtime';
+import type { Clock, Metrics } from '@vigil/runtime';
+import { countOutgoing } from './outgoing.ts';
 
 const BATCH = 200;
 const POLL_MS = 500;
@@ -11,14 +12,17 @@ const POLL_MS = 500;
  * cursor moves after the append, and a reader knows an event by its id.
  */
 export async function runRelay(
-  deps: { database: Database; log: EventLog; clock: Clock; woken: () => Promise<void> },
+  deps: { database: Database; log: EventLog; clock: Clock; metrics: Metrics; woken: () => Promise<void> },
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, log, clock, woken } = deps;
+  const { database, log, clock, metrics, woken } = deps;
   while (!signal.aborted) {
     // Taken before looking: a commit that comes while we look must not be slept over.
     const bell = woken();
-    const moved = await relayBatch(database, BATCH, (records) => log.append(records));
+    const moved = await relayBatch(database, BATCH, async (records) => {
+      await log.append(records);
+      countOutgoing(metrics, records, clock.now());
+    });
     if (moved === BATCH) continue;
     await Promise.allSettled([Promise.race([bell, clock.sleep(POLL_MS, signal)])]);
   }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
 import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
 import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
-import { createCounters, createFakeClock, createLogger } from '@vigil/runtime';
+import { createFakeClock, createLogger, createMetrics } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { envelopeOf, recordOf, unspilled } from './emit.ts';
@@ -29,7 +29,8 @@ describe('run-stage', () => {
   let appended: NewRecord[];
   let options: ConsumeOptions;
   const clock = createFakeClock();
-  const counters = createCounters();
+  const metrics = createMetrics();
+  const intake = { whenOpen: async () => undefined };
 
   beforeEach(async () => {
     root = await mkdtemp(path.join(tmpdir(), 'vigil-stage-'));
@@ -76,7 +77,7 @@ describe('run-stage', () => {
       ...(giveUp ? { giveUp } : {}),
     };
     const logger = createLogger({ level: 'silent' });
-    runStage(stage, { log, blobs, clock, logger, counters, environment }, draining.signal);
+    runStage(stage, { log, blobs, clock, logger, metrics, intake, environment }, draining.signal);
     return (record: LogRecord, alive: () => void = () => undefined, owned = new AbortController().signal) =>
       options.handle(record, owned, alive);
   }

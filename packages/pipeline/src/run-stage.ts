@@ -1,25 +1,18 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
-import {
-  deadTopic,
-  type Envelope,
-  MalformedEvent,
-  type Opened,
-  openEnvelope,
-  TOPICS,
-  type TopicName,
-} from '@vigil/contracts';
+import { deadTopic, type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
 import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
-import { type Clock, type Counters, isRetriable, type Logger } from '@vigil/runtime';
+import { type Clock, isRetriable, type Logger, type Metrics } from '@vigil/runtime';
 import type { z } from 'zod';
+import type { Disks } from './disks.ts';
 import { recordOf, unspilled } from './emit.ts';
 import type { Environment } from './environment.ts';
 import type { Outcome, Output } from './outcome.ts';
+import type { Reader } from './readers.ts';
 
 /** One verb of the route. `run` turns one event into one outcome; a throw is a bug, or says `retriable`. */
-export interface Stage<I> {
-  name: string;
-  group: string;
-  consumes: readonly TopicName[];
+export interface Stage<I> extends Reader {
+  /** It writes what is new, and waits while there is no room for that. */
+  takesIn?: boolean;
   concurrency: number;
   /** What the events' data are; or, where others write what they like, how a message is read. @throws MalformedEvent */
   schema: z.ZodType<I> | ((envelope: Envelope) => Opened<I>);
@@ -34,7 +27,9 @@ export interface StageDeps {
   blobs: BlobStore;
   clock: Clock;
   logger: Logger;
-  counters: Counters;
+  metrics: Metrics;
+  /** Stages that take in something new wait here while a disk is nearly full. */
+  intake: Pick<Disks, 'whenOpen'>;
   environment: Pick<Environment, 'isBroken'>;
 }
 
@@ -48,7 +43,7 @@ const MAX_TRIES = 40;
 
 /** The only loop: takes events from the log, runs the stage, sends what it says, and accounts for each. */
 export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSignal): Consumer {
-  const { log, blobs, clock, counters, environment } = deps;
+  const { log, blobs, clock, metrics, intake, environment } = deps;
   const logger = deps.logger.child({ stage: stage.name });
 
   async function read(record: LogRecord): Promise<Opened<I>> {
@@ -80,8 +75,17 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     await insist('could not send', append, turn);
   }
 
+  /** Media that could not be read, as the results say. */
+  function countFailures(outputs: readonly Output[]): void {
+    for (const { data } of outputs) {
+      const { status, reason } = (data as { outcome?: { status?: string; reason?: string } }).outcome ?? {};
+      if ((status === 'failed' || status === 'rejected') && reason !== undefined && reason !== 'deleted')
+        metrics.add('vigil_decode_failures_total', { stage: stage.name, reason });
+    }
+  }
+
   async function bury(record: LogRecord, reason: string, turn: Turn): Promise<void> {
-    counters.add('vigil_dead_letters', { stage: stage.name });
+    metrics.add('vigil_dead_letters_total', { topic: record.topic });
     logger.error({ topic: record.topic, offset: record.offset, key: record.key, reason }, 'dead letter');
     const headers = {
       ...record.headers,
@@ -98,6 +102,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     try {
       return await stage.run(await read(record), sig, alive);
     } catch (error) {
+      metrics.add('vigil_stage_errors_total', { stage: stage.name, kind: kindOf(error) });
       if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
       if (error instanceof BlobStoreError && !error.retriable)
         return { kind: 'rejected', reason: error.message, outputs: [] };
@@ -119,10 +124,11 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   async function finish(record: LogRecord, turn: Turn): Promise<void> {
     for (let tries = 1, counted = 1; ; tries++) {
       turn.alive();
+      if (stage.takesIn) await intake.whenOpen(turn.sig, turn.alive);
       const startedAt = clock.now();
       let outcome = await once(record, turn);
-      counters.add('vigil_stage_outcomes', { stage: stage.name, outcome: outcome.kind });
-      counters.observe('vigil_stage_seconds', { stage: stage.name }, (clock.now() - startedAt) / 1000);
+      metrics.add('vigil_stage_events_total', { stage: stage.name, outcome: outcome.kind });
+      metrics.observe('vigil_stage_seconds', { stage: stage.name }, (clock.now() - startedAt) / 1000);
       if (outcome.kind === 'retry' && !(await environment.isBroken()) && ++counted > MAX_TRIES) {
         outcome = { kind: 'rejected', reason: `gave up after ${tries} tries: ${outcome.reason}`, outputs: [] };
       }
@@ -138,6 +144,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
         await send(owed, turn);
       }
       if (outcome.kind === 'done') await send(outcome.outputs, turn);
+      if (outcome.kind === 'done' || outcome.kind === 'rejected') countFailures(outcome.outputs);
       return;
     }
   }
@@ -167,6 +174,15 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     },
   });
 }
+
+/** Which port an error came from. */
+const KINDS: Readonly<Record<string, string>> = {
+  MalformedEvent: 'malformed',
+  BlobStoreError: 'blob-store',
+  EventLogError: 'event-log',
+  PostgresError: 'database',
+};
+const kindOf = (error: unknown): string => KINDS[(error as Error | null)?.name ?? ''] ?? 'other';
 
 /** One record's time with its handler. */
 interface Turn {

@@ -35,6 +35,7 @@ export interface Config {
   /** What uploads were found to hold is kept so long; what people decided, always. */
   keepDays: number;
   api: ApiSettings;
+  watching: WatchSettings;
   /** Decoders and worker threads at once. */
   concurrency: number;
   limits: Limits;
@@ -91,6 +92,13 @@ export interface ApiSettings {
   oidc: OidcSettings | null;
 }
 
+export interface WatchSettings {
+  /** Nothing new is taken in while a disk has less than this free, or less than a tenth of itself if that is less. */
+  diskReserveBytes: number;
+  /** Where spans go (OTLP over HTTP); null: nowhere. */
+  otlpEndpoint: string | null;
+}
+
 export interface OidcSettings {
   issuer: string;
   audience: string;
@@ -140,14 +148,13 @@ const SECRETS = [
 ];
 
 /**
- * VIGIL_* and the two names that the world agrees on, with secrets read from their files. An empty value is none.
+ * VIGIL_* and the names that the world agrees on, with secrets read from their files. An empty value is none.
  * @throws ConfigError when a file cannot be read, or a secret is given twice
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
   const settings: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value && (name.startsWith('VIGIL_') || name === 'DATABASE_URL' || name === 'PATH'))
-      settings[name] = value.trim();
+    if (value && (name.startsWith('VIGIL_') || OTHERS.includes(name))) settings[name] = value.trim();
   }
   for (const name of SECRETS) {
     const file = env[`${name}_FILE`];
@@ -163,13 +170,15 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return settings;
 }
 
+const OTHERS = ['DATABASE_URL', 'PATH', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /** @throws ConfigError that names every setting that is wrong. */
 export function assertConfig(settings: Settings): Config {
   const problems: string[] = [];
-  const known = new Set(['DATABASE_URL', 'PATH', ...IN_USE_ELSEWHERE]);
+  const known = new Set([...OTHERS, ...IN_USE_ELSEWHERE]);
   const text = (name: string) => {
     known.add(name);
     return settings[name];
@@ -240,6 +249,10 @@ export function assertConfig(settings: Settings): Config {
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
     api: apiOf(text, whole, problems),
+    watching: {
+      diskReserveBytes: MIB * whole('VIGIL_DISK_RESERVE_MIB', 1024, 0, 1_048_576),
+      otlpEndpoint: otlpOf(text, problems),
+    },
     concurrency: whole('VIGIL_CONCURRENCY', Math.min(availableParallelism(), 64), 1, 256),
     limits: {
       maxImageBytes: MIB * whole('VIGIL_MAX_IMAGE_MIB', 64, 1, 1024),
@@ -318,6 +331,15 @@ function s3Of(text: Text, problems: string[]): S3Settings | null {
   if (endpoint === null && region === undefined) return null;
   const credentials = accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : null;
   return { endpoint, region: region ?? 'us-east-1', credentials, bucketPrefix };
+}
+
+function otlpOf(text: Text, problems: string[]): string | null {
+  const given = text('VIGIL_OTLP_ENDPOINT') ?? text('OTEL_EXPORTER_OTLP_ENDPOINT') ?? null;
+  if (given !== null && !(URL.canParse(given) && /^https?:/.test(given)))
+    problems.push(
+      `VIGIL_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT is "${given}": give an address like http://collector:4318`,
+    );
+  return given?.replace(/\/$/, '') ?? null;
 }
 
 function apiOf(

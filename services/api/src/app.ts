@@ -5,6 +5,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
 import type { Database } from '@vigil/database';
+import { IntakeStopped } from '@vigil/pipeline';
 import type { Clock, Logger } from '@vigil/runtime';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -263,6 +264,7 @@ function problemOf(error: unknown, logger: Logger): Problem {
     const errors = error.issues.map((i) => ({ at: i.path.join('.'), detail: i.message }));
     return new Problem('bad-request', z.prettifyError(error), { errors });
   }
+  if (error instanceof IntakeStopped) return new Problem('storage-full', error.message, {}, { 'retry-after': '60' });
   const { statusCode, message, retriable } = error as { statusCode?: number; message: string; retriable?: boolean };
   if (statusCode === 413) return new Problem('too-large', message);
   if (statusCode === 415) return new Problem('unsupported-type', message);

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   'unsupported-type': [415, 'That content type is not read here'],
   'precondition-required': [428, 'Say which version you change'],
   'too-many-requests': [429, 'Too many requests'],
+  'storage-full': [507, 'There is no room for more'],
   unavailable: [503, 'What is behind this is out of reach'],
   failed: [500, 'The request failed'],
 } as const satisfies Record<string, readonly [number, string]>;

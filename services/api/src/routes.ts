@@ -11,6 +11,7 @@ import { policyRoutes } from './routes/policies.ts';
 import { referenceUploadRoutes } from './routes/reference-uploads.ts';
 import { referenceRoutes } from './routes/references.ts';
 import { reportRoutes } from './routes/reports.ts';
+import { statusRoutes } from './routes/status.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { workRoutes } from './routes/works.ts';
@@ -31,4 +32,5 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...webhookRoutes(deps),
   ...keyRoutes(deps),
   ...fleetRoutes(deps),
+  ...statusRoutes(deps),
 ];

@@ -1,3 +1,4 @@
+import { RELEASE } from '@vigil/contracts/engine';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { fail, UsageError } from './output.ts';
 
@@ -17,11 +18,9 @@ function positive(text: string): number {
 const remote = () => import('./commands/remote.ts');
 const fleet = () => import('./commands/fleet.ts');
 
-const VERSION = '0.1.0';
-
 const program = new Command('vigil')
   .description("Finds copies of protected works among a platform's uploads and takes them down within seconds.")
-  .version(VERSION)
+  .version(RELEASE)
   .showHelpAfterError('(vigil --help tells what there is)')
   .exitOverride()
   .configureHelp({ sortSubcommands: false });
@@ -82,6 +81,16 @@ program
   .option(...instance)
   .option('-j, --json', 'as JSON')
   .action(async (given, options) => (await remote()).traceUpload(given, options));
+
+program
+  .command('status')
+  .description(
+    'the state of all on one screen: rates, queues, time to takedown, library, alarms, disks; code 1 when it needs somebody',
+  )
+  .option(...instance)
+  .option('-w, --watch', 'stay, and draw it anew every 2 s')
+  .option('-j, --json', 'as JSON; with --watch one line each time')
+  .action(async (options) => (await import('./commands/status.ts')).status(options));
 
 const audit = program.command('audit').description('what was said and done in all cases');
 audit
@@ -161,7 +170,7 @@ program
   .description('what stands on the topics: JSON Schema of an event, or all of it as AsyncAPI')
   .argument('[name]', 'one of the events; without it they are listed')
   .option('--asyncapi', 'topics, keys and messages as an AsyncAPI 3 document')
-  .action(async (given, options) => (await import('./commands/schema.ts')).schema(given, options, VERSION));
+  .action(async (given, options) => (await import('./commands/schema.ts')).schema(given, options, RELEASE));
 
 try {
   await program.parseAsync();

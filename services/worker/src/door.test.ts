@@ -1,7 +1,7 @@
 /** The address of a process, over real HTTP. Faked: the pipeline behind it, and what is mounted. */
 import { request } from 'node:http';
 import type { Instance } from '@vigil/pipeline';
-import { createLogger } from '@vigil/runtime';
+import { createLogger, createMetrics } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Door, type Mounted, openDoor } from './door.ts';
 
@@ -17,7 +17,8 @@ describe('the door', () => {
     };
     const inspect = { health } as unknown as Instance['inspect'];
     const logger = createLogger({ level: 'error', to: { write: (line) => void logged.push(line) } });
-    door = await openDoor({ inspect }, { host: '127.0.0.1', port: 0, logger, mounted });
+    const metrics = createMetrics();
+    door = await openDoor({ inspect, metrics }, { host: '127.0.0.1', port: 0, logger, mounted });
   }
   beforeEach(async () => {
     [ready, logged] = [true, []];

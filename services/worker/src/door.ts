@@ -14,33 +14,37 @@ export interface Mounted {
 }
 
 /**
- * The one address of a process: how it is, and what is mounted there. Health is answered to everybody, and by every role.
+ * The one address of a process: how it is, what it measures, and what is mounted there. Health and metrics are answered to everybody, and by every
+ * role.
  */
 export async function openDoor(
-  { inspect }: Pick<Instance, 'inspect'>,
+  { inspect, metrics }: Pick<Instance, 'inspect' | 'metrics'>,
   options: { host: string; port: number; logger: Logger; mounted: Mounted | null },
 ): Promise<Door> {
   const { host, port, logger, mounted } = options;
 
-  const pages: Record<string, () => Promise<{ status: number; body: unknown }>> = {
-    '/health/live': async () => ({ status: 200, body: { status: 'alive' } }),
+  const json = (status: number, body: unknown) => ({ status, type: 'application/json', body: JSON.stringify(body) });
+  const pages: Record<string, () => Promise<{ status: number; type: string; body: string }>> = {
+    '/health/live': async () => json(200, { status: 'alive' }),
     async '/health/ready'() {
       const health = await inspect.health();
-      return { status: health.ready ? 200 : 503, body: health };
+      return json(health.ready ? 200 : 503, health);
     },
+    '/metrics': async () => ({ status: 200, ...(await metrics.expose()) }),
   };
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?')[0]!;
     const page = request.method === 'GET' || request.method === 'HEAD' ? pages[path] : undefined;
     if (page) {
-      const { status, body } = await page();
-      return answer(response, status, 'application/json', body);
+      const { status, type, body } = await page();
+      return answer(response, status, type, body);
     }
     if (mounted) return mounted.handle(request, response);
     request.resume();
     const problem = { type: 'urn:vigil:problem:not-found', title: 'There is no such thing here', status: 404 };
-    answer(response, 404, 'application/problem+json', { ...problem, detail: `${request.method} ${path}` });
+    const body = JSON.stringify({ ...problem, detail: `${request.method} ${path}` });
+    answer(response, 404, 'application/problem+json', body);
   }
 
   // Films take as long as they take; headers do not.
@@ -66,8 +70,7 @@ export async function openDoor(
   };
 }
 
-function answer(response: ServerResponse, status: number, type: string, body: unknown): void {
-  const text = JSON.stringify(body);
+function answer(response: ServerResponse, status: number, type: string, text: string): void {
   response
     .writeHead(status, {
       'content-type': type,

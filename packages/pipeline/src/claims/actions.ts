@@ -29,8 +29,8 @@ export const ALARM_AGAIN_MS = 6 * 3600 * 1000;
  * All of it happens in the caller's transaction (`Database.transaction`), under the lock on the upload's row.
  */
 export interface Actions {
-  /** Sends, once an id, in place of all that was open for this upload. The caller holds the upload's row. */
-  send(tx: Queryable, event: TakedownEvent): Promise<void>;
+  /** Sends, once an id, in place of all that was open for this upload, the first time with `headers`. The caller holds the upload's row. */
+  send(tx: Queryable, event: TakedownEvent, headers?: Record<string, string>): Promise<void>;
   /** Nothing is waited for any more. The caller holds the upload's row. */
   close(tx: Queryable, upload: string, why: ClosedWhy): Promise<void>;
   /** Closes the action if all that is waited for is done. The caller holds the upload's row. */
@@ -63,9 +63,9 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
     await setTimer(tx, { id: deadlineTimer(id), kind: UNACKNOWLEDGED, dueAt, payload: { action: id } });
   }
 
-  async function emitAction(tx: Queryable, data: TakedownEvent): Promise<void> {
+  async function emitAction(tx: Queryable, data: TakedownEvent, headers: Record<string, string> = {}): Promise<void> {
     const about = { key: data.upload, id: attemptId(data.id, data.attempt), type: `vigil.media.${data.action}` };
-    await sendOutput(tx, { to: 'takedowns', ...about, data }, clock.now());
+    await sendOutput(tx, { to: 'takedowns', ...about, data, headers }, clock.now());
   }
 
   async function end(tx: Queryable, { id, attempts }: ActionRow, why: ClosedWhy): Promise<void> {
@@ -111,10 +111,10 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
   }
 
   return {
-    async send(tx, event) {
+    async send(tx, event, headers) {
       if (!(await addAction(tx, { event, surfaces, now: clock.now() }))) return;
       await close(tx, event.upload, 'superseded', event.id);
-      await emitAction(tx, event);
+      await emitAction(tx, event, headers);
       if (surfaces.length === 0) return closeAction(tx, event.id, 'not-awaited', clock.now());
       await setResend(tx, event.id, event.attempt + 1, 0);
       await setDeadline(tx, event.id, deadlineSeconds * 1000);

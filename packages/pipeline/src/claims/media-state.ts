@@ -2,6 +2,7 @@ import { blockedBy, isBlocking, statementOf } from '@vigil/cases';
 import { actionId, type Decision, ENGINE_VERSION, RADIUS, type TakedownEvent } from '@vigil/contracts';
 import { actionsOf, type ClaimRow, claimsOf, setBlocked, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
+import { FIRST } from '../outgoing.ts';
 import type { Actions } from './actions.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
 
@@ -27,7 +28,9 @@ export async function alignMedia(
       ? takedownOf(row, standing, blocked, epoch, last?.id ?? null, now)
       : restorationOf(last!.event, claims, epoch, now);
   await setBlocked(tx, row.id, blocked, epoch);
-  await actions.send(tx, event);
+  // Of an upload that has no verdict yet, found by us: what the objective for time to takedown is about.
+  const first = row.verdict === null && event.action === 'takedown' && event.reference !== null;
+  await actions.send(tx, event, first ? { [FIRST]: 'true' } : {});
   // Into the chain of the case that it is about: when which media were to be disabled where.
   const about = standing[0] ?? lastEnded(claims);
   const data = { action: event.id, do: event.action, epoch, territories: blocked };

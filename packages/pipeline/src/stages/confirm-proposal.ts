@@ -12,6 +12,7 @@ import { sliceConfirmed } from '../events.ts';
 import type { Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
 import type { Stage } from '../run-stage.ts';
 
@@ -59,9 +60,7 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
   }
 
   return {
-    name: 'confirm',
-    group: 'confirm',
-    consumes: ['proposals'],
+    ...READERS.confirm,
     concurrency,
     schema: Proposal,
     run,

@@ -35,6 +35,7 @@ import { alignMedia, slim } from '../claims/media-state.ts';
 import { differs, publishVerdict, standing } from '../claims/revision.ts';
 import { INCOMPLETE, type Judgement, judge } from '../judgement.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import { happenedBefore, hear } from '../removal.ts';
 import type { Stage } from '../run-stage.ts';
 import { sendAlarm } from '../send-output.ts';
@@ -50,7 +51,6 @@ export interface DecideDeps {
 }
 
 export const DEADLINE = 'upload-deadline';
-export const MANIFESTS_GROUP = 'decide-manifests';
 /** Kind of the timers that forget what a deleted upload was found to hold. */
 export const FORGET = 'forget-upload';
 /** Messages on the same media may still be under way in another order: uploaded again at once, the results count. */
@@ -195,18 +195,14 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
   }
 
   const recordManifest: Stage<Manifest> = {
-    name: 'decide-manifest',
-    group: MANIFESTS_GROUP,
-    consumes: ['manifests'],
+    ...READERS.manifests,
     concurrency,
     schema: Manifest,
     run: ({ event }: Opened<Manifest>) => takeManifest(event.data),
   };
 
   const recordSlice: Stage<SliceAlignments> = {
-    name: 'decide-alignments',
-    group: 'decide-alignments',
-    consumes: ['alignments'],
+    ...READERS.alignments,
     concurrency,
     schema: SliceAlignments,
     run: ({ event: { data } }) =>
@@ -218,9 +214,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
   };
 
   const recordProposal: Stage<SliceEvidence> = {
-    name: 'decide-evidence',
-    group: 'decide-evidence',
-    consumes: ['evidence'],
+    ...READERS.evidence,
     concurrency,
     schema: SliceEvidence,
     run: ({ event }) => take(event.data.upload, (tx) => recordEvidence(tx, event.data)),

@@ -15,6 +15,7 @@ import type { FrameLists } from '../frame-lists.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 import { createSliceRuns, type ReadRun } from '../slice-runs.ts';
 
@@ -91,21 +92,14 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
   }
 
   return {
-    name: 'fingerprint',
-    group: GROUP[from],
-    consumes: [from],
+    ...READERS[from],
+    takesIn: true,
     concurrency,
     schema: Slice,
     run,
     giveUp: ({ event }, reason): Output[] => results(event.data, clock.now(), { reason: 'corrupt', detail: reason }),
   };
 }
-
-const GROUP = {
-  slicesFirst: 'fingerprint-first',
-  slicesRest: 'fingerprint-rest',
-  slicesBatch: 'fingerprint-batch',
-} as const;
 
 /** Where a slice of a reference's codes lie, for those who compare frame by frame. */
 export const codesKey = (reference: string, slice: number): string => `codes/${reference}/${slice}`;

@@ -6,6 +6,7 @@ import { firstSlices } from '../events.ts';
 import type { Layout } from '../layout.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 import { probeMedia } from './plan-upload.ts';
 
@@ -41,5 +42,5 @@ export function learnReference({ media, database, clock, layout, concurrency }: 
     return done(firstSlices({ owner, media: location, probe, slices, shards, epoch: shards, receivedAt, steps }));
   }
 
-  return { name: 'learn', group: 'learn', consumes: ['references'], concurrency, schema: ReferenceEvent, run };
+  return { ...READERS.learn, takesIn: true, concurrency, schema: ReferenceEvent, run };
 }

@@ -13,6 +13,7 @@ import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { ownerKey, proposalId, proposed, sliceMatched } from '../events.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
+import { matcher } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface MatchDeps {
@@ -81,17 +82,12 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
   }
 
   return {
-    name: 'match',
-    group: matchGroup(layout),
-    consumes: ['fingerprints'],
+    ...matcher(layout),
     concurrency,
     schema: SliceCodes,
     run,
   };
 }
-
-/** Each shard of each layout reads all fingerprints by itself; its replicas share them. */
-export const matchGroup = ({ number, of }: { number: number; of: number }): string => `match-${number}-of-${of}`;
 
 const noteOf = (a: Alignment): string =>
   `${a.reference.id}: ${a.frames} frames${a.inliers === undefined ? '' : `, ${a.inliers} places`}`;

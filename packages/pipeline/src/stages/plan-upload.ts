@@ -20,6 +20,7 @@ import type { FrameLists } from '../frame-lists.ts';
 import type { Layout } from '../layout.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, type Output, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface PlanDeps {
@@ -108,7 +109,7 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
     };
   }
 
-  return { name: 'plan', group: 'plan', consumes: ['uploads'], concurrency, schema, run };
+  return { ...READERS.plan, takesIn: true, concurrency, schema, run };
 }
 
 export async function probeMedia(media: Media, location: MediaLocation, signal: AbortSignal) {

@@ -11,6 +11,7 @@ import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from '../claims/actions.ts';
 import { type Ledger, SYSTEM } from '../claims/ledger.ts';
 import { done, type Outcome, rejected, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 
 /** How far the clock of a surface may go wrong. A word from the future would outweigh all that come after it. */
@@ -63,9 +64,7 @@ export function recordAcknowledgement(deps: {
   }
 
   return {
-    name: 'record-acknowledgement',
-    group: 'record-acknowledgements',
-    consumes: ['acknowledgements'],
+    ...READERS.acknowledgements,
     concurrency,
     schema: Acknowledgement,
     run: ({ event }) => database.transaction((tx) => take(tx, event.data)),

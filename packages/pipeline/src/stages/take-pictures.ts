@@ -18,6 +18,7 @@ import { OWN_BUCKET } from '../emit.ts';
 import type { Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome, skipped } from '../outcome.ts';
+import { READERS } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface PictureDeps {
@@ -111,9 +112,7 @@ export function takePictures(deps: PictureDeps): Stage<Pictures> {
   }
 
   return {
-    name: 'take-pictures',
-    group: 'take-pictures',
-    consumes: ['pictures'],
+    ...READERS.pictures,
     concurrency,
     schema: Pictures,
     run: ({ event }: Opened<Pictures>, signal, alive) => take(event.data, signal, alive),
