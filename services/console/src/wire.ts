@@ -18,7 +18,7 @@
  *
  * A one-time link is `/sign-in#<token>`: the page takes the token from `location.hash` and posts `{ link: token }`.
  *
- * | Review (verb `review:write`) | | |
+ * | Review (verb `reviews:write`) | | |
  * | --- | --- | --- |
  * | POST /v1/reviews/next | ReviewNext | ReviewHand: what this reviewer holds, filled up to `hold` items, the current one first |
  * | POST /v1/reviews/heartbeat | | ReviewLocks: all that this reviewer holds, until later. Call it every `LOCK_MS / 3` |
@@ -88,7 +88,7 @@ export interface Session {
   name: string;
   role: Role;
   holder: string | null;
-  /** What may be done: hide what is not in here. 'review:write' is the queue, 'fleet:write' is for operators. */
+  /** What may be done: hide what is not in here. 'reviews:write' is the queue, 'fleet:write' is for operators. */
   verbs: string[];
   csrf: string;
   /** Renew before this, or be signed out then. */
