@@ -12,7 +12,7 @@ import { keepOperatorKey } from './operator-key.ts';
 import { Problem } from './problem.ts';
 import { routesOf } from './routes.ts';
 import { createSessions } from './sessions.ts';
-import { signInRoutes } from './sign-in.ts';
+import { type Invitation, invite, signInRoutes } from './sign-in.ts';
 
 export const API_VERSION = '1.0.0';
 const TIDY_MS = 10 * 60_000;
@@ -22,6 +22,8 @@ const SESSIONS_KEPT_MS = 30 * 24 * 3600 * 1000;
 /** The API of a running instance, to be mounted in a server. */
 export interface Api {
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Makes a link that signs somebody in at the page, once and within the hour: its path, with the secret behind the #. */
+  invite(whom: Invitation): Promise<{ path: string; expiresAt: number }>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -75,6 +77,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   timer.unref();
 
   return {
+    invite: (whom) => invite(database.postgres, whom, clock.now()),
     handle(request, response) {
       if (!serveBlobs || !request.url?.startsWith(BLOBS_PATH)) return app.handle(request, response);
       serveBlobs(request, response).then(

@@ -1,6 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { addOidcSignIn, type Database, type SessionRow, takeOidcSignIn, useSignInLink } from '@vigil/database';
-import type { Clock } from '@vigil/runtime';
+import {
+  addOidcSignIn,
+  addSignInLink,
+  type Database,
+  type SessionRow,
+  type SignInLink,
+  takeOidcSignIn,
+  useSignInLink,
+} from '@vigil/database';
+import type { Clock, Queryable } from '@vigil/runtime';
 import { z } from 'zod';
 import type { Identities } from './identities.ts';
 import { type Principal, ROLE_VERBS } from './principal.ts';
@@ -150,8 +158,19 @@ export function signInRoutes(deps: {
 const isOwnPath = (path: string | undefined): path is string =>
   path !== undefined && /^\/(?![/\\])[\w\-./~%]*$/.test(path);
 
-/** A link's secret, and its id. */
-export const newLink = (): { id: string; token: string } => ({
-  id: `link_${randomBytes(9).toString('base64url')}`,
-  token: newSecret(),
-});
+const INVITED_MS = 3600_000;
+
+export type Invitation = Pick<SignInLink, 'name' | 'role' | 'holder' | 'createdBy'>;
+
+/** The secret stands behind the #, which browsers send to nobody: so it is in no log, and nothing that looks at links uses it up. */
+export async function invite(
+  db: Queryable,
+  whom: Invitation,
+  now: number,
+): Promise<{ path: string; expiresAt: number }> {
+  const token = newSecret();
+  const expiresAt = now + INVITED_MS;
+  const id = `link_${randomBytes(9).toString('base64url')}`;
+  await addSignInLink(db, { ...whom, id, createdAt: now, expiresAt, hash: digestOf(token) });
+  return { path: `/sign-in#${token}`, expiresAt };
+}
