@@ -20,10 +20,15 @@ const LAYERS: string[][] = [
   ['services/worker', 'services/api', 'services/console', 'services/canary', 'services/cli'],
 ];
 /**
- * The command line starts the worker in its own process (`vigil demo`, `vigil start`) with the API mounted in it, and shows the
+ * The command line starts the worker in its own process (`vigil demo`, `vigil start`) with the API and the page mounted in it, and shows the
  * seeds (`vigil demo`).
  */
-const WIRING = ['services/cli -> services/worker', 'services/cli -> services/api', 'services/cli -> seeds'];
+const WIRING = [
+  'services/cli -> services/worker',
+  'services/cli -> services/api',
+  'services/cli -> services/console',
+  'services/cli -> seeds',
+];
 
 /** Each is imported by one source file at most, so that it can be replaced there. */
 const VENDORS = [

@@ -42,7 +42,7 @@ export async function openTestApi(settings: Record<string, string> = {}): Promis
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-api-'));
   stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
   const { url: databaseUrl } = stack.use(await createTestDatabase());
-  const roles = 'match,decide,api';
+  const roles = 'match,decide,api,console';
   const config = readConfig({ ...settings, VIGIL_DATA: dataFolder, DATABASE_URL: databaseUrl, VIGIL_ROLES: roles });
   const logged: string[] = [];
   const logger = createLogger({ level: 'error', to: { write: (line) => void logged.push(line) } });

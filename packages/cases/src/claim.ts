@@ -26,7 +26,7 @@ export const BLOCKING: readonly ClaimState[] = [
   'court-hold',
   'closed',
 ];
-/** Nothing can happen to it any more. */
+/** Nothing can happen to it any more, but that whoever dismissed it takes that back within minutes. */
 export const OVER: readonly ClaimState[] = ['reversed', 'put-back', 'dismissed', 'withdrawn'];
 
 export const isBlocking = ({ state }: Pick<Claim, 'state'>): boolean => BLOCKING.includes(state);

@@ -2,7 +2,7 @@ import type { RoleInCase } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { DAY_MS } from './calendar.ts';
 import { blockedBy, type Claim, caseState, isBlocking } from './claim.ts';
-import { clockOf, passTime, type Step, step } from './steps.ts';
+import { clockOf, passTime, type Step, step, undoUntil } from './steps.ts';
 import { addMonths, DEFAULT_TERMS } from './terms.ts';
 import { claim, given, NOON, STEPS } from './testing.ts';
 
@@ -62,6 +62,36 @@ describe('a dispute', () => {
       why: 'dispute is for uploader, not for holder',
       allowed: ['escalate', 'withdraw'],
     });
+  });
+});
+
+describe('what a person decided', () => {
+  const byHand = walk(claim(), ['reviewer', { do: 'take-down' }]);
+  const dismissed = walk(claim(), ['reviewer', { do: 'dismiss' }]);
+  test.each([byHand, dismissed])('is taken back within five minutes, and decided anew', (decided) => {
+    const last = NOON + 5 * 60_000;
+    expect(undoUntil(decided)).toBe(last);
+    const open = walk(decided, ['reviewer', { do: 'reopen' }, last]);
+    expect(open).toEqual(claim());
+    expect(walk(open, ['reviewer', { do: 'take-down' }, last]).procedure).toMatchObject({ takenDownAt: last });
+    expect(step(decided, { do: 'reopen' }, given('reviewer', last + 1))).toMatchObject({
+      ok: false,
+      why: 'it could be taken back until 2029-11-14T17:05:00.000Z',
+    });
+  });
+
+  test('stays, where a rule decided, somebody has answered, or another asks', () => {
+    const whyNot = (c: Claim, role: RoleInCase = 'reviewer') => step(c, { do: 'reopen' }, given(role));
+    expect(whyNot(down())).toMatchObject({ ok: false, why: 'no person took it down' });
+    const answered = walk(byHand, ['uploader', STEPS.complain]);
+    expect(whyNot(answered)).toMatchObject({ ok: false, why: 'the uploader has answered it' });
+    expect(whyNot(byHand, 'holder')).toMatchObject({ ok: false, why: 'reopen is for reviewer, not for holder' });
+  });
+
+  test('gives back the strike that it earned', () => {
+    const noticed = walk(claim({ ground: '512c3-notice' }), ['reviewer', { do: 'take-down' }]);
+    expect(noticed.procedure.strike).not.toBeNull();
+    expect(walk(noticed, ['reviewer', { do: 'reopen' }]).procedure.strike).toBeNull();
   });
 });
 

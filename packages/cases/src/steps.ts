@@ -3,7 +3,7 @@ import { businessWindow, DAY_MS } from './calendar.ts';
 import { BLOCKING, type Claim, isOver, type OVER } from './claim.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
-import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms } from './terms.ts';
+import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms, UNDO_MS } from './terms.ts';
 
 /** Everything that somebody can do about a claim. */
 export type Step =
@@ -11,6 +11,8 @@ export type Step =
   | { do: 'take-down' }
   /** A person finds that an open claim asks for nothing. */
   | { do: 'dismiss'; paper?: Paper | null }
+  /** What a person decided is taken back within minutes: the claim is open again. */
+  | { do: 'reopen' }
   /** The same claim holds elsewhere from now on. */
   | { do: 'retarget'; territories: string[] }
   | { do: 'dispute'; grounds: readonly DisputeGroundId[]; paper: Paper | null }
@@ -64,6 +66,17 @@ const STANDING = BLOCKING.filter((s) => s !== 'closed');
 export const RULES: Record<StepName, Rule> = {
   'take-down': { from: ['open'], by: ['system', 'reviewer'] },
   dismiss: { from: ['open'], by: ['reviewer'] },
+  reopen: {
+    from: ['taken-down', 'dismissed'],
+    by: ['reviewer'],
+    unless: (claim, now) => {
+      const { automatedDecision, dispute, counterNotice, complaint } = claim.procedure;
+      if (claim.state === 'taken-down' && automatedDecision !== false) return 'no person took it down';
+      if (dispute || counterNotice || complaint) return 'the uploader has answered it';
+      const until = undoUntil(claim)!;
+      return now > until ? `it could be taken back until ${isoTime(until)}` : null;
+    },
+  },
   retarget: { from: ['open', 'taken-down'], by: ['system'] },
   dispute: {
     from: ['taken-down'],
@@ -189,6 +202,10 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
     }
     case 'dismiss':
       return { change: over(claim, 'dismissed', 'dismissed', now), data: paperOf(wanted.paper) };
+    case 'reopen': {
+      const undone = { takenDownAt: null, redressUntil: null, automatedDecision: null, strike: null, ended: null };
+      return { change: to('open', undone), data: { before: claim.state } };
+    }
     case 'retarget':
       return {
         change: to(claim.state, {}, { territories: [...wanted.territories] }),
@@ -283,6 +300,12 @@ function over(claim: Claim, state: (typeof OVER)[number], why: string, now: numb
   const { strike } = claim.procedure;
   const revoked = strike && { ...strike, revokedAt: strike.revokedAt ?? now };
   return { ...claim, state, procedure: { ...claim.procedure, strike: revoked, ended: { at: now, why } } };
+}
+
+/** Until when what a person decided can be taken back; null where nobody decided. */
+export function undoUntil({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): number | null {
+  const at = state === 'dismissed' ? procedure.ended?.at : state === 'taken-down' ? procedure.takenDownAt : null;
+  return at ? at + UNDO_MS : null;
 }
 
 /** A claim earns its strike once. */

@@ -23,6 +23,8 @@ export const DEFAULT_TERMS: Terms = {
   calendar: US_FEDERAL,
 };
 
+/** So long a reviewer may take a decision of his own back, before anybody has answered it. */
+export const UNDO_MS = 5 * 60_000;
 /** DSA Art. 20(1): at least six months. */
 export const REDRESS_MONTHS = 6;
 /** 17 USC 512(g)(2)(C): not less than 10, nor more than 14, business days. */

@@ -30,6 +30,7 @@ const paper = { id: 'paper_1', digest: '00' };
 export const STEPS: Record<StepName, Step> = {
   'take-down': { do: 'take-down' },
   dismiss: { do: 'dismiss' },
+  reopen: { do: 'reopen' },
   retarget: { do: 'retarget', territories: ['DE', 'FR'] },
   dispute: { do: 'dispute', grounds: ['quotation'], paper: null },
   'answer-dispute': { do: 'answer-dispute', answer: 'uphold' },

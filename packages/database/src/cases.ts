@@ -1,4 +1,4 @@
-import { type CaseEvent, derivedId } from '@vigil/contracts';
+import { type CaseEvent, type ClaimState, derivedId } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import { canonical, sha256 } from './canonical.ts';
 
@@ -12,9 +12,16 @@ export interface CaseRow {
   openedAt: number;
   /** Links of its chain. */
   seq: number;
+  /** What its claims say together. */
+  state: CaseState;
+  /** When something last happened in it. */
+  changedAt: number;
 }
+export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
 
-const ROW = 'SELECT id, account, work, holder, opened_at AS "openedAt", seq FROM cases';
+const COLUMNS =
+  'k.id, k.account, k.work, k.holder, k.opened_at AS "openedAt", k.seq, k.state, k.changed_at AS "changedAt"';
+const ROW = `SELECT ${COLUMNS} FROM cases k`;
 
 /** Of an account and a work, or of an upload and a work where the account is not known. */
 export const caseId = (upload: string, account: string | null, work: string): string =>
@@ -24,13 +31,13 @@ export const caseId = (upload: string, account: string | null, work: string): st
  * The row, made if missing, and ours until the transaction ends: one at a time adds to a chain. Take the rows of uploads first,
  * and of several cases take them in order of id.
  */
-export async function lockCase(tx: Queryable, about: Omit<CaseRow, 'seq'>): Promise<CaseRow> {
+export async function lockCase(tx: Queryable, about: Omit<CaseRow, 'seq' | 'state' | 'changedAt'>): Promise<CaseRow> {
   const { id, account, work, holder, openedAt } = about;
   await tx.query(
-    'INSERT INTO cases (id, account, work, holder, opened_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING',
+    'INSERT INTO cases (id, account, work, holder, opened_at, changed_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO NOTHING',
     [id, account, work, holder, openedAt],
   );
-  const [row] = await tx.query<CaseRow>(`${ROW} WHERE id = $1 FOR UPDATE`, [id]);
+  const [row] = await tx.query<CaseRow>(`${ROW} WHERE k.id = $1 FOR UPDATE`, [id]);
   return row!;
 }
 
@@ -58,39 +65,73 @@ export async function appendCaseEvents(
     head = hash;
     added.push(link);
   }
-  await tx.query('UPDATE cases SET seq = $2, head = $3 WHERE id = $1', [id, seq, head]);
+  await tx.query('UPDATE cases SET seq = $2, head = $3, changed_at = greatest(changed_at, $4) WHERE id = $1', [
+    id,
+    seq,
+    head,
+    events.at(-1)!.at,
+  ]);
   return added;
 }
 
 export async function findCase(db: Queryable, id: string): Promise<CaseRow | null> {
-  const rows = await db.query<CaseRow>(`${ROW} WHERE id = $1`, [id]);
+  const rows = await db.query<CaseRow>(`${ROW} WHERE k.id = $1`, [id]);
   return rows[0] ?? null;
 }
 
+/** The states that the claims of a case are in, each once. The caller holds the case. */
+export async function claimStatesOf(tx: Queryable, id: string): Promise<ClaimState[]> {
+  const rows = await tx.query<{ state: ClaimState }>('SELECT DISTINCT state FROM claims WHERE case_id = $1', [id]);
+  return rows.map((r) => r.state);
+}
+
+export async function saveCaseState(tx: Queryable, id: string, state: CaseState): Promise<void> {
+  await tx.query('UPDATE cases SET state = $2 WHERE id = $1 AND state <> $2', [id, state]);
+}
+
+/** A case as a list shows it. */
+export interface ListedCase extends CaseRow {
+  title: string;
+  claims: number;
+  /** The earliest time until which somebody has to answer. */
+  answerBy: number | null;
+}
+
 /** Newest first; `before` is the last one of the page before. */
-export const listCases = (
+export async function listCases(
   db: Queryable,
   about: {
     holder?: string | undefined;
     account?: string | undefined;
     work?: string | undefined;
+    state?: CaseState | undefined;
+    /** Of an upload's claims. */
+    upload?: string | undefined;
     before?: { openedAt: number; id: string } | undefined;
     limit: number;
   },
-): Promise<CaseRow[]> =>
-  db.query<CaseRow>(
-    `${ROW} WHERE ($1::text IS NULL OR holder = $1) AND ($2::text IS NULL OR account = $2) AND ($3::text IS NULL OR work = $3)
-       AND ($4::bigint IS NULL OR (opened_at, id) < ($4, $5::text))
-     ORDER BY opened_at DESC, id DESC LIMIT $6`,
-    [
-      about.holder ?? null,
-      about.account ?? null,
-      about.work ?? null,
-      about.before?.openedAt ?? null,
-      about.before?.id ?? null,
-      about.limit,
-    ],
+): Promise<ListedCase[]> {
+  const { holder, account, work, state, upload, before, limit } = about;
+  const values: unknown[] = [];
+  const where = Object.entries({ holder, account, work, state }).flatMap(([column, value]) =>
+    value === undefined ? [] : [`k.${column} = $${values.push(value)}`],
   );
+  if (upload !== undefined) where.push(`k.id IN (SELECT case_id FROM claims WHERE upload = $${values.push(upload)})`);
+  if (before)
+    where.push(`(k.opened_at, k.id) < ($${values.push(before.openedAt)}::bigint, $${values.push(before.id)}::text)`);
+  return db.query<ListedCase>(
+    `SELECT p.*, coalesce(w.title, p.work) AS title, c.claims, c."answerBy" FROM (
+       SELECT ${COLUMNS} FROM cases k ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
+       ORDER BY k.opened_at DESC, k.id DESC LIMIT $${values.push(limit)}) p
+     LEFT JOIN works w ON w.id = p.work
+     CROSS JOIN LATERAL (SELECT count(*) AS claims, min(CASE c.state
+         WHEN 'disputed' THEN (c.procedure->'dispute'->>'answerBy')::bigint
+         WHEN 'appealed' THEN (c.procedure->'appeal'->>'answerBy')::bigint END) AS "answerBy"
+       FROM claims c WHERE c.case_id = p.id) c
+     ORDER BY p."openedAt" DESC, p.id DESC`,
+    values,
+  );
+}
 
 /** The chain, oldest first, from after a link. */
 export async function caseEvents(db: Queryable, id: string, after = 0, limit = 1000): Promise<CaseEvent[]> {

@@ -28,9 +28,14 @@ test('a case gathers the claims of one work against one account', async () => {
   expect(two.case).toBe(one.case);
   expect(other.case).not.toBe(one.case);
   expect((await claimsOfCase(db, one.case)).map((c) => c.upload)).toEqual(['up_2', 'up_3']);
-  const row = { id: one.case, account: 'acc_2', work: 'work_1', holder: 'h', openedAt: 5, seq: 0 };
+  const row = {
+    ...{ id: one.case, account: 'acc_2', work: 'work_1', holder: 'h', openedAt: 5, seq: 0 },
+    ...{ state: 'open', changedAt: 5 },
+  };
   expect(await findCase(db, one.case)).toEqual(row);
-  expect(await listCases(db, { holder: 'h', account: 'acc_2', limit: 5 })).toEqual([row]);
+  expect(await listCases(db, { holder: 'h', account: 'acc_2', limit: 5 })).toEqual([
+    { ...row, title: 'work_1', claims: 2, answerBy: null },
+  ]);
   expect(await listCases(db, { holder: 'another', limit: 5 })).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 import { jsonb, type Queryable } from '@vigil/runtime';
 import type { PageOf } from './works.ts';
 
-export const KEY_ROLES = ['holder', 'platform', 'operator'] as const;
+export const KEY_ROLES = ['holder', 'platform', 'reviewer', 'operator'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 /** A key of the API. The key itself is shown once and kept nowhere; its SHA-256 is. Times in milliseconds since 1970. */
@@ -9,7 +9,7 @@ export interface ApiKey {
   id: string;
   name: string;
   role: KeyRole;
-  /** Whose rows it opens; null for platform and operators. */
+  /** Whose rows it opens; null for those who are no holder. */
   holder: string | null;
   verbs: string[];
   createdBy: string;

@@ -16,10 +16,10 @@ export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
     `WITH own AS (
        SELECT c.*, procedure->'dispute' <> 'null' AS disputed, procedure->'counterNotice' <> 'null' AS countered,
          procedure->'complaint' <> 'null' AS complained,
-         state IN ('reversed', 'put-back') AS lost,
-         state IN ('disputed', 'appealed', 'counter-notice', 'waiting', 'court-hold')
+         c.state IN ('reversed', 'put-back') AS lost,
+         c.state IN ('disputed', 'appealed', 'counter-notice', 'waiting', 'court-hold')
            OR (procedure->'complaint' <> 'null' AND procedure->'complaint'->'decided' = 'null'
-               AND state NOT IN ('reversed', 'put-back', 'withdrawn')) AS pending
+               AND c.state NOT IN ('reversed', 'put-back', 'withdrawn')) AS pending
        FROM claims c JOIN cases k ON k.id = c.case_id
        WHERE c.opened_at >= $1 AND c.opened_at < $2 AND ($3::text IS NULL OR k.holder = $3))
      SELECT ground, count(*) AS claims,

@@ -102,12 +102,14 @@ export interface WatchSettings {
 export interface OidcSettings {
   issuer: string;
   audience: string;
-  /** Claims that say who somebody is here: holder, platform or operator; and of a holder which one. */
+  /** What this installation is registered as, so that people can sign in at the page; null: they cannot. No secret: PKCE alone. */
+  client: { id: string; secret: string | null } | null;
+  /** Claims that say who somebody is here: holder, platform, reviewer or operator; and of a holder which one. */
   roleClaim: string;
   holderClaim: string;
 }
 
-export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api'] as const;
+export const ROLES = ['plan', 'fingerprint', 'match', 'confirm', 'decide', 'api', 'console'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** What one upload may cost, whatever its header claims. */
@@ -145,6 +147,7 @@ const SECRETS = [
   'VIGIL_KAFKA_KEY',
   'VIGIL_S3_ACCESS_KEY',
   'VIGIL_S3_SECRET_KEY',
+  'VIGIL_OIDC_CLIENT_SECRET',
 ];
 
 /**
@@ -352,12 +355,21 @@ function apiOf(
     problems.push(`VIGIL_PUBLIC_URL is "${publicUrl}": give an http(s) address without a path`);
   const [issuer, audience] = [text('VIGIL_OIDC_ISSUER'), text('VIGIL_OIDC_AUDIENCE')];
   const [roleClaim, holderClaim] = [text('VIGIL_OIDC_ROLE_CLAIM'), text('VIGIL_OIDC_HOLDER_CLAIM')];
+  const [clientId, clientSecret] = [text('VIGIL_OIDC_CLIENT_ID'), text('VIGIL_OIDC_CLIENT_SECRET')];
+  if (clientSecret && !clientId) problems.push('VIGIL_OIDC_CLIENT_SECRET is set: give VIGIL_OIDC_CLIENT_ID too');
+  if (clientId && !issuer) problems.push('VIGIL_OIDC_CLIENT_ID is set: give VIGIL_OIDC_ISSUER too');
   if (!issuer !== !audience) problems.push('give both VIGIL_OIDC_ISSUER and VIGIL_OIDC_AUDIENCE, or neither');
   if (issuer !== undefined && !URL.canParse(issuer))
     problems.push(`VIGIL_OIDC_ISSUER is "${issuer}": give the provider's http(s) address`);
   const oidc =
     issuer && audience
-      ? { issuer, audience, roleClaim: roleClaim ?? 'vigil_role', holderClaim: holderClaim ?? 'vigil_holder' }
+      ? {
+          issuer,
+          audience,
+          client: clientId ? { id: clientId, secret: clientSecret ?? null } : null,
+          roleClaim: roleClaim ?? 'vigil_role',
+          holderClaim: holderClaim ?? 'vigil_holder',
+        }
       : null;
   return {
     publicUrl: publicUrl?.replace(/\/$/, '') ?? null,

@@ -13,12 +13,16 @@ import { once } from './idempotent.ts';
 import { mustBeAllowed, type Principal } from './principal.ts';
 import { PROBLEM_MEDIA_TYPE, Problem } from './problem.ts';
 import { type Answer, type Context, isStream, type Route } from './route.ts';
+import type { Asking } from './sessions.ts';
+import type { OpenRoute } from './sign-in.ts';
 
 export interface AppOptions {
   routes: readonly Route[];
   /** Answered to everybody: documents. */
   pages: Readonly<Record<string, { type: string; body: string }>>;
-  authenticate(header: string | undefined): Promise<Principal>;
+  /** What the page asks before anybody is known. */
+  open: readonly OpenRoute[];
+  authenticate(asking: Asking): Promise<Principal>;
   database: Database;
   clock: Clock;
   logger: Logger;
@@ -82,11 +86,16 @@ export async function createApp(options: AppOptions): Promise<App> {
   for (const [path, { type, body }] of Object.entries(pages))
     app.get(path, (_request, reply) => reply.type(type).send(body));
 
+  /** Whoever guesses is limited, whoever has a key is not. */
+  async function slowDown(request: FastifyRequest, error: unknown): Promise<void> {
+    if (error instanceof Problem && error.type === 'unauthenticated') limit(await strangers(request));
+  }
+
   async function identify(request: FastifyRequest): Promise<void> {
     try {
-      (request as Asked).who = await authenticate(request.headers.authorization);
+      (request as Asked).who = await authenticate(request);
     } catch (error) {
-      if (error instanceof Problem && error.type === 'unauthenticated') limit(await strangers(request));
+      await slowDown(request, error);
       throw error;
     }
     limit(await known(request));
@@ -107,6 +116,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, raw);
     for (const it of routes) if (!isStream(it.body)) add(scope, it);
+    for (const it of options.open) {
+      scope.route({ method: it.method, url: it.path, handler: (request, reply) => respondOpen(it, request, reply) });
+    }
   });
   await app.register(async (scope) => {
     // Of any type, and streamed: never held in memory.
@@ -140,6 +152,25 @@ export async function createApp(options: AppOptions): Promise<App> {
           });
     if (repeated) reply.header('idempotency-replayed', 'true');
     return send(it, request, reply, answer);
+  }
+
+  async function respondOpen(it: OpenRoute, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    try {
+      const { method, headers } = request;
+      const base = options.publicUrl ?? `${request.protocol}://${request.host}`;
+      const query = request.query as Record<string, string>;
+      const answer = await it.run({ method, headers, base, query, body: jsonOf(request) });
+      reply
+        .code(answer.status ?? 200)
+        .headers(answer.headers ?? {})
+        .header('cache-control', 'no-store');
+      return answer.body === undefined
+        ? reply.send()
+        : reply.type('application/json').send(JSON.stringify(answer.body));
+    } catch (error) {
+      await slowDown(request, error);
+      throw error;
+    }
   }
 
   await app.ready();
@@ -207,12 +238,7 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
   const sha = createHash('sha256');
   if (!isStream(it.body)) {
     const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-    let body: unknown;
-    try {
-      body = bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined;
-    } catch {
-      throw new Problem('bad-request', 'the body is not JSON');
-    }
+    const body = jsonOf(request);
     if (body === undefined && it.body && !it.body.safeParse(undefined).success)
       throw new Problem('bad-request', 'the request has no body: send JSON');
     return { body, digest: async () => sha.copy().update(bytes).digest('hex') };
@@ -226,6 +252,15 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
     return sha.copy().digest('hex');
   };
   return { body, digest };
+}
+
+function jsonOf(request: FastifyRequest): unknown {
+  const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  try {
+    return bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined;
+  } catch {
+    throw new Problem('bad-request', 'the body is not JSON');
+  }
 }
 
 /** The same bytes, ending in an error as soon as there are more than `max` of them. */

@@ -4,6 +4,7 @@ import type { Clock, Queryable } from '@vigil/runtime';
 import type { Identities } from './identities.ts';
 import { type Principal, ROLE_VERBS, type Verb } from './principal.ts';
 import { Problem } from './problem.ts';
+import type { Asking, Sessions } from './sessions.ts';
 
 /** "vgl", the key's id, and 32 random bytes. Found by its id, compared by the hash of all of it. */
 const FORM = /^vgl_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
@@ -44,15 +45,28 @@ export async function keyOf(db: Queryable, secret: string, now: number): Promise
   return found.revokedAt === null && found.expiresAt > now ? found : null;
 }
 
-/** Who asks, by the Authorization header: a key, or the token of a person who signed in. @throws Problem unauthenticated */
-export function createAuthenticate(deps: { database: Database; clock: Clock; identities: Identities | null }) {
-  const { database, clock, identities } = deps;
+/**
+ * Who asks: by the Authorization header a key, or the token of a person; by a cookie whoever signed in at the page.
+ * @throws Problem unauthenticated
+ */
+export function createAuthenticate(deps: {
+  database: Database;
+  clock: Clock;
+  identities: Identities | null;
+  sessions: Sessions | null;
+}) {
+  const { database, clock, identities, sessions } = deps;
   const db = database.postgres;
-  return async (header: string | undefined): Promise<Principal> => {
-    const token = /^Bearer +(\S{1,8192})$/i.exec(header ?? '')?.[1];
+  return async (asking: Asking): Promise<Principal> => {
+    const header = asking.headers.authorization;
+    if (header === undefined) {
+      const person = await sessions?.principalOf(asking);
+      if (person) return person;
+    }
+    const token = /^Bearer +(\S{1,8192})$/i.exec(`${header ?? ''}`)?.[1];
     if (!token) throw unauthenticated('send `authorization: Bearer <key>`');
     if (identities && token.split('.').length === 3) {
-      const person = await identities(token);
+      const person = await identities.ofToken(token);
       if (person) return person;
       throw unauthenticated('the token is not one that this installation accepts, or has expired');
     }

@@ -1,22 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { endReferenceUpload, expiredReferenceUploads, purgeIdempotent } from '@vigil/database';
+import { endReferenceUpload, expiredReferenceUploads, purgeIdempotent, purgeSessions } from '@vigil/database';
 import { BLOBS_PATH, type Instance, REFERENCE_BUCKET } from '@vigil/pipeline';
 import { type Config, type Logger, realClock } from '@vigil/runtime';
 import { createApp } from './app.ts';
-import { createAuthenticate } from './credentials.ts';
+import { createAuthenticate, keyOf } from './credentials.ts';
 import { docsPage } from './docs-page.ts';
 import { IDEMPOTENCY_KEPT_MS } from './idempotent.ts';
 import { createIdentities } from './identities.ts';
 import { openApiDocument } from './openapi.ts';
 import { keepOperatorKey } from './operator-key.ts';
+import { Problem } from './problem.ts';
 import { routesOf } from './routes.ts';
+import { createSessions } from './sessions.ts';
+import { type Invitation, invite, signInRoutes } from './sign-in.ts';
 
 export const API_VERSION = '1.0.0';
 const TIDY_MS = 10 * 60_000;
+/** Who was signed in, and who made which link, can be looked up for so long. */
+const SESSIONS_KEPT_MS = 30 * 24 * 3600 * 1000;
 
 /** The API of a running instance, to be mounted in a server. */
 export interface Api {
   handle(request: IncomingMessage, response: ServerResponse): void;
+  /** Makes a link that signs somebody in at the page, once and within the hour: its path, with the secret behind the #. */
+  invite(whom: Invitation): Promise<{ path: string; expiresAt: number }>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -28,13 +35,23 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   const routes = routesOf({ ...instance, maxBytes: config.limits.maxVideoBytes });
   const document = openApiDocument(routes, API_VERSION);
   const identities = config.api.oidc && createIdentities(config.api.oidc);
+  const secure = config.api.publicUrl?.startsWith('https:') ?? false;
+  // Cookies are taken where there is a page to sign in at, and nowhere else.
+  const sessions = config.roles.includes('console') ? createSessions({ database, clock, secure }) : null;
+  const keyHolder = async (secret: string) => {
+    const key = await keyOf(database.postgres, secret, clock.now());
+    if (!key) throw new Problem('unauthenticated', 'the key is unknown, revoked or expired');
+    const { id, role, holder, verbs, name } = key;
+    return { who: { id, role, holder, verbs }, name };
+  };
   const app = await createApp({
     routes,
+    open: sessions ? signInRoutes({ database, clock, sessions, identities, keyHolder, secure }) : [],
     pages: {
       '/openapi.json': { type: 'application/json', body: JSON.stringify(document) },
       '/docs': { type: 'text/html; charset=utf-8', body: docsPage(document) },
     },
-    authenticate: createAuthenticate({ database, clock, identities }),
+    authenticate: createAuthenticate({ database, clock, identities, sessions }),
     database,
     clock,
     logger,
@@ -48,6 +65,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   async function tidy(): Promise<void> {
     const now = clock.now();
     await purgeIdempotent(database.postgres, now - IDEMPOTENCY_KEPT_MS);
+    await purgeSessions(database.postgres, now - SESSIONS_KEPT_MS);
     for (const { id, objectKey, storeId } of await expiredReferenceUploads(database.postgres, now)) {
       await blobs.parts.abandon(REFERENCE_BUCKET, objectKey, storeId);
       await endReferenceUpload(database.postgres, id, { state: 'abandoned' });
@@ -59,6 +77,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   timer.unref();
 
   return {
+    invite: (whom) => invite(database.postgres, whom, clock.now()),
     handle(request, response) {
       if (!serveBlobs || !request.url?.startsWith(BLOBS_PATH)) return app.handle(request, response);
       serveBlobs(request, response).then(

@@ -24,13 +24,16 @@ export const VERBS = [
   'keys:read',
   'keys:write',
   'fleet:write',
+  'reviews:write',
+  'live:read',
 ] as const;
 export type Verb = (typeof VERBS)[number];
 
 /** What each role may do at most; a key has all of it unless it was given less. */
 export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
   holder: VERBS.filter(
-    (v) => !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write'].includes(v),
+    (v) =>
+      !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write', 'reviews:write'].includes(v),
   ),
   platform: [
     'uploads:read',
@@ -44,6 +47,18 @@ export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
     'keys:read',
     'keys:write',
   ],
+  reviewer: [
+    'works:read',
+    'references:read',
+    'policies:read',
+    'uploads:read',
+    'uploads:trace',
+    'cases:read',
+    'cases:write',
+    'reports:read',
+    'reviews:write',
+    'live:read',
+  ],
   operator: VERBS,
 };
 
@@ -55,6 +70,8 @@ export interface Principal {
   /** Set for holders, and for them alone. */
   holder: string | null;
   verbs: readonly string[];
+  /** Set for people who signed in at the page: which of their sessions it is. */
+  session?: string;
 }
 
 /** @throws Problem not-allowed */
@@ -78,6 +95,9 @@ export function ownRow<T extends { holder: string }>(
 
 /** Of whoever acts, as long as the contract of actors allows. */
 export const actingId = (who: Principal): string => who.id.slice(0, 200);
+
+/** Who holds items of the review queue: two people with one key are two. */
+export const lockHolder = (who: Principal): string => who.session ?? who.id;
 
 /** In whose name a key acts in cases: the platform's key speaks for the uploader, an operator is a reviewer. */
 export function actorOf(who: Principal, account: string | null = null): Actor {

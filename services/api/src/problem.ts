@@ -2,6 +2,7 @@
 export const PROBLEMS = {
   'bad-request': [400, 'The request is not understood'],
   unauthenticated: [401, 'A key is needed'],
+  csrf: [403, 'The request was not made by the page'],
   'not-allowed': [403, 'This key may not do that'],
   'not-found': [404, 'There is no such thing here'],
   'method-not-allowed': [405, 'That is not done here'],

@@ -22,7 +22,7 @@ export interface Answer {
   body?: unknown;
   /** Version of what is shown or was changed: becomes the ETag. */
   version?: number | string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
 }
 
 /** Bodies that are not JSON come as they are. */

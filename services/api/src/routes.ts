@@ -11,6 +11,7 @@ import { policyRoutes } from './routes/policies.ts';
 import { referenceUploadRoutes } from './routes/reference-uploads.ts';
 import { referenceRoutes } from './routes/references.ts';
 import { reportRoutes } from './routes/reports.ts';
+import { signInLinkRoutes } from './routes/sign-in-links.ts';
 import { statusRoutes } from './routes/status.ts';
 import { uploadRoutes } from './routes/uploads.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
@@ -31,6 +32,7 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...noticeRoutes(deps),
   ...webhookRoutes(deps),
   ...keyRoutes(deps),
+  ...signInLinkRoutes(deps),
   ...fleetRoutes(deps),
   ...statusRoutes(deps),
 ];

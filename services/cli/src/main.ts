@@ -141,7 +141,7 @@ keys
   .description('make a key: it is printed once, and kept nowhere')
   .option(...instance)
   .option('--holder <name>', "a rights-holder's key: opens that holder's rows alone")
-  .option('--role <role>', 'platform or operator, for keys that belong to no holder')
+  .option('--role <role>', 'platform, reviewer or operator, for keys that belong to no holder')
   .option('--name <text>', 'what it is for')
   .option('--verbs <list>', 'what it may do, like works:read,references:write; else all that its role may')
   .option('--days <n>', 'how long it lasts (365)', positive)
@@ -164,6 +164,17 @@ keys
   .argument('<key>', 'its id')
   .option(...instance)
   .action(async (given, options) => (await keyCommands()).revokeKey(given, options));
+
+program
+  .command('console')
+  .description('the page where people look')
+  .command('sign-in')
+  .description('print a link that signs somebody in at the page, once')
+  .option(...instance)
+  .requiredOption('--role <role>', 'reviewer, operator or holder')
+  .option('--holder <name>', 'whose rows a holder sees')
+  .option('--name <text>', 'whom it is for')
+  .action(async (options) => (await keyCommands()).signIn(options));
 
 program
   .command('schema')

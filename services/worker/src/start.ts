@@ -9,14 +9,17 @@ export interface Voice {
   complain(line: string): void;
 }
 
-/** What a process with the role `api` serves beside its health: services do not know each other, whoever starts them does. */
-export type OpenApi = (
+/**
+ * What a process with the role `api` or `console` serves beside its health: services do not know each other, whoever starts them
+ * does. `greet` is called once it can be reached.
+ */
+export type OpenSite = (
   instance: Instance,
   about: { config: Config; logger: Logger },
-) => Promise<Mounted & AsyncDisposable>;
+) => Promise<Mounted & AsyncDisposable & { greet(url: string): Promise<string[]> }>;
 
 /** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
-export async function startWorker(config: Config, { say, complain }: Voice, openApi: OpenApi): Promise<void> {
+export async function startWorker(config: Config, { say, complain }: Voice, openSite: OpenSite): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   for (const name of config.unknown) logger.warn({ name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
@@ -30,9 +33,11 @@ export async function startWorker(config: Config, { say, complain }: Voice, open
         // Asked to stop meanwhile: the stack is gone, and nobody else would close what was just opened.
         if (stopping.aborted) return instance[Symbol.asyncDispose]();
         stack.use(instance);
-        const mounted = config.roles.includes('api') ? stack.use(await openApi(instance, { config, logger })) : null;
+        const serves = config.roles.includes('api') || config.roles.includes('console');
+        const mounted = serves ? stack.use(await openSite(instance, { config, logger })) : null;
         const door = stack.use(await openDoor(instance, { host, port, logger, mounted }));
         say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
+        for (const line of (await mounted?.greet(door.url)) ?? []) say(line);
         return instance;
       };
       const instance = await opening().catch((error: Error) => {

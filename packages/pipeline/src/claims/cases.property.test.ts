@@ -87,6 +87,7 @@ const requestOf = (name: string, pick: number): StepRequest => {
   const requests: Record<string, StepRequest> = {
     'take-down': { do: 'take-down' },
     dismiss: { do: 'dismiss' },
+    reopen: { do: 'reopen' },
     dispute: { do: 'dispute', grounds: ['fair-use'], statement },
     'answer-dispute': { do: 'answer-dispute', answer: odd ? 'uphold' : 'release' },
     appeal: { do: 'appeal', grounds: ['other'], statement },

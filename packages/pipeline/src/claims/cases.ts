@@ -50,7 +50,7 @@ import { revise } from './revision.ts';
 
 /** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
 export type StepRequest =
-  | { do: 'take-down' | 'forward' | 'withdraw' }
+  | { do: 'take-down' | 'forward' | 'withdraw' | 'reopen' }
   | { do: 'dismiss' | 'notify-court' | 'complain'; statement?: string | undefined }
   | { do: 'dispute' | 'appeal'; grounds: readonly DisputeGroundId[]; statement?: string | undefined }
   | { do: 'answer-dispute' | 'answer-appeal'; answer: 'uphold' | 'release'; statement?: string | undefined }
@@ -331,6 +331,7 @@ async function stepOf(tx: Queryable, wanted: StepRequest, subject: string, now: 
   switch (wanted.do) {
     case 'take-down':
     case 'forward':
+    case 'reopen':
       return { do: wanted.do };
     case 'withdraw':
       return { do: 'withdraw', cause: 'holder' };
@@ -364,5 +365,5 @@ const lacking = (step: Step): { missing?: Missing[] } =>
 
 function causeOf(wanted: StepRequest): Verdict['cause'] {
   if (wanted.do === 'withdraw') return 'withdrawal';
-  return wanted.do === 'take-down' || wanted.do === 'dismiss' ? 'review' : 'dispute';
+  return ['take-down', 'dismiss', 'reopen'].includes(wanted.do) ? 'review' : 'dispute';
 }

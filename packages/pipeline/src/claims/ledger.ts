@@ -1,4 +1,4 @@
-import { type Claim, clockOf, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
+import { type Claim, caseState, clockOf, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
 import {
   type Actor,
   type CaseEvent,
@@ -12,12 +12,14 @@ import {
   type ClaimRow,
   cancelTimer,
   caseId,
+  claimStatesOf,
   claimsOfCase,
   enqueueDelivery,
   findClaim,
   findStrike,
   insertClaim,
   lockCase,
+  saveCaseState,
   saveClaim,
   saveStrike,
   setTimer,
@@ -94,6 +96,7 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
       events.map((e) => ({ ...e, claim: claim.id })),
     );
     await saveClaim(tx, claim);
+    await nameCase(tx, claim.case);
     const [old, next] = [timerOf(before), timerOf(claim)];
     if (old?.id !== next?.id) {
       if (old) await cancelTimer(tx, old.id);
@@ -101,6 +104,12 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     }
     if (differ(before.procedure.strike, claim.procedure.strike)) await countStrike(tx, claim);
     return claim;
+  }
+
+  /** What the claims of a case say together, so that lists can ask for it. */
+  async function nameCase(tx: Queryable, id: string): Promise<void> {
+    const states = await claimStatesOf(tx, id);
+    await saveCaseState(tx, id, caseState(states.map((state) => ({ state }))));
   }
 
   async function countStrike(tx: Queryable, claim: ClaimRow): Promise<void> {
@@ -149,6 +158,7 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
       };
       await lockCase(tx, { id: claim.case, account, work, holder, openedAt: at });
       await insertClaim(tx, claim);
+      await nameCase(tx, claim.case);
       await chain(tx, claim, [
         { at, kind: 'opened', by, claim: id, data: { upload, ground, territories, ...data, state: 'open' } },
       ]);

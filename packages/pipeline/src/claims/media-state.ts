@@ -32,7 +32,7 @@ export async function alignMedia(
   const first = row.verdict === null && event.action === 'takedown' && event.reference !== null;
   await actions.send(tx, event, first ? { [FIRST]: 'true' } : {});
   // Into the chain of the case that it is about: when which media were to be disabled where.
-  const about = standing[0] ?? lastEnded(claims);
+  const about = standing[0] ?? lastEnded(claims) ?? claims.find((c) => last?.event.claims.includes(c.id));
   const data = { action: event.id, do: event.action, epoch, territories: blocked };
   if (about) await ledger.note(tx, about, { kind: event.action, data }, SYSTEM);
   return event;
@@ -137,7 +137,8 @@ const BY_ITSELF = ['silence', 'put-back', 'policy'];
 
 /** The takedown that was, undone. */
 function restorationOf(last: TakedownEvent, claims: readonly ClaimRow[], epoch: number, now: number): TakedownEvent {
-  const why = lastEnded(claims)?.procedure.ended?.why ?? null;
+  const undone = claims.some((c) => c.state === 'open' && last.claims.includes(c.id));
+  const why = undone ? 'undone' : (lastEnded(claims)?.procedure.ended?.why ?? null);
   return {
     ...last,
     id: actionId(last.upload, last.media.version, 'restore', epoch),

@@ -68,4 +68,12 @@ export async function revokeKey(id: string, { instance }: Remote): Promise<void>
   say(`${id}  revoked`);
 }
 
+/** The link alone on stdout. */
+export async function signIn(options: Remote & { role: string; holder?: string; name?: string }): Promise<void> {
+  const { instance, ...whom } = options;
+  const { url, expiresAt } = await post<{ url: string; expiresAt: number }>(instance, '/v1/sign-in-links', whom);
+  note(dim(`opens the page once, until ${new Date(expiresAt).toISOString()}:`));
+  say(url);
+}
+
 const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);

@@ -1,12 +1,12 @@
-import { openApi } from '@vigil/api';
 import { readConfig } from '@vigil/runtime';
 import { startWorker } from '@vigil/worker';
+import { openSite } from '../open-site.ts';
 import { note, say } from '../output.ts';
 
-/** `vigil start`: the pipeline, and in the role `api` its API, as a long-lived process. */
+/** `vigil start`: the pipeline, and in the roles `api` and `console` what people and programs reach it by, as a long-lived process. */
 export async function start(options: { port?: number; data?: string }): Promise<void> {
   const env = { ...process.env };
   if (options.port) env.VIGIL_PORT = String(options.port);
   if (options.data) env.VIGIL_DATA = options.data;
-  await startWorker(readConfig(env), { say, complain: (line) => note(`vigil: ${line}`) }, openApi);
+  await startWorker(readConfig(env), { say, complain: (line) => note(`vigil: ${line}`) }, openSite);
 }

@@ -1,0 +1,1 @@
+export { BUILT, openPage, type Page } from './open-page.ts';
