@@ -106,6 +106,9 @@ const headers = (types: readonly string[], contentType: string) => ({
     ce_source: { type: 'string', minLength: 1 },
     ce_subject: { type: 'string' },
     ce_time: { type: 'string', format: 'date-time' },
+    // W3C Trace Context: an upload's goes on to its takedown and verdict; `ce_traceparent` is read as well.
+    traceparent: { type: 'string' },
+    tracestate: { type: 'string' },
     'content-type': { const: contentType },
   },
 });

@@ -97,6 +97,8 @@ export const Manifest = z.object({
   ]),
   deadline: When,
   steps: z.array(Step),
+  /** The traceparent (W3C) that it was planned under: what is said of the upload later, by a timer say, belongs to that trace. */
+  trace: z.string().optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

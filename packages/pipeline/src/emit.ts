@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type BlobStore, readBlob } from '@vigil/blob-store';
 import { codesEnvelope, type Envelope, jsonEnvelope, TOPICS, type TopicSpec } from '@vigil/contracts';
 import type { NewRecord } from '@vigil/event-log';
+import { traceHeaders } from '@vigil/runtime';
 import type { Output } from './outcome.ts';
 
 /** Vigil's own bucket: what is too large for an event, codes of references, evidence. */
@@ -21,7 +22,7 @@ export function envelopeOf(output: Output, now: number): Envelope {
   };
   const envelope =
     output.codes === undefined ? jsonEnvelope(output.key, event) : codesEnvelope(output.key, event, output.codes);
-  return { ...envelope, headers: { ...envelope.headers, ...output.headers } };
+  return { ...envelope, headers: { ...envelope.headers, ...traceHeaders(output.trace), ...output.headers } };
 }
 
 /** What is larger than its topic allows goes to the blob store under its digest; the event carries key and digest. */

@@ -9,7 +9,7 @@ import {
   resultsOf,
   verdictsOf,
 } from '@vigil/database';
-import type { Clock } from '@vigil/runtime';
+import { type Clock, parseTraceparent } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { type Environment, REACHABLE } from './environment.ts';
 
@@ -35,6 +35,8 @@ export interface UploadView {
 
 export interface TraceView {
   upload: string;
+  /** Its id in whatever collects spans; null of uploads that were planned before there were traces. */
+  trace: string | null;
   receivedAt: number;
   /** In order of time; `part` names the slice (and shard) that a step was about, '' for the whole upload. */
   steps: (Step & { part: string })[];
@@ -134,7 +136,8 @@ export function createInspect(deps: {
         }
       }
       steps.sort((a, b) => a.startedAt - b.startedAt || a.endedAt - b.endedAt);
-      return { upload: id, receivedAt: row.manifest?.event.receivedAt ?? steps[0]?.startedAt ?? 0, steps };
+      const trace = parseTraceparent(row.manifest?.trace)?.traceId ?? null;
+      return { upload: id, trace, receivedAt: row.manifest?.event.receivedAt ?? steps[0]?.startedAt ?? 0, steps };
     },
 
     async health() {

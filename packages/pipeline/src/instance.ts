@@ -19,7 +19,9 @@ import {
   isRetriable,
   type Logger,
   type Metrics,
+  openTracer,
   type Queryable,
+  ROLES,
   type Role,
   realClock,
 } from '@vigil/runtime';
@@ -98,6 +100,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
   try {
     const clock = realClock;
     const metrics = createMetrics();
+    const service = `vigil-${config.roles.length === ROLES.length ? 'all' : config.roles.join('-')}`;
+    const tracer = stack.use(await openTracer(config.watching.otlpEndpoint, { service, version: RELEASE, logger }));
     const has = (...roles: Role[]) => roles.some((role) => config.roles.includes(role));
     const stores = await openStores(config, logger, stack);
     const { database, blobs } = stores;
@@ -183,7 +187,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       },
     };
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
-    const staged = { log, blobs, clock, logger, metrics, intake: disks, environment };
+    const staged = { log, blobs, clock, logger, metrics, tracer, intake: disks, environment };
     const parts = stages.map((stage) => runStage(stage, staged, signal).done);
     if (library) {
       environment.add('library', () => {
@@ -253,9 +257,9 @@ const mappingNote = (pattern: Config['keyPattern']) =>
   pattern === null
     ? {
         setting: 'VIGIL_KEY_PATTERN',
-        account: 'of object metadata where there are any; else each upload is a case of its own',
+        accounts: 'of object metadata where there are any; else each upload is a case of its own',
       }
-    : { pattern: pattern.text, account: 'of object metadata or the key' };
+    : { pattern: pattern.text, accounts: 'of object metadata or the key' };
 
 async function maintain(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {

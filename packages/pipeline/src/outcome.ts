@@ -10,6 +10,8 @@ export interface Output {
   codes?: Fingerprint | null;
   /** Beside those that say what the event is. */
   headers?: Record<string, string>;
+  /** The traceparent that it belongs to, where that is not the one that is under way. */
+  trace?: string | undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
 import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
 import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
-import { createFakeClock, createLogger, createMetrics } from '@vigil/runtime';
+import { createFakeClock, createLogger, createMetrics, openTracer, silentLogger, type Tracer } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { envelopeOf, recordOf, unspilled } from './emit.ts';
@@ -30,9 +30,11 @@ describe('run-stage', () => {
   let options: ConsumeOptions;
   const clock = createFakeClock();
   const metrics = createMetrics();
+  let tracer: Tracer;
   const intake = { whenOpen: async () => undefined };
 
   beforeEach(async () => {
+    tracer = await openTracer(null, { service: 'test', version: '0', logger: silentLogger });
     root = await mkdtemp(path.join(tmpdir(), 'vigil-stage-'));
     blobs = await openFileBlobStore({ root });
     appended = [];
@@ -77,7 +79,7 @@ describe('run-stage', () => {
       ...(giveUp ? { giveUp } : {}),
     };
     const logger = createLogger({ level: 'silent' });
-    runStage(stage, { log, blobs, clock, logger, metrics, intake, environment }, draining.signal);
+    runStage(stage, { log, blobs, clock, logger, metrics, tracer, intake, environment }, draining.signal);
     return (record: LogRecord, alive: () => void = () => undefined, owned = new AbortController().signal) =>
       options.handle(record, owned, alive);
   }

@@ -1,7 +1,17 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import { deadTopic, type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
 import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
-import { type Clock, isRetriable, type Logger, type Metrics } from '@vigil/runtime';
+import {
+  beginTrace,
+  type Clock,
+  isRetriable,
+  type Logger,
+  type Metrics,
+  redactText,
+  type SpanAttributes,
+  type Tracer,
+  traceOf,
+} from '@vigil/runtime';
 import type { z } from 'zod';
 import type { Disks } from './disks.ts';
 import { recordOf, unspilled } from './emit.ts';
@@ -28,6 +38,7 @@ export interface StageDeps {
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
+  tracer: Pick<Tracer, 'span'>;
   /** Stages that take in something new wait here while a disk is nearly full. */
   intake: Pick<Disks, 'whenOpen'>;
   environment: Pick<Environment, 'isBroken'>;
@@ -43,7 +54,7 @@ const MAX_TRIES = 40;
 
 /** The only loop: takes events from the log, runs the stage, sends what it says, and accounts for each. */
 export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSignal): Consumer {
-  const { log, blobs, clock, metrics, intake, environment } = deps;
+  const { log, blobs, clock, metrics, tracer, intake, environment } = deps;
   const logger = deps.logger.child({ stage: stage.name });
 
   async function read(record: LogRecord): Promise<Opened<I>> {
@@ -86,7 +97,8 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
 
   async function bury(record: LogRecord, reason: string, turn: Turn): Promise<void> {
     metrics.add('vigil_dead_letters_total', { topic: record.topic });
-    logger.error({ topic: record.topic, offset: record.offset, key: record.key, reason }, 'dead letter');
+    const { topic, partition, offset } = record;
+    logger.error({ topic, partition, offset, key: keyOf(record), reason }, 'dead letter');
     const headers = {
       ...record.headers,
       vigil_reason: reason.slice(0, 2000),
@@ -114,14 +126,18 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   /** A drain calls off what waits and what decodes: whoever comes next reads the record again. */
   async function handle(record: LogRecord, owned: AbortSignal, alive: () => void): Promise<void> {
     try {
-      await finish(record, { sig: AbortSignal.any([owned, signal]), alive });
+      const turn = { sig: AbortSignal.any([owned, signal]), alive };
+      const place = `${record.topic}/${record.partition}/${record.offset}`;
+      const parent = traceOf(record.headers) ?? beginTrace(place);
+      const about = { 'messaging.destination.name': record.topic, 'vigil.record': place, 'vigil.key': keyOf(record) };
+      await tracer.span(stage.name, parent, about, (note) => finish(record, turn, note));
     } catch (error) {
       signal.throwIfAborted();
       throw error;
     }
   }
 
-  async function finish(record: LogRecord, turn: Turn): Promise<void> {
+  async function finish(record: LogRecord, turn: Turn, note: (more: SpanAttributes) => void): Promise<void> {
     for (let tries = 1, counted = 1; ; tries++) {
       turn.alive();
       if (stage.takesIn) await intake.whenOpen(turn.sig, turn.alive);
@@ -133,11 +149,12 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
         outcome = { kind: 'rejected', reason: `gave up after ${tries} tries: ${outcome.reason}`, outputs: [] };
       }
       if (outcome.kind === 'retry') {
-        logger.warn({ key: record.key, tries, reason: outcome.reason }, 'will try again');
+        logger.warn({ key: keyOf(record), tries, reason: outcome.reason }, 'will try again');
         await pause(tries, turn.sig);
         continue;
       }
-      if (outcome.kind === 'skipped') logger.debug({ key: record.key, reason: outcome.reason }, 'skipped');
+      note({ 'vigil.outcome': outcome.kind, 'vigil.tries': tries, ...reasonOf(outcome) });
+      if (outcome.kind === 'skipped') logger.debug({ key: keyOf(record), reason: outcome.reason }, 'skipped');
       if (outcome.kind === 'rejected') {
         await bury(record, outcome.reason, turn);
         const owed = outcome.outputs.length > 0 ? outcome.outputs : await resultsOf(record, outcome.reason, turn);
@@ -174,6 +191,12 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     },
   });
 }
+
+/** Keys of others' events may say whose they are (`uploads/<account>/...`): those are told by their place alone. */
+const keyOf = ({ topic, key }: LogRecord): string => (topic === TOPICS.uploads.name ? '' : key);
+
+const reasonOf = (outcome: Outcome): SpanAttributes =>
+  'reason' in outcome ? { 'vigil.reason': redactText(outcome.reason) } : {};
 
 /** Which port an error came from. */
 const KINDS: Readonly<Record<string, string>> = {

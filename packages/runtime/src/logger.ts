@@ -1,4 +1,6 @@
 import pino from 'pino';
+import { redact } from './redact.ts';
+import { currentTrace } from './trace.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -22,36 +24,26 @@ export interface LoggerOptions {
   file?: string;
 }
 
-const SECRETS = ['password', 'secret', 'token', 'authorization', 'cookie', 'apiKey', 'secretAccessKey', 'sessionToken'];
-const HIDDEN = '[hidden]';
-
-/** Creates no thread and writes at once, so that the last words of a process that dies are not lost. */
+/**
+ * Creates no thread and writes at once, so that the last words of a process that dies are not lost. Lines name the trace that they
+ * belong to, and hold no secrets and no personal data (`redact.ts`).
+ */
 export function createLogger({ level = 'info', to = 'stdout', file }: LoggerOptions = {}): Logger {
   const dest = file ?? (to === 'stderr' ? 2 : 1);
   const destination = file || typeof to === 'string' ? pino.destination({ dest, sync: true }) : to;
-  const error = (value: unknown) => (value instanceof Error ? pino.stdSerializers.err(value) : value);
+  const hide = (fields: object) => redact(fields) as Record<string, unknown>;
   const options: pino.LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }), log: withoutCredentials },
-    serializers: { error, err: error },
-    redact: { paths: SECRETS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: HIDDEN },
+    formatters: { level: (label) => ({ level: label }), log: hide, bindings: hide },
+    mixin() {
+      const trace = currentTrace();
+      return trace ? { trace: trace.traceId } : {};
+    },
   };
   return pino(options, destination);
 }
 
 /** For tests and for callers who were given none. */
 export const silentLogger: Logger = createLogger({ level: 'silent', to: { write: () => undefined } });
-
-/** `postgres://user:pass@host` loses its password wherever it turns up as a field of its own or inside of a text. */
-export function hideCredentials(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/@]+@/gi, `$1:${HIDDEN}@`);
-}
-
-function withoutCredentials(fields: Record<string, unknown>): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields))
-    out[name] = typeof value === 'string' ? hideCredentials(value) : value;
-  return out;
-}

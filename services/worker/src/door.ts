@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Instance } from '@vigil/pipeline';
-import type { Logger } from '@vigil/runtime';
+import { inTrace, type Logger, parseTraceparent } from '@vigil/runtime';
 
 export interface Door {
   url: string;
@@ -40,7 +40,9 @@ export async function openDoor(
       const { status, type, body } = await page();
       return answer(response, status, type, body);
     }
-    if (mounted) return mounted.handle(request, response);
+    const { traceparent, tracestate } = request.headers;
+    const trace = typeof traceparent === 'string' ? parseTraceparent(traceparent, String(tracestate ?? '')) : null;
+    if (mounted) return inTrace(trace, () => mounted.handle(request, response));
     request.resume();
     const problem = { type: 'urn:vigil:problem:not-found', title: 'There is no such thing here', status: 404 };
     const body = JSON.stringify({ ...problem, detail: `${request.method} ${path}` });

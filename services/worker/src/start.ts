@@ -21,7 +21,7 @@ export type OpenSite = (
 /** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
 export async function startWorker(config: Config, { say, complain }: Voice, openSite: OpenSite): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
-  for (const name of config.unknown) logger.warn({ name }, 'there is no such setting');
+  for (const name of config.unknown) logger.warn({ setting: name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
   await runService({
     name: 'vigil',

@@ -10,6 +10,7 @@ import {
   countAlarm,
   countAttempt,
   findAction,
+  findUpload,
   lockUpload,
   reopenAction,
   setTimer,
@@ -65,7 +66,8 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
 
   async function emitAction(tx: Queryable, data: TakedownEvent, headers: Record<string, string> = {}): Promise<void> {
     const about = { key: data.upload, id: attemptId(data.id, data.attempt), type: `vigil.media.${data.action}` };
-    await sendOutput(tx, { to: 'takedowns', ...about, data, headers }, clock.now());
+    const trace = (await findUpload(tx, data.upload))?.manifest?.trace;
+    await sendOutput(tx, { to: 'takedowns', ...about, data, headers, trace }, clock.now());
   }
 
   async function end(tx: Queryable, { id, attempts }: ActionRow, why: ClosedWhy): Promise<void> {

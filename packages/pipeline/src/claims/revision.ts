@@ -23,11 +23,11 @@ export function standing(
   return { verdict: 'cleared', reason: null };
 }
 
-/** Writes a verdict and sends it. */
-export async function publishVerdict(tx: Queryable, verdict: Verdict): Promise<string> {
+/** Writes a verdict and sends it, in the trace that its upload was planned under. */
+export async function publishVerdict(tx: Queryable, verdict: Verdict, trace?: string): Promise<string> {
   await saveVerdict(tx, verdict);
   const id = derivedId('ev', verdict.upload, 'verdict', verdict.revision);
-  const output = { to: 'verdicts', key: verdict.upload, id, type: 'vigil.upload.judged', data: verdict } as const;
+  const output: Output = { to: 'verdicts', key: verdict.upload, id, type: 'vigil.upload.judged', data: verdict, trace };
   await sendOutput(tx, output, verdict.decidedAt);
   return id;
 }
@@ -42,14 +42,18 @@ export async function revise(tx: Queryable, upload: string, cause: Verdict['caus
   const before = row.verdict;
   const said = standing(before, row.blocked, await claimsOf(tx, upload));
   if (said.verdict === before.verdict && said.reason === before.reason) return;
-  await publishVerdict(tx, {
-    ...before,
-    ...said,
-    cause,
-    revision: row.revision + 1,
-    supersedes: row.revision,
-    decidedAt: now,
-  });
+  await publishVerdict(
+    tx,
+    {
+      ...before,
+      ...said,
+      cause,
+      revision: row.revision + 1,
+      supersedes: row.revision,
+      decidedAt: now,
+    },
+    row.manifest?.trace,
+  );
 }
 
 /** A revision is written only when something is said differently. */

@@ -123,7 +123,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     const { blocked } = await lockUpload(tx, row.id);
     const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), now);
     if (row.verdict && !differs(row.verdict, verdict)) return sent;
-    const id = await publishVerdict(tx, verdict);
+    const id = await publishVerdict(tx, verdict, manifest.trace);
     sent++;
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
     if (!judged.complete && !row.deleted) {

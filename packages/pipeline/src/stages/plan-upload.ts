@@ -14,7 +14,7 @@ import {
   type UploadMapping,
   uploadId,
 } from '@vigil/contracts';
-import type { Clock } from '@vigil/runtime';
+import { type Clock, currentTrace, formatTraceparent } from '@vigil/runtime';
 import { firstSlices, manifestMade } from '../events.ts';
 import type { FrameLists } from '../frame-lists.ts';
 import type { Layout } from '../layout.ts';
@@ -31,6 +31,11 @@ export interface PlanDeps {
   layout: Layout;
   concurrency: number;
 }
+
+const traced = () => {
+  const trace = currentTrace();
+  return trace ? { trace: formatTraceparent(trace) } : {};
+};
 
 /** Answers within this time, and this much more for each second of media; then the verdict is in-review(incomplete). */
 const DEADLINE_MS = 120_000;
@@ -52,6 +57,7 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
       outcome,
       deadline: Math.round(startedAt + DEADLINE_MS + seconds * DEADLINE_MS_PER_SECOND),
       steps: [step(startedAt, outcome.status, note)],
+      ...traced(),
     });
     const step = (from: number, outcome: string, note?: string): Step => ({
       stage: 'plan',

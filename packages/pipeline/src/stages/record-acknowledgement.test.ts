@@ -1,7 +1,14 @@
 import { type Acknowledgement, attemptId, deadSpec, deadTopic, type TakedownEvent, TOPICS } from '@vigil/contracts';
 import { acknowledgementsOf, actionsOf, type Database, findAction, findUpload } from '@vigil/database';
 import { openPostgresEventLog } from '@vigil/event-log';
-import { type AcknowledgementSettings, createFakeClock, createLogger, createMetrics, realClock } from '@vigil/runtime';
+import {
+  type AcknowledgementSettings,
+  createFakeClock,
+  createLogger,
+  createMetrics,
+  openTracer,
+  realClock,
+} from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { ALARM_AGAIN_MS, createActions } from '../claims/actions.ts';
@@ -384,9 +391,10 @@ describe('acknowledgements', () => {
     );
     const stop = new AbortController();
     const environment = { isBroken: async () => false };
+    const tracer = await openTracer(null, { service: 'test', version: '0', logger });
     const intake = { whenOpen: async () => undefined };
     const metrics = createMetrics();
-    const deps = { log, blobs: null as never, clock: realClock, logger, metrics, intake, environment };
+    const deps = { log, blobs: null as never, clock: realClock, logger, metrics, tracer, intake, environment };
     const consumer = runStage(running.stage, deps, stop.signal);
     await vi.waitFor(async () => expect(await row()).toMatchObject({ closedWhy: 'acknowledged' }), { timeout: 20_000 });
     stop.abort();

@@ -119,7 +119,12 @@ export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
       answer: {
         status: 200,
         describe: 'Steps in order of time',
-        schema: z.object({ upload: z.string(), receivedAt: z.number(), steps: z.array(z.looseObject({})) }),
+        schema: z.object({
+          upload: z.string(),
+          trace: z.string().nullable(),
+          receivedAt: z.number(),
+          steps: z.array(z.looseObject({})),
+        }),
       },
       async run({ params }) {
         if (!(await findUpload(db, params.upload))) throw notFound('upload', params.upload);

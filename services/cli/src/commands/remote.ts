@@ -94,7 +94,8 @@ export async function traceUpload(upload: string, { instance, json }: Remote & {
     s.outcome,
     s.note ?? '',
   ]);
-  say(`${bold(upload)}  received ${new Date(trace.receivedAt).toISOString()}`);
+  const id = trace.trace ? dim(`  trace ${trace.trace}`) : '';
+  say(`${bold(upload)}  received ${new Date(trace.receivedAt).toISOString()}${id}`);
   for (const line of table([['after', 'took', 'stage', 'part', 'outcome', 'why'].map(bold), ...rows])) say(line);
   if (trace.steps.length === 0) fail('no step is known yet', 1);
 }
