@@ -31,9 +31,7 @@ import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
 import { type Cases, createCases } from './claims/cases.ts';
 import { createLedger } from './claims/ledger.ts';
 import { runWebhooks } from './claims/webhooks.ts';
-import { createDisks } from './disks.ts';
 import { createEnvironment } from './environment.ts';
-import { gatherGauges } from './gauges.ts';
 import { createInspect, type Inspect } from './inspect.ts';
 import { createIntake, type Intake } from './intake.ts';
 import { createLanes } from './lanes.ts';
@@ -48,9 +46,11 @@ import { runStage, type Stage } from './run-stage.ts';
 import { sendAlarm } from './send-output.ts';
 import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
-import { createStatus, type StatusReader } from './status.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
+import { createDisks } from './watching/disks.ts';
+import { gatherGauges } from './watching/gauges.ts';
+import { createStatus, type StatusReader } from './watching/status.ts';
 
 /** A whole pipeline in this process, running. */
 export interface Instance {

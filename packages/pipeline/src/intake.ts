@@ -4,11 +4,11 @@ import { derivedId, type ReferenceKey, uploadId } from '@vigil/contracts';
 import { type Database, findReference, registerHashes, registerReference } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
-import type { Disks } from './disks.ts';
 import { recordOf } from './emit.ts';
 import { referenceChanged, uploadReceived } from './events.ts';
 import { HASH_SOURCE, hashCodes, hashMedia } from './hash-lists.ts';
 import { sendOutput } from './send-output.ts';
+import type { Disks } from './watching/disks.ts';
 
 export const UPLOAD_BUCKET = 'uploads';
 export const REFERENCE_BUCKET = 'references';

@@ -2,7 +2,7 @@ import type { Database } from '@vigil/database';
 import { relayBatch } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock, Metrics } from '@vigil/runtime';
-import { countOutgoing } from './outgoing.ts';
+import { countOutgoing } from './watching/outgoing.ts';
 
 const BATCH = 200;
 const POLL_MS = 500;

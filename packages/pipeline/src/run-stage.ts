@@ -13,11 +13,11 @@ import {
   traceOf,
 } from '@vigil/runtime';
 import type { z } from 'zod';
-import type { Disks } from './disks.ts';
 import { recordOf, unspilled } from './emit.ts';
 import type { Environment } from './environment.ts';
 import type { Outcome, Output } from './outcome.ts';
 import type { Reader } from './readers.ts';
+import type { Disks } from './watching/disks.ts';
 
 /** One verb of the route. `run` turns one event into one outcome; a throw is a bug, or says `retriable`. */
 export interface Stage<I> extends Reader {

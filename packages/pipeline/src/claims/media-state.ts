@@ -5,6 +5,7 @@ import type { Queryable } from '@vigil/runtime';
 import { FIRST } from '../outgoing.ts';
 import type { Actions } from './actions.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
+import { FIRST } from '../watching/outgoing.ts';
 
 /**
  * Brings the media's state in line with the claims on it: per territory the strictest claim that stands. An action leaves only

@@ -2,6 +2,7 @@ import { derivedId, referenceKey, type Verdict } from '@vigil/contracts';
 import { type ClaimRow, claimsOf, lockUpload, saveVerdict } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { DEFAULT_MIN_COVERAGE, INCOMPLETE } from '../judgement.ts';
+import type { Output } from '../outcome.ts';
 import { sendOutput } from '../send-output.ts';
 
 /**

@@ -12,11 +12,11 @@ import { type Database, type Figures, figuresOf, listLayouts } from '@vigil/data
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { IndexStats, SimilarityIndex } from '@vigil/similarity';
+import { type Environment, REACHABLE } from '../environment.ts';
+import type { Layouts, ReplicaView } from '../layouts.ts';
+import { matcher, type Queue, queueOf, READERS } from '../readers.ts';
 import type { Disk, Disks } from './disks.ts';
-import { type Environment, REACHABLE } from './environment.ts';
-import type { Layouts, ReplicaView } from './layouts.ts';
 import { isFirst } from './outgoing.ts';
-import { matcher, type Queue, queueOf, READERS } from './readers.ts';
 
 /**
  * The state of all, as `vigil status`, `GET /v1/status` and the console's live view show it. Times are milliseconds since 1970,

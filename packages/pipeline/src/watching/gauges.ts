@@ -2,11 +2,11 @@ import { ENGINE_VERSION, TOPICS } from '@vigil/contracts';
 import { type Database, figuresOf } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock, Metrics, Reading } from '@vigil/runtime';
+import { type Environment, REACHABLE } from '../environment.ts';
+import type { Lanes } from '../lanes.ts';
+import type { Library } from '../library.ts';
+import { queueOf, type Reader } from '../readers.ts';
 import type { Disks } from './disks.ts';
-import { type Environment, REACHABLE } from './environment.ts';
-import type { Lanes } from './lanes.ts';
-import type { Library } from './library.ts';
-import { queueOf, type Reader } from './readers.ts';
 import type { StatusReader, WatchView } from './status.ts';
 
 export interface GaugeDeps {
