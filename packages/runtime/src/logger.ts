@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { redact } from './redact.ts';
+import { redact, redactText } from './redact.ts';
 import { currentTrace } from './trace.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -36,13 +36,24 @@ export function createLogger({ level = 'info', to = 'stdout', file }: LoggerOpti
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }), log: hide, bindings: hide },
+    formatters: { level: (label) => ({ level: label }), log: hide },
     mixin() {
       const trace = currentTrace();
       return trace ? { trace: trace.traceId } : {};
     },
   };
-  return pino(options, destination);
+  const write =
+    (p: pino.Logger, name: Exclude<LogLevel, 'silent'>): Write =>
+    (fields, message) =>
+      p[name](fields, redactText(message));
+  const shown = (p: pino.Logger): Logger => ({
+    debug: write(p, 'debug'),
+    info: write(p, 'info'),
+    warn: write(p, 'warn'),
+    error: write(p, 'error'),
+    child: (fields) => shown(p.child(hide(fields))),
+  });
+  return shown(pino(options, destination));
 }
 
 /** For tests and for callers who were given none. */
