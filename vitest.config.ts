@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const sources = ['packages', 'services', 'seeds', 'infra'];
-/** Suites that boot the whole of Vigil: one file at a time and after the rest, so that they have the machine to themselves. */
+/** Suites that boot the whole of Vigil: one file at a time. `npm test` runs the two projects side by side. */
 const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/fault/**/*.test.ts'];
 const globalSetup = './test/global-setup.ts';
 

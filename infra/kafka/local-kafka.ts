@@ -114,6 +114,7 @@ function createBroker(
   [port, control]: readonly [number, number],
 ) {
   let running: { pid: number; exited: Promise<unknown> } | undefined;
+  let again = false;
 
   const end = async (signal: NodeJS.Signals) => {
     if (!running) return;
@@ -137,7 +138,8 @@ function createBroker(
     const there = await readdir(folder).catch((): string[] => []);
     if (!there.includes('meta.properties')) await cp(program.template, folder, { recursive: true });
     const settings = join(folder, 'server.properties');
-    await writeFile(settings, properties(folder, port, control, secured));
+    await writeFile(settings, properties(folder, [port, control], again, secured));
+    again = true;
     const args = [GUARD, program.java, ...program.javaArguments, 'kafka.Kafka', settings];
     const env = { ...process.env, VIGIL_GUARD_REMOVE: temporary ? folder : '' };
     // A group of its own: an interrupt at the terminal is for us, who then stop it in order.
@@ -171,7 +173,12 @@ function createBroker(
 }
 
 /** One broker that is its own controller; whatever makes groups and topics wait for others is turned down. */
-function properties(folder: string, port: number, control: number, secured?: Secured): string {
+function properties(
+  folder: string,
+  [port, control]: readonly [number, number],
+  again: boolean,
+  secured?: Secured,
+): string {
   const more = secured ? securedProperties(secured) : null;
   return [
     'process.roles=broker,controller',
@@ -201,8 +208,9 @@ function properties(folder: string, port: number, control: number, secured?: Sec
     'log.cleaner.threads=1',
     'num.network.threads=2',
     'num.io.threads=4',
-    // A broker that was killed is let in again at once, not after 9 s.
-    'broker.session.timeout.ms=1000',
+    // On a machine that has much else to do it is late with its heartbeats to itself, and would be shut out for it. One that
+    // was stopped or killed is let in again at once, not after 9 s.
+    `broker.session.timeout.ms=${again ? 1000 : 60_000}`,
     'broker.heartbeat.interval.ms=200',
     '',
   ].join('\n');

@@ -13,17 +13,30 @@ const KILL_AFTER_MS = 20_000;
 const full = process.env.VIGIL_FULL === '1';
 const required = (process.env.VIGIL_REQUIRE ?? '').split(',').filter((need) => need !== '');
 const filters = process.argv.slice(2);
-let running: ChildProcess | undefined;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => running?.kill(signal));
+/**
+ * Projects of vitest.config.ts, side by side: suites that boot the whole of Vigil wait for much, and the rest computes meanwhile.
+ */
+const LANES = ['whole', 'parts'];
+const running = new Set<ChildProcess>();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    for (const child of running) child.kill(signal);
+  });
 
 const startedAt = Date.now();
+const testing = Promise.all(LANES.map(vitest));
 const steps: Step[] = [
   await check('format', 'biome', ['format', '.']),
   await check('lint', 'biome', ['check', '--formatter-enabled=false', '--error-on-warnings', '.']),
   await check('types', 'tsc', ['--noEmit']),
 ];
-const { run, step } = await vitest();
-if (!step.passed) steps.push(step);
+const lanes = await testing;
+steps.push(...lanes.map(({ step }) => step).filter(({ passed }) => !passed));
+const run: RunRecord = {
+  tests: lanes.flatMap((lane) => lane.run.tests),
+  broken: lanes.flatMap((lane) => lane.run.broken),
+  files: lanes.flatMap((lane) => lane.run.files),
+};
 const summary = summarise(steps, run, required);
 const budget = budgetTable(steps, run, (Date.now() - startedAt) / 1000);
 print('', ...summary.notices, '', ...budget, '', closingLine(summary));
@@ -41,38 +54,56 @@ async function check(name: string, program: string, args: string[]): Promise<Ste
 }
 
 /** The step stands for vitest's own ending: a start-up or teardown that fails shows in its exit code and in no test. */
-async function vitest(): Promise<{ run: RunRecord; step: Step }> {
+async function vitest(project: string): Promise<{ run: RunRecord; step: Step }> {
   const folder = mkdtempSync(join(tmpdir(), 'vigil-test-'));
   const path = join(folder, 'record.json');
-  const args = ['run', '--reporter=default', '--reporter=./infra/test/reporter.ts', '--allowOnly=false', ...filters];
+  const reporters = ['--reporter=default', '--reporter=./infra/test/reporter.ts'];
+  const args = ['run', '--project', project, ...reporters, '--allowOnly=false', '--passWithNoTests', ...filters];
   const limitMs = (full ? 180 : 40) * MINUTE_MS;
   try {
-    const code = await runToEnd('vitest', args, limitMs, null, { VIGIL_TEST_RECORD: path });
+    const env = { VIGIL_TEST_RECORD: path, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) };
+    const code = await runToEnd('vitest', args, limitMs, inLines(process.stdout), env);
     const wrote = existsSync(path);
     const run: RunRecord = wrote ? JSON.parse(readFileSync(path, 'utf8')) : { tests: [], broken: [], files: [] };
     const explained = run.broken.length > 0 || run.tests.some(({ outcome }) => outcome === 'failed');
-    return { run, step: { name: `vitest ended with code ${code}`, passed: code === 0 || explained, seconds: 0 } };
+    return {
+      run,
+      step: { name: `vitest of ${project} ended with code ${code}`, passed: code === 0 || explained, seconds: 0 },
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Runs a program of the project to its end; with `onText` null it has our terminal. A program that is late is killed. */
+/** Lanes write at once: each line of theirs stays whole. */
+function inLines(out: NodeJS.WritableStream): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    const end = text.lastIndexOf('\n') + 1;
+    if (end === 0) rest += text;
+    else {
+      out.write(rest + text.slice(0, end));
+      rest = text.slice(end);
+    }
+  };
+}
+
+/** Runs a program of the project to its end. A program that is late is killed. */
 function runToEnd(
   program: string,
   args: string[],
   limitMs: number,
-  onText: ((text: string) => void) | null,
+  onText: (text: string) => void,
   env: Record<string, string> = {},
 ): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(join('node_modules', '.bin', program), args, {
-      stdio: onText === null ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });
-    running = child;
-    child.stdout?.setEncoding('utf8').on('data', onText ?? (() => undefined));
-    child.stderr?.setEncoding('utf8').on('data', onText ?? (() => undefined));
+    running.add(child);
+    child.stdout.setEncoding('utf8').on('data', onText);
+    child.stderr.setEncoding('utf8').on('data', onText);
     let kill: NodeJS.Timeout | undefined;
     const late = setTimeout(() => {
       print(`${program} has not ended within ${limitMs / MINUTE_MS} minutes and is stopped`);
@@ -82,7 +113,7 @@ function runToEnd(
     const ended = (code: number): void => {
       clearTimeout(late);
       clearTimeout(kill);
-      running = undefined;
+      running.delete(child);
       resolve(code);
     };
     child.on('error', (error) => {

@@ -38,6 +38,7 @@ export const REJECTIONS = {
   missing: 'the object is not where the event says',
   'not-allowed': 'the bucket is not one that this installation may open',
   deleted: 'the upload was deleted before it was judged',
+  'given-up': 'looking at it failed again and again while its store answered others, or ended the process that looked',
 } as const;
 export const Rejection = z.enum(Object.keys(REJECTIONS) as [keyof typeof REJECTIONS, ...(keyof typeof REJECTIONS)[]]);
 export type Rejection = z.infer<typeof Rejection>;

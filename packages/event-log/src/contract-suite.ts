@@ -15,7 +15,7 @@ export interface LogProcess {
 }
 
 export interface ContractHarness {
-  /** @param lease short: others take over within about a second. long: not before a test has timed out. */
+  /** @param lease long, unless told otherwise: it does not end before a test has timed out. short: others take over within about a second. */
   open(options?: { lease?: 'short' | 'long' }): Promise<LogProcess>;
   /** Present when appends can join a transaction; rolls back when `fn` rejects. */
   transaction?<T>(fn: (tx: JoinedTransaction) => Promise<T>): Promise<T>;
@@ -258,10 +258,10 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
       });
 
       it('commits in order: a slow early record holds back what is done after it', async () => {
-        await using p = await harness.open();
+        await using p = await harness.open({ lease: 'short' });
         const name = await topic(p.log, { partitions: 1 });
         await p.log.append(Array.from({ length: 20 }, (_, i) => record(name, `${i}`, `${i}`)));
-        await using doomed = await harness.open();
+        await using doomed = await harness.open({ lease: 'short' });
         const done: string[] = [];
         const stuck = consume(doomed, {
           topics: [name],
@@ -333,8 +333,8 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
 
     describe('owners', () => {
       it('lets members share, and hands partitions over when one leaves', async () => {
-        await using p = await harness.open({ lease: 'long' });
-        await using q = await harness.open({ lease: 'long' });
+        await using p = await harness.open();
+        await using q = await harness.open();
         const name = await topic(p.log, { partitions: 6 });
         const seen: string[] = [];
         const handle = async (r: LogRecord) => void seen.push(text(r));
@@ -355,9 +355,9 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
       });
 
       it('takes over what a dead member owned', async () => {
-        await using p = await harness.open();
+        await using p = await harness.open({ lease: 'short' });
         const name = await topic(p.log);
-        const dead = await harness.open();
+        const dead = await harness.open({ lease: 'short' });
         const gone = consume(dead, { topics: [name], handle: async () => undefined });
         await until(() => gone.assignment().length === 2);
         dead.kill();
@@ -371,8 +371,8 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
       });
 
       it('does not let a paused former owner commit', async () => {
-        await using p = await harness.open();
-        await using q = await harness.open();
+        await using p = await harness.open({ lease: 'short' });
+        await using q = await harness.open({ lease: 'short' });
         const name = await topic(p.log, { partitions: 1 });
         await p.log.append(numbered(name, 10));
         const [hold, holdToo] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -416,8 +416,8 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
 
     describe('stopping', () => {
       it('drains when aborted: what runs is awaited and committed, nothing is begun, partitions are free at once', async () => {
-        await using p = await harness.open({ lease: 'long' });
-        await using q = await harness.open({ lease: 'long' });
+        await using p = await harness.open();
+        await using q = await harness.open();
         const name = await topic(p.log, { partitions: 1 });
         await p.log.append(numbered(name, 50));
         const hold = Promise.withResolvers<void>();
@@ -454,7 +454,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
       });
 
       it("stops with the handler's own error, and the record is read again", async () => {
-        await using p = await harness.open({ lease: 'long' });
+        await using p = await harness.open();
         const name = await topic(p.log, { partitions: 1 });
         await p.log.append(numbered(name, 10));
         const bug = new TypeError('a bug');
@@ -482,7 +482,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const together = { most: 0, now: 0 };
         let deaths = 0;
         for (;;) {
-          const p = await harness.open();
+          const p = await harness.open({ lease: 'short' });
           const dead = Promise.withResolvers<'dead'>();
           const reader = consume(p, {
             topics: [name],
@@ -518,7 +518,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         }
       };
       const victims = async (poison: string[], partitions: number) => {
-        await using p = await harness.open();
+        await using p = await harness.open({ lease: 'short' });
         const name = await topic(p.log, { partitions });
         const batch = Array.from({ length: 30 }, (_, i) => record(name, `${i}`, poison[i - 12] ?? `${i}`));
         await p.log.append(batch);

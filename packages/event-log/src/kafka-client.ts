@@ -1,4 +1,5 @@
 /** The only file that knows kafkajs. What it hands out is kafkajs's own, as far as others need it. */
+import { createRequire } from 'node:module';
 import { isIP, connect as openPlain, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as openTls } from 'node:tls';
 import { promisify } from 'node:util';
@@ -84,7 +85,6 @@ export interface ClientNews {
 
 export function createClient(connection: KafkaConnection, clientId: string, logger: Logger, news?: ClientNews): Client {
   const open = connection.openSocket ?? plainOrTls(connection.ssl);
-  silenceNegativeTimers();
   const kafka = new Kafka({
     clientId,
     brokers: [...connection.brokers],
@@ -185,18 +185,51 @@ function toKafka(assigner: GroupAssigner): PartitionAssigner {
   });
 }
 
-/**
- * kafkajs asks for a timer in the past when nothing throttles it; since Node 24 that is a warning, and nothing more: it
- * fires at once (kafkajs#1751). Left out by name, and only where kafkajs asked.
- */
-function silenceNegativeTimers(): void {
-  if (silenced) return;
-  silenced = true;
-  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void;
-  process.emitWarning = (...args: unknown[]) => {
-    const named = args.includes('TimeoutNegativeWarning');
-    if (named && new Error().stack?.includes('kafkajs')) return;
-    emitWarning(...args);
-  };
+/** As much of kafkajs's queue of requests to a broker as is mended below; there is one a connection. */
+interface RequestQueue {
+  pending: unknown[];
+  inflight: Map<number, { sentAt: number; requestTimeout: number; timeoutRequest(): void }>;
+  throttledUntil: number;
+  throttleCheckTimeoutId: NodeJS.Timeout | null;
+  requestTimeoutIntervalId: NodeJS.Timeout | null;
+  requestTimeout: number;
+  enforceRequestTimeout: boolean;
+  isConnected(): boolean;
+  checkPendingRequests(): void;
+  destroy(): void;
 }
-let silenced = false;
+
+const CHECK_MS = 10;
+const TIMEOUT_CHECK_MS = 1000;
+
+/**
+ * A queue looks for requests that were put off a thousand times a second, by a timer that asks for the past (kafkajs#1751; a
+ * warning since Node 24), whether there are any or not; and ten times a second for those that take too long. Of a process with
+ * five consumers that was most of what it used when idle. Ours looks where something waits, and once a second.
+ */
+function mendRequestQueue(): void {
+  const { prototype } = createRequire(import.meta.url)('kafkajs/src/network/requestQueue') as {
+    prototype: RequestQueue;
+  };
+  Object.assign(prototype, {
+    scheduleCheckPendingRequests(this: RequestQueue) {
+      if (this.throttleCheckTimeoutId || this.pending.length === 0) return;
+      const check = () => {
+        this.throttleCheckTimeoutId = null;
+        this.checkPendingRequests();
+      };
+      this.throttleCheckTimeoutId = setTimeout(check, Math.max(CHECK_MS, this.throttledUntil - Date.now()));
+    },
+    scheduleRequestTimeoutCheck(this: RequestQueue) {
+      if (!this.enforceRequestTimeout) return;
+      this.destroy();
+      const check = () => {
+        for (const one of this.inflight.values())
+          if (Date.now() - one.sentAt > one.requestTimeout) one.timeoutRequest();
+        if (!this.isConnected()) this.destroy();
+      };
+      this.requestTimeoutIntervalId = setInterval(check, Math.min(this.requestTimeout, TIMEOUT_CHECK_MS));
+    },
+  });
+}
+mendRequestQueue();

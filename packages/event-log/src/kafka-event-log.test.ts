@@ -11,7 +11,7 @@ afterAll(() => kafka?.[Symbol.asyncDispose]());
 /** No transactions to join, and no clock: time, retention and compaction are the broker's. */
 async function openHarness(): Promise<ContractHarness> {
   return {
-    async open({ lease = 'short' } = {}) {
+    async open({ lease = 'long' } = {}) {
       const line = await cuttableLine();
       const log = openKafkaEventLog({
         brokers: kafka!.brokers,

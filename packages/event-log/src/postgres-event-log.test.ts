@@ -12,7 +12,7 @@ async function openHarness(): Promise<ContractHarness> {
   let time = 1_700_000_000_000;
   const now = () => time;
   return {
-    async open({ lease = 'short' } = {}) {
+    async open({ lease = 'long' } = {}) {
       const line = cuttable(openPostgres({ url: database.url, max: 4 }));
       const leaseMs = lease === 'short' ? 600 : 120_000;
       const log = await openPostgresEventLog({

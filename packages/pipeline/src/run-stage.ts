@@ -29,7 +29,7 @@ export interface Stage<I> extends Reader {
   /** `alive` is for those who wait for their turn: what is silent for too long has hung. */
   run(input: Opened<I>, signal: AbortSignal, alive?: () => void): Promise<Outcome>;
   /** Terminal results that others wait for, when the event had to be put away unhandled. */
-  giveUp?(input: Opened<I>, reason: string): Output[];
+  giveUp?(input: Opened<I>, reason: string): Output[] | Promise<Output[]>;
 }
 
 export interface StageDeps {
@@ -168,9 +168,11 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
 
   /** What a dead event owes to those who wait for its result; nothing when it cannot even be read. */
   async function resultsOf(record: LogRecord, reason: string, turn: Turn): Promise<Output[]> {
-    if (!stage.giveUp) return [];
+    const { giveUp } = stage;
+    if (!giveUp) return [];
     try {
-      return stage.giveUp(await insist('could not read', () => read(record), turn), reason);
+      const input = await insist('could not read', () => read(record), turn);
+      return await insist('could not give up', async () => giveUp(input, reason), turn);
     } catch (error) {
       if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
       throw error;

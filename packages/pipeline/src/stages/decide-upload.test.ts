@@ -195,6 +195,17 @@ describe('decide', () => {
     expect((await sent()).verdicts).toEqual([]);
   });
 
+  test('what could not be looked at is rejected, and judged once somebody could', async () => {
+    await planned(1, { outcome: { status: 'rejected', reason: 'given-up', detail: 'no luck' } });
+    expect((await sent()).verdicts).toMatchObject([{ revision: 1, verdict: 'rejected', reason: 'given-up' }]);
+    await planned(1);
+    expect(await planned(1)).toEqual({ kind: 'skipped', reason: 'known already' });
+    await aligned(0, nothing);
+    expect((await sent()).verdicts).toMatchObject([{ revision: 2, verdict: 'cleared', supersedes: 1 }]);
+    await planned(1, { outcome: { status: 'rejected', reason: 'given-up', detail: 'no luck' } });
+    expect((await sent()).verdicts).toEqual([]);
+  });
+
   test('the last of the slices that have nothing to say completes the judgement, also after the evidence', async () => {
     await planned(3);
     await aligned(0, nothing);

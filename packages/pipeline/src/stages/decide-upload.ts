@@ -176,7 +176,9 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
       const event = { ...row.manifest.event, receivedAt, ...(sequencer ? { sequencer } : {}) };
       await saveManifest(tx, row.id, { ...row.manifest, event });
     }
-    if (row.manifest && (gone || !row.deleted)) return false;
+    // Whoever reads a dead letter again may find what could not be looked at then.
+    const atLast = givenUp(row.manifest) && !givenUp(manifest);
+    if (row.manifest && (gone || !row.deleted) && !(atLast && !gone)) return false;
     if (gone) await markDeleted(tx, row.id);
     if (row.deleted && !gone) await uploadedAgain(tx, row.id);
     await saveManifest(tx, row.id, manifest);
@@ -269,6 +271,9 @@ function causeOf({ verdict, revision }: UploadRow): Verdict['cause'] {
   if (verdict) return verdict.reason?.startsWith(INCOMPLETE) ? 'late' : 'redelivery';
   return revision === 0 ? 'first' : 're-upload';
 }
+
+const givenUp = (manifest: Manifest | null): boolean =>
+  manifest?.outcome.status === 'rejected' && manifest.outcome.reason === 'given-up';
 
 /** The manifest of an upload that is gone, whatever was planned. */
 function deleted(manifest: Manifest): Manifest {

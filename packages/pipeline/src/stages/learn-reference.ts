@@ -42,5 +42,12 @@ export function learnReference({ media, database, clock, layout, concurrency }: 
     return done(firstSlices({ owner, media: location, probe, slices, shards, epoch: shards, receivedAt, steps }));
   }
 
-  return { ...READERS.learn, takesIn: true, concurrency, schema: ReferenceEvent, run };
+  /** Whoever registered it sees that it protects nothing. */
+  async function giveUp({ event }: Opened<ReferenceEvent>, why: string): Promise<[]> {
+    const { action, reference } = event.data;
+    if (action === 'registered') await rejectReference(database.postgres, reference, `given-up: ${why}`);
+    return [];
+  }
+
+  return { ...READERS.learn, takesIn: true, concurrency, schema: ReferenceEvent, run, giveUp };
 }

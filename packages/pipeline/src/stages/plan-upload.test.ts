@@ -108,6 +108,15 @@ describe('plan', () => {
     expect(asked).toEqual([]);
   });
 
+  test('what cannot be looked at has a verdict all the same: each upload of the message', async () => {
+    const outputs = await stage.giveUp!(read(plain({ Records: [...awsPut.Records, ...minioPut.Records] })), 'no luck');
+    expect(outputs.map((o) => [o.to, (o.data as Manifest).outcome])).toEqual(
+      [0, 1].map(() => ['manifests', { status: 'rejected', reason: 'given-up', detail: 'no luck' }]),
+    );
+    const [gone] = await stage.giveUp!(read(plain(awsDeleteMarker)), 'no luck');
+    expect(gone!.data).toMatchObject({ outcome: { status: 'rejected', reason: 'deleted' } });
+  });
+
   test('a message without an upload is passed over', async () => {
     expect(await stage.run(read(plain(awsTestMessage)), signal)).toEqual({
       kind: 'skipped',

@@ -45,7 +45,8 @@ const DEADLINE_MS_PER_SECOND = 500;
 export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
   const { media, frames, mapping, clock, layout, concurrency } = deps;
 
-  async function plan(event: UploadEvent, signal: AbortSignal): Promise<Output[]> {
+  /** What can be said of an upload, from now on. */
+  function begin(event: UploadEvent) {
     const startedAt = clock.now();
     const upload = uploadId(event.media);
     const id = derivedId('ev', upload, event.action, event.receivedAt, event.sequencer ?? '');
@@ -69,7 +70,11 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
     const reject = (reason: Rejection, detail: string) => [
       manifestMade(id, manifest({ status: 'rejected', reason, detail }, 0, `${reason}: ${detail}`)),
     ];
+    return { upload, id, list, manifest, reject };
+  }
 
+  async function plan(event: UploadEvent, signal: AbortSignal): Promise<Output[]> {
+    const { upload, id, list, manifest, reject } = begin(event);
     if (event.action === 'deleted') return reject('deleted', 'the platform deleted the upload');
     const looked = list
       ? await frames.register(upload, event.media, list, signal)
@@ -115,7 +120,14 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
     };
   }
 
-  return { ...READERS.plan, takesIn: true, concurrency, schema, run };
+  /** An upload that cannot be looked at has a verdict all the same. */
+  const giveUp = ({ event }: Opened<ReadUploads>, why: string): Output[] =>
+    event.data.events.flatMap((one) => {
+      const { reject } = begin(one);
+      return one.action === 'deleted' ? reject('deleted', 'the platform deleted the upload') : reject('given-up', why);
+    });
+
+  return { ...READERS.plan, takesIn: true, concurrency, schema, run, giveUp };
 }
 
 export async function probeMedia(media: Media, location: MediaLocation, signal: AbortSignal) {
