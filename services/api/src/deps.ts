@@ -1,4 +1,7 @@
 import type { Instance } from '@vigil/pipeline';
 
 /** What the routes stand on. */
-export type Deps = Pick<Instance, 'database' | 'intake' | 'inspect' | 'cases' | 'layouts' | 'blobs' | 'serveBlobs'>;
+export type Deps = Pick<
+  Instance,
+  'database' | 'intake' | 'inspect' | 'cases' | 'reviews' | 'layouts' | 'blobs' | 'buckets' | 'serveBlobs'
+>;
