@@ -13,6 +13,7 @@ import { findSession, isHolder, may, session, signOut } from './session.ts';
 import { SignInView } from './sign-in.tsx';
 import { nextTheme, theme } from './theme.ts';
 import { announce, LiveRegions } from './ui/announce.tsx';
+import { Guard } from './ui/guard.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
 import { useKeys } from './ui/keys.ts';
 import { Empty, Title } from './ui/parts.tsx';
@@ -32,7 +33,11 @@ const PLACES: Place[] = [
   { path: '/library', name: 'Library', icon: 'library', key: 'l', verb: 'references:read' },
   { path: '/live', name: 'Live', icon: 'live', key: 'v', verb: 'cases:read' },
 ];
-const places = (): Place[] => PLACES.filter(({ verb }) => may(verb));
+const places = (): Place[] => {
+  const own = PLACES.filter(({ verb }) => may(verb));
+  // A holder begins with how things stand.
+  return isHolder.value ? own.sort((a, b) => Number(b.path === '/live') - Number(a.path === '/live')) : own;
+};
 
 export function App() {
   useEffect(() => void findSession(), []);
@@ -51,8 +56,7 @@ function Shell() {
   const going = useRef(0);
   const at = path.value;
   useEffect(() => {
-    if (at === '/' || at === '/sign-in')
-      go(isHolder.value ? '/live' : (places()[0]?.path ?? '/live'), { replace: true });
+    if (at === '/' || at === '/sign-in') go(places()[0]?.path ?? '/live', { replace: true });
   }, [at]);
   const jump = (to: Place) => () => {
     if (Date.now() - going.current < 1500) go(to.path);
@@ -75,7 +79,9 @@ function Shell() {
         <Side onHelp={() => (help.value = true)} />
         <main id="main" tabIndex={-1}>
           <Lost />
-          <View at={at} />
+          <Guard key={at}>
+            <View at={at} />
+          </Guard>
         </main>
       </div>
       {help.value && <Help onClose={() => (help.value = false)} />}

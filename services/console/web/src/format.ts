@@ -31,10 +31,10 @@ export function duration(ms: number): string {
 /** "3 s ago", "in 12 days"; `now` is the server's. */
 export function relative(at: number, now: number): string {
   const away = at - now;
-  if (Math.abs(away) < 1500) return 'just now';
-  return away < 0
-    ? `${duration(Math.max(1000, Math.round(-away / 1000) * 1000))} ago`
-    : `in ${duration(Math.max(1000, away))}`;
+  const seconds = Math.round(Math.abs(away) / 1000);
+  if (seconds < 2) return 'just now';
+  const words = seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
+  return away < 0 ? `${words} ago` : `in ${words}`;
 }
 
 export function bytes(n: number): string {

@@ -14,6 +14,7 @@ const RENEW_AHEAD_MS = 60_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 function enter(found: Session): void {
+  expectSession();
   useSession(found, () => leave('You were signed out. Sign in to go on where you were.'));
   setServerTime(found.now);
   signedOutWhy.value = null;
@@ -21,17 +22,28 @@ function enter(found: Session): void {
 }
 
 function leave(why: string | null): void {
+  localStorage.removeItem(STORE);
   useSession(null);
   signedOutWhy.value = why;
   session.value = null;
 }
 
+/**
+ * Whether there may be a session: its cookie cannot be read here, and asking the server without one is an error in the browser's
+ * console.
+ */
+const STORE = 'vigil-session';
+export const expectSession = (): void => localStorage.setItem(STORE, 'maybe');
+
 /** Is there a session already? */
 export async function findSession(): Promise<void> {
+  if (localStorage.getItem(STORE) === null) return leave(null);
   try {
     enter(await get<Session>('/session'));
   } catch (error) {
-    leave(isSignedOut(error) ? null : sayError(error));
+    const gone = isSignedOut(error);
+    leave(gone ? null : sayError(error));
+    if (!gone) expectSession();
   }
 }
 

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { SignIn, SignInWays } from '../../src/wire.ts';
 import { get, sayError } from './api.ts';
 import { route } from './router.ts';
-import { signedOutWhy, signIn } from './session.ts';
+import { expectSession, signedOutWhy, signIn } from './session.ts';
 import { Icon } from './ui/icon.tsx';
 import { Title } from './ui/parts.tsx';
 
@@ -83,7 +83,7 @@ export function SignInView() {
           </p>
         )}
         {ways.value?.oidc && (
-          <a class="button primary" href={`/session/oidc?return=${encodeURIComponent(back)}`}>
+          <a class="button primary" href={`/session/oidc?return=${encodeURIComponent(back)}`} onClick={expectSession}>
             Sign in at {ways.value.oidc.host}
           </a>
         )}

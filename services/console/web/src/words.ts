@@ -3,7 +3,7 @@ import type { CaseState, ClaimState, Reference, SkipReason } from '../../src/wir
 /** What states, steps and kinds are called for people. What is not in a list is shown as it came. */
 export type Tone = 'bad' | 'good' | 'wait' | 'accent' | '';
 
-export const CLAIM: Record<ClaimState, { text: string; tone: Tone; means: string }> = {
+const CLAIM: Record<ClaimState, { text: string; tone: Tone; means: string }> = {
   open: { text: 'In review', tone: 'wait', means: 'found, and left to a person' },
   'taken-down': { text: 'Taken down', tone: 'bad', means: 'the media are disabled where the claim holds' },
   disputed: { text: 'Disputed', tone: 'wait', means: 'the uploader objects; the holder can answer' },
@@ -27,14 +27,14 @@ export const CLAIM: Record<ClaimState, { text: string; tone: Tone; means: string
   withdrawn: { text: 'Withdrawn', tone: 'good', means: 'the claim was taken back' },
 };
 
-export const CASE: Record<CaseState, { text: string; tone: Tone }> = {
+const CASE: Record<CaseState, { text: string; tone: Tone }> = {
   open: { text: 'In review', tone: 'wait' },
   'taken-down': { text: 'Taken down', tone: 'bad' },
   contested: { text: 'Contested', tone: 'wait' },
   closed: { text: 'Closed', tone: '' },
 };
 
-export const REFERENCE: Record<Reference['state'], { text: string; tone: Tone; means: string }> = {
+const REFERENCE: Record<Reference['state'], { text: string; tone: Tone; means: string }> = {
   received: { text: 'Received', tone: 'accent', means: 'its file has arrived and is being read' },
   fingerprinted: { text: 'Fingerprinted', tone: 'accent', means: 'read; the indexes are learning it' },
   checked: { text: 'Checked', tone: 'accent', means: 'compared with what is protected already' },
@@ -85,3 +85,8 @@ export const readable = (word: string): string => {
 };
 
 export const territories = (list: readonly string[]): string => (list.includes('*') ? 'everywhere' : list.join(', '));
+
+const unknown = (state: string) => ({ text: readable(state), tone: '' as Tone, means: '' });
+export const claimState = (state: ClaimState) => CLAIM[state] ?? unknown(state);
+export const caseState = (state: CaseState) => CASE[state] ?? unknown(state);
+export const referenceState = (state: Reference['state']) => REFERENCE[state] ?? unknown(state);

@@ -8,7 +8,7 @@ import { route } from '../router.ts';
 import { isHolder } from '../session.ts';
 import { Badge, Empty, Failed, Title, When } from '../ui/parts.tsx';
 import { VirtualList } from '../ui/virtual-list.tsx';
-import { CASE } from '../words.ts';
+import { caseState } from '../words.ts';
 
 const FILTERS: [CaseState | '', string][] = [
   ['', 'All'],
@@ -83,7 +83,7 @@ function Rows({ list, state }: { list: ReturnType<typeof usePagedList<CaseSummar
   if (list.state.value === 'ready' && items.value.length === 0) {
     return (
       <section class="panel" aria-label="No cases">
-        <Empty icon="cases" title={state ? `No case is ${CASE[state].text.toLowerCase()}` : 'No cases yet'}>
+        <Empty icon="cases" title={state ? `No case is ${caseState(state).text.toLowerCase()}` : 'No cases yet'}>
           <p>
             {state
               ? 'Cases come here by themselves as soon as there is one.'
@@ -122,7 +122,7 @@ function Rows({ list, state }: { list: ReturnType<typeof usePagedList<CaseSummar
               {c.answerBy !== null && (
                 <span class="small wait-ink num nowrap">answer {relative(c.answerBy, tick.value)}</span>
               )}
-              <Badge tone={CASE[c.state].tone}>{CASE[c.state].text}</Badge>
+              <Badge tone={caseState(c.state).tone}>{caseState(c.state).text}</Badge>
             </span>
           </a>
         )}

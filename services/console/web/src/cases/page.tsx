@@ -7,7 +7,7 @@ import { onLive } from '../live.ts';
 import { EvidenceView } from '../review/evidence.tsx';
 import { announce } from '../ui/announce.tsx';
 import { Back, Badge, Failed, Title, When } from '../ui/parts.tsx';
-import { CASE, CLAIM, DISPUTE_GROUND, GROUND, territories } from '../words.ts';
+import { caseState, claimState, DISPUTE_GROUND, GROUND, territories } from '../words.ts';
 import { History } from './history.tsx';
 import { Steps, turnOf } from './steps.tsx';
 
@@ -21,7 +21,7 @@ export function CasePage({ id }: { id: string }) {
     try {
       const [now, history] = await Promise.all([get<Case>(at), get<{ items: CaseEvent[] }>(`${at}/events`)]);
       const before = found.peek()?.state;
-      if (before && before !== now.state) announce(`The case is now ${CASE[now.state].text.toLowerCase()}.`);
+      if (before && before !== now.state) announce(`The case is now ${caseState(now.state).text.toLowerCase()}.`);
       found.value = now;
       events.value = history.items;
       problem.value = null;
@@ -63,7 +63,7 @@ export function CasePage({ id }: { id: string }) {
             <span class="mono">{now.id}</span>
           </p>
         </div>
-        <Badge tone={CASE[now.state].tone}>{CASE[now.state].text}</Badge>
+        <Badge tone={caseState(now.state).tone}>{caseState(now.state).text}</Badge>
       </header>
       <div class="case">
         <div class="stack">
@@ -98,7 +98,7 @@ export function CasePage({ id }: { id: string }) {
 
 function ClaimPanel({ claim, first, onChange }: { claim: Claim; first: boolean; onChange(now: Case): void }) {
   const shown = useSignal(first);
-  const state = CLAIM[claim.state];
+  const state = claimState(claim.state);
   const turn = turnOf(claim);
   return (
     <section class="panel" aria-labelledby={`claim-${claim.id}`}>

@@ -13,7 +13,8 @@ type Choice =
       text: string;
       hint: string;
       statement?: boolean;
-      danger?: boolean;
+      /** Not offered as what is most likely wanted. */
+      last?: boolean;
       step(said: string): HolderStep;
     }
   | {
@@ -35,7 +36,6 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       side: 'holder',
       text: 'Take down',
       hint: 'The media are disabled, and the uploader is told why.',
-      danger: true,
       step: () => ({ do: 'take-down' }),
     },
   ],
@@ -99,6 +99,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
     {
       side: 'holder',
       text: 'Withdraw the claim',
+      last: true,
       hint: 'It is taken back for good, and the media come back.',
       step: () => ({ do: 'withdraw' }),
     },
@@ -206,6 +207,9 @@ function Offers(props: { id: string; title: string; claim: Claim; choices: Choic
   const problem = useSignal<string | null>(null);
   const busy = useSignal(false);
   const choice = chosen.value === null ? undefined : choices[chosen.value];
+  /** What is most likely wanted stands out; taking something back for good never does. */
+  const isPrimary = (n: number) =>
+    n === 0 && chosen.value === null && choices[n]?.side === 'holder' && !choices[n].last;
 
   async function send(event: Event): Promise<void> {
     event.preventDefault();
@@ -241,7 +245,7 @@ function Offers(props: { id: string; title: string; claim: Claim; choices: Choic
           <button
             key={text}
             type="button"
-            class={`button ${choices[n]?.side === 'holder' && n === 0 && chosen.value === null ? 'primary' : ''}`}
+            class={`button ${isPrimary(n) ? 'primary' : ''}`}
             aria-expanded={chosen.value === n}
             onClick={() => {
               chosen.value = chosen.value === n ? null : n;

@@ -13,7 +13,7 @@ export function DropZone({ work, title }: { work?: string; title?: string }) {
   const asksHolder = session.value?.holder == null && work === undefined;
   const take = (files: FileList | null | undefined) => {
     if (!files || files.length === 0) return;
-    send([...files], { work, ...(asksHolder ? { holder: holder.value.trim() || 'default' } : {}) });
+    send([...files], { work, ...(asksHolder ? { holder: holder.value.trim() || 'operator' } : {}) });
   };
   const taking = useRef(take);
   taking.current = take;
@@ -60,7 +60,7 @@ export function DropZone({ work, title }: { work?: string; title?: string }) {
           <input
             class="input"
             value={holder.value}
-            placeholder="default"
+            placeholder="operator"
             maxLength={200}
             onInput={(event) => {
               holder.value = event.currentTarget.value;

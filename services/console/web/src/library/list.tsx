@@ -7,7 +7,7 @@ import { route } from '../router.ts';
 import { isHolder, may } from '../session.ts';
 import { Badge, Empty, Failed, Title } from '../ui/parts.tsx';
 import { VirtualList } from '../ui/virtual-list.tsx';
-import { REFERENCE } from '../words.ts';
+import { referenceState } from '../words.ts';
 import { DropZone, Transfers } from './drop-zone.tsx';
 import { MatchLine, useMatches } from './matches.tsx';
 
@@ -103,7 +103,7 @@ function Rows({ list, narrowed }: { list: PagedList<Reference>; narrowed: boolea
 
 function Row({ reference }: { reference: Reference }) {
   const matches = useMatches(reference.id);
-  const state = REFERENCE[reference.state];
+  const state = referenceState(reference.state);
   return (
     <a class="list-row reference-row" href={`/library/${encodeURIComponent(reference.work)}`}>
       <Thumb reference={reference} />

@@ -6,7 +6,7 @@ import { clock, fullDay, plural } from '../format.ts';
 import { isHolder, may } from '../session.ts';
 import { Back, Badge, Empty, Failed, Title, When } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
-import { REFERENCE } from '../words.ts';
+import { referenceState } from '../words.ts';
 import { DropZone, Transfers } from './drop-zone.tsx';
 import { kindOf, progressOf, Thumb, useReferences } from './list.tsx';
 import { MatchLine, useMatches } from './matches.tsx';
@@ -87,7 +87,7 @@ const LIFE = [
 
 function ReferencePanel({ reference, onChange }: { reference: Reference; onChange(): void }) {
   const matches = useMatches(reference.id);
-  const state = REFERENCE[reference.state];
+  const state = referenceState(reference.state);
   const asking = useSignal(false);
   const film = (reference.duration ?? 0) > 0;
 

@@ -75,6 +75,9 @@ export function DecideBar({ item }: { item: ReviewItem }) {
               <Icon name="undo" size={16} /> Undo <kbd>U</kbd>
             </button>
           )}
+          <p class="small keys-hint">
+            Two keys decide: what, then <kbd>Enter</kbd>. <kbd>?</kbd> shows all of them.
+          </p>
         </div>
       )}
       {(what === 'take-down' || what === 'dismiss') && (

@@ -35,40 +35,44 @@ export function TimeLines({
   const lower = TRACK + GAP;
   return (
     <div class="time-lines">
-      <div class="lines" aria-hidden="true">
-        {film && <span class="line-label key-upload">Upload</span>}
-        <svg viewBox={`0 0 ${WIDTH} ${lower + TRACK}`} preserveAspectRatio="none" aria-hidden="true">
-          <rect class="track" width={WIDTH} height={TRACK} rx="3" />
-          <rect class="track" y={lower} width={WIDTH} height={TRACK} rx="3" />
-          {segments.map((s) => {
-            const [a, b] = film ? span(x(s.upload[0], upload), x(s.upload[1], upload)) : [0, WIDTH];
-            const [c, d] = span(x(s.reference[0], reference), x(s.reference[1], reference));
-            return (
-              <g key={`${s.upload[0]} ${s.reference[0]}`}>
-                <polygon class="ribbon" points={`${a},${TRACK} ${b},${TRACK} ${d},${lower} ${c},${lower}`} />
-                <rect class="part upload" x={a} width={b - a} height={TRACK} />
-                <rect class="part reference" x={c} y={lower} width={d - c} height={TRACK} />
-              </g>
-            );
-          })}
-        </svg>
-        {reference > 0 && <span class="line-label key-reference">Reference</span>}
-        {film && <Playhead at={() => step.at.value / upload} className="upper" />}
-        {reference > 0 && film && <Playhead at={() => step.referenceAt(step.at.value) / reference} className="lower" />}
+      <div class="lines-with-seek">
+        <div class="lines" aria-hidden="true">
+          {film && <span class="line-label key-upload">Upload</span>}
+          <svg viewBox={`0 0 ${WIDTH} ${lower + TRACK}`} preserveAspectRatio="none" aria-hidden="true">
+            <rect class="track" width={WIDTH} height={TRACK} rx="3" />
+            <rect class="track" y={lower} width={WIDTH} height={TRACK} rx="3" />
+            {segments.map((s) => {
+              const [a, b] = film ? span(x(s.upload[0], upload), x(s.upload[1], upload)) : [0, WIDTH];
+              const [c, d] = span(x(s.reference[0], reference), x(s.reference[1], reference));
+              return (
+                <g key={`${s.upload[0]} ${s.reference[0]}`}>
+                  <polygon class="ribbon" points={`${a},${TRACK} ${b},${TRACK} ${d},${lower} ${c},${lower}`} />
+                  <rect class="part upload" x={a} width={b - a} height={TRACK} />
+                  <rect class="part reference" x={c} y={lower} width={d - c} height={TRACK} />
+                </g>
+              );
+            })}
+          </svg>
+          {reference > 0 && <span class="line-label key-reference">Reference</span>}
+          {film && <Playhead at={() => step.at.value / upload} className="upper" />}
+          {reference > 0 && film && (
+            <Playhead at={() => step.referenceAt(step.at.value) / reference} className="lower" />
+          )}
+        </div>
+        {film && (
+          <input
+            class="seek"
+            type="range"
+            min="0"
+            max={upload.toFixed(2)}
+            step="0.1"
+            value={step.at.value}
+            aria-label={`Moment of the upload shown, of ${title}`}
+            aria-valuetext={`${clock(step.at.value)} of ${clock(upload)}`}
+            onInput={(event) => step.seek(Number(event.currentTarget.value))}
+          />
+        )}
       </div>
-      {film && (
-        <input
-          class="seek"
-          type="range"
-          min="0"
-          max={upload.toFixed(2)}
-          step="0.1"
-          value={step.at.value}
-          aria-label={`Moment of the upload shown, of ${title}`}
-          aria-valuetext={`${clock(step.at.value)} of ${clock(upload)}`}
-          onInput={(event) => step.seek(Number(event.currentTarget.value))}
-        />
-      )}
       {film && <Distances hits={hits} evidence={evidence} length={upload} />}
       <ul class="segments small">
         {segments.map((s) => (

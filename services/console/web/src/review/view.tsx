@@ -6,7 +6,7 @@ import { announce } from '../ui/announce.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { useKeys } from '../ui/keys.ts';
 import { Badge, Empty, Failed, Title, When } from '../ui/parts.tsx';
-import { CLAIM, GROUND, SKIP, territories } from '../words.ts';
+import { claimState, GROUND, SKIP, territories } from '../words.ts';
 import { DecideBar } from './decide-bar.tsx';
 import { EvidenceView } from './evidence.tsx';
 import { decided, fill, hand, handProblem, handState, openHand, undo, undoable, waiting } from './hand.ts';
@@ -19,9 +19,6 @@ export function ReviewView() {
       <header class="page-head">
         <div>
           <Title name="Review" />
-          <p>What Vigil is not sure of waits here for a person. Nobody else gets what you hold.</p>
-        </div>
-        <div class="row">
           <nav class="tabs" aria-label="Review">
             <a href="/review" aria-current={queue ? undefined : 'page'}>
               Decide
@@ -31,6 +28,7 @@ export function ReviewView() {
             </a>
           </nav>
         </div>
+        {!queue && <Tally />}
       </header>
       {queue ? <Queue /> : <Deciding />}
     </div>
@@ -66,7 +64,6 @@ function Deciding() {
 }
 
 function About({ item }: { item: ReviewItem }) {
-  const left = hand.value.length - 1 + (waiting.value ?? 0);
   return (
     <section class="about" aria-label="The item">
       <div>
@@ -83,8 +80,8 @@ function About({ item }: { item: ReviewItem }) {
           <div class="row about-more">
             {item.others.map((o) => (
               <a key={o.claim} href={`/cases/${encodeURIComponent(o.case)}`}>
-                <Badge tone={CLAIM[o.state].tone}>
-                  also {o.title}: {CLAIM[o.state].text.toLowerCase()}
+                <Badge tone={claimState(o.state).tone}>
+                  also {o.title}: {claimState(o.state).text.toLowerCase()}
                 </Badge>
               </a>
             ))}
@@ -94,21 +91,30 @@ function About({ item }: { item: ReviewItem }) {
           </div>
         )}
       </div>
-      <dl class="tally num small">
+    </section>
+  );
+}
+
+function Tally() {
+  const [item] = hand.value;
+  const left = hand.value.length + (waiting.value ?? 0);
+  return (
+    <dl class="tally num small">
+      <div>
+        <dt>to decide</dt>
+        <dd>{count(left)}</dd>
+      </div>
+      <div>
+        <dt>decided by you</dt>
+        <dd>{count(decided.value)}</dd>
+      </div>
+      {item && (
         <div>
-          <dt>left</dt>
-          <dd>{count(left)}</dd>
-        </div>
-        <div>
-          <dt>decided</dt>
-          <dd>{count(decided.value)}</dd>
-        </div>
-        <div>
-          <dt>waited</dt>
+          <dt>this one waited</dt>
           <dd>{duration(item.order.waitingMs)}</dd>
         </div>
-      </dl>
-    </section>
+      )}
+    </dl>
   );
 }
 

@@ -23,7 +23,8 @@ export function Why({ item }: { item: Pick<ReviewItem, 'trials' | 'rule' | 'poli
       </ol>
       {policy && (
         <p class="quiet small">
-          By the policy {policy.id}, version {policy.version}. The first rule that fires decides.
+          The first rule that fires decides, by the holder's{' '}
+          <span title={policy.id}>policy, version {policy.version}</span>.
         </p>
       )}
     </>
