@@ -1,11 +1,11 @@
-import { chmodSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { canInstall, installWithApt } from './apt.mjs';
 import { npmCi } from './dependencies.mjs';
 import { capture, pathOutsideProject, ROOT, SetupError, say } from './process.mjs';
 
 /** libavutil 57 came with ffmpeg 5.0. It is asked for, because builds from git have no version number. */
 const LIBAVUTIL_OF_FFMPEG_5 = 57;
-const APT_LIMIT_MS = 10 * 60_000;
 /** Versions and digests stand in the package-lock.json there; it is no dependency of ours otherwise. */
 const FALLBACK = join(ROOT, 'infra', 'ffmpeg-fallback');
 const MACHINE = `${process.platform}-${process.arch}`;
@@ -37,7 +37,7 @@ export async function ensureFfmpeg({ allowFallback, env = process.env }) {
   const found =
     (await usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen)) ??
     (allowFallback ? await fallback(seen) : null) ??
-    (await installWithApt(env, seen)) ??
+    (canInstall() ? await installed(env, seen) : null) ??
     (allowFallback ? await installFallback(seen) : null);
   if (found) return found;
   throw new SetupError(`Vigil needs ffmpeg 5 or newer with ffprobe, and has none:\n${listed(seen)}\n${REMEDIES}`);
@@ -70,17 +70,8 @@ async function usable(ffmpeg, ffprobe, seen, atLeast = LIBAVUTIL_OF_FFMPEG_5) {
   return { ffmpeg, ffprobe, byName: false };
 }
 
-async function installWithApt(env, seen) {
-  if (process.getuid?.() !== 0 || !isDebianOrUbuntu()) return null;
-  say('Setting up: installing ffmpeg with apt-get (once) ...');
-  const aptEnv = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
-  const options = ['-y', '-qq', '-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=2'];
-  // One source of packages that is down fails the update; the rest may still have what is wanted.
-  for (const args of [['update'], ['install', '--no-install-recommends', 'ffmpeg']]) {
-    const apt = await capture('apt-get', [...options, ...args], { env: aptEnv, limitMs: APT_LIMIT_MS });
-    const last = (apt.stderr.trim() || apt.stdout.trim()).split('\n').at(-1);
-    if (apt.code !== 0) seen.push(`apt-get ${args[0]} failed with code ${apt.code}: ${last}`);
-  }
+async function installed(env, seen) {
+  await installWithApt(['ffmpeg'], env, seen);
   return usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen);
 }
 
@@ -115,9 +106,4 @@ async function fallback(seen) {
 function onThePath(program, env) {
   const folders = pathOutsideProject(env).split(delimiter);
   return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
-}
-
-function isDebianOrUbuntu() {
-  if (!existsSync('/etc/os-release') || !existsSync('/usr/bin/apt-get')) return false;
-  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(readFileSync('/etc/os-release', 'utf8'));
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { filesBelow } from './files.mjs';
 import { capture, ROOT, SetupError, say, withProjectPath } from './process.mjs';
 
 const BUILD_LIMIT_MS = 5 * 60_000;
@@ -25,13 +26,4 @@ export async function ensureWasm(env) {
   const result = await capture('npm', npmRun, { cwd: ROOT, env: withProjectPath(env), limitMs: BUILD_LIMIT_MS });
   if (result.code === 0) return writeFileSync(STAMP, wanted);
   throw new SetupError(`${result.stdout}${result.stderr}\nnpm run build:wasm failed with code ${result.code}.`);
-}
-
-function filesBelow(folder) {
-  if (!existsSync(folder)) return [];
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .sort();
 }

@@ -41,7 +41,7 @@ export function sourceFiles(): SourceFile[] {
         /(\.test\.ts|contract-suite\.ts)$/.test(path) ||
         /^(packages|services)\/[^/]+\/tools\//.test(path) ||
         part === 'test' ||
-        path === 'vitest.config.ts';
+        /(^|\/)vite(st)?\.config\.ts$/.test(path);
       return { path, part, forTests, imports: importsOf(readFileSync(join(PROJECT, path), 'utf8')) };
     });
 }

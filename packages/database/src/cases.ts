@@ -133,6 +133,20 @@ export async function listCases(
   );
 }
 
+/** The newest link of one of these kinds about a claim. */
+export async function lastCaseEvent(
+  db: Queryable,
+  id: string,
+  claim: string,
+  kinds: readonly string[],
+): Promise<CaseEvent | null> {
+  const rows = await db.query<{ body: string }>(
+    'SELECT body FROM case_events WHERE case_id = $1 AND claim = $2 AND kind = ANY ($3) ORDER BY seq DESC LIMIT 1',
+    [id, claim, kinds],
+  );
+  return rows[0] ? (JSON.parse(rows[0].body) as CaseEvent) : null;
+}
+
 /** The chain, oldest first, from after a link. */
 export async function caseEvents(db: Queryable, id: string, after = 0, limit = 1000): Promise<CaseEvent[]> {
   const rows = await db.query<{ body: string }>(

@@ -1,4 +1,4 @@
-import type { Manifest, SliceEvidence } from '@vigil/contracts';
+import type { Manifest, ReferenceKey, SliceEvidence } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 
 /** What was confirmed of one upload against references of a holder, work or reference, in a stretch of time. */
@@ -38,3 +38,31 @@ export async function evidenceOf(
     [holder, work, reference, since, until, limit],
   );
 }
+
+/** One frame of an upload that hit a reference. */
+export interface FoundHit {
+  /** Seconds. */
+  upload: number;
+  reference: number;
+  /** Bits that differ. */
+  distance: number;
+}
+
+/** What of an upload hit a version of a reference, as its slices said, in order of the upload's time; at most `limit`. */
+export const hitsOf = (
+  db: Queryable,
+  upload: string,
+  { id, version }: ReferenceKey,
+  limit: number,
+): Promise<FoundHit[]> =>
+  db.query<FoundHit>(
+    `SELECT DISTINCT (h->>'at')::double precision AS upload, (h->>'ref')::double precision AS reference,
+       (h->>'distance')::int AS distance
+     FROM slice_alignments s
+     CROSS JOIN LATERAL jsonb_array_elements(s.result->'outcome'->'alignments') a
+     CROSS JOIN LATERAL jsonb_array_elements(a->'hits') h
+     WHERE s.upload = $1 AND s.result->'outcome'->>'status' = 'alignments'
+       AND a->'reference'->>'id' = $2 AND (a->'reference'->>'version')::int = $3
+     ORDER BY 1, 2, 3 LIMIT $4`,
+    [upload, id, version, limit],
+  );

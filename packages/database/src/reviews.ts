@@ -7,8 +7,6 @@ export interface ReviewLock {
   until: number;
 }
 
-const LOCK = 'claim, reviewer, until';
-
 /** What this reviewer holds of claims that are still open, in the order of the queue. */
 export const locksOf = (db: Queryable, reviewer: string, now: number): Promise<ReviewLock[]> =>
   db.query<ReviewLock>(
@@ -17,11 +15,11 @@ export const locksOf = (db: Queryable, reviewer: string, now: number): Promise<R
     [reviewer, now],
   );
 
-/** Whether this reviewer holds a claim now; the row is ours until the transaction ends. */
-export async function holdsLock(tx: Queryable, claim: string, reviewer: string, now: number): Promise<boolean> {
-  const rows = await tx.query(
-    'SELECT claim FROM review_locks WHERE claim = $1 AND reviewer = $2 AND until > $3 FOR UPDATE',
-    [claim, reviewer, now],
+/** Holds on to one claim for longer; false when this reviewer does not hold it now. */
+export async function keepLock(db: Queryable, lock: ReviewLock, now: number): Promise<boolean> {
+  const rows = await db.query(
+    'UPDATE review_locks SET until = $3 WHERE claim = $1 AND reviewer = $2 AND until > $4 RETURNING claim',
+    [lock.claim, lock.reviewer, lock.until, now],
   );
   return rows.length > 0;
 }
@@ -34,26 +32,29 @@ const REACH_MS = 2 * 3600_000;
 /**
  * Takes the next open claims that nobody holds, and that this reviewer did not pass on since `skippedSince`. Among the first in the
  * queue those go ahead whose reference many accounts have shown since `spreadSince`. Two who ask at once never get the same: of
- * one claim one insert wins, and the other gets less than it asked for, or nothing, and asks again (`true` for `raced`).
+ * one claim
+ * one claim one insert wins; `raced` tells the other that it got less than there was, and may ask again.
  */
 export async function takeLocks(
   db: Queryable,
   about: {
-    reviewer: string;
+    /** Who holds them, and who has passed some on. */
+    seat: string;
+    person: string;
     count: number;
     now: number;
     until: number;
     skippedSince: number;
     spreadSince: number;
   },
-): Promise<{ taken: ReviewLock[]; raced: boolean }> {
-  const { reviewer, count, now, until, skippedSince, spreadSince } = about;
-  const rows = await db.query<ReviewLock & { wanted: number }>(
+): Promise<{ raced: boolean }> {
+  const { seat, person, count, now, until, skippedSince, spreadSince } = about;
+  const [row] = await db.query<{ wanted: number; taken: number }>(
     `WITH head AS (
        SELECT c.id, c.review_at, c.reference FROM claims c
        WHERE c.state = 'open'
          AND NOT EXISTS (SELECT FROM review_locks l WHERE l.claim = c.id AND l.until > $3)
-         AND NOT EXISTS (SELECT FROM review_skips s WHERE s.claim = c.id AND s.reviewer = $1 AND s.at > $5)
+         AND NOT EXISTS (SELECT FROM review_skips s WHERE s.claim = c.id AND s.reviewer = $7 AND s.at > $5)
        ORDER BY c.review_at, c.id LIMIT ${HEAD}),
      wanted AS (
        SELECT h.id FROM head h CROSS JOIN LATERAL (
@@ -62,18 +63,13 @@ export async function takeLocks(
          JOIN cases k ON k.id = o.case_id) spread
        ORDER BY h.review_at - ${REACH_MS} * log(2, (1 + spread.accounts)::numeric), h.id LIMIT $2),
      taken AS (
-       INSERT INTO review_locks AS l (claim, reviewer, taken_at, until) SELECT id, $1, $3, $4 FROM wanted
+       INSERT INTO review_locks AS l (claim, reviewer, taken_at, until) SELECT id, $1, $3, $4 FROM wanted ORDER BY id
        ON CONFLICT (claim) DO UPDATE SET reviewer = $1, taken_at = $3, until = $4 WHERE l.until <= $3
-       RETURNING ${LOCK})
-     SELECT ${LOCK}, (SELECT count(*) FROM wanted) AS wanted FROM taken`,
-    [reviewer, count, now, until, skippedSince, spreadSince],
+       RETURNING claim)
+     SELECT (SELECT count(*) FROM wanted) AS wanted, (SELECT count(*) FROM taken) AS taken`,
+    [seat, count, now, until, skippedSince, spreadSince, person],
   );
-  if (rows.length > 0) {
-    const taken = rows.map((r) => ({ claim: r.claim, reviewer, until: r.until }));
-    return { taken, raced: rows[0]!.wanted > taken.length };
-  }
-  // Nothing was taken: either nothing is left, or all of it was taken by others meanwhile.
-  return { taken: [], raced: (await countReviews(db, now)).waiting > 0 };
+  return { raced: row!.wanted > row!.taken };
 }
 
 /** This claim, for this reviewer, whoever held it: after an undo. */
@@ -97,6 +93,11 @@ export async function releaseLocks(db: Queryable, reviewer: string, claims: read
     reviewer,
     claims,
   ]);
+}
+
+/** Of claims that somebody else decided, or that nobody looks at any more. */
+export async function purgeLocks(db: Queryable, before: number): Promise<void> {
+  await db.query('DELETE FROM review_locks WHERE until < $1', [before]);
 }
 
 export interface ReviewSkip {

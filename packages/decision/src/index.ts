@@ -4,6 +4,7 @@ export { decide, manifestAlready, type Upload } from './decide.ts';
 export { join, type Lengths } from './join.ts';
 export { alignAll, confirm, type Search, searches } from './kinds.ts';
 export { MIN_SECONDS } from './limits.ts';
+export { alteredText, type Outline, type Outlines, outlinesOf } from './outline.ts';
 export { alignPatches } from './patch-align.ts';
 export { patchQueries } from './patch-queries.ts';
 export { type QueryCodes, queryCodes } from './query-codes.ts';

@@ -12,6 +12,7 @@ export * from './layouts.ts';
 export * from './match-files.ts';
 export * from './matcher-parts.ts';
 export * from './outcome.ts';
+export * from './reviews.ts';
 export * from './route.ts';
 export * from './run-stage.ts';
 export { confirmAll } from './stages/confirm-proposal.ts';

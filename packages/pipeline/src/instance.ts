@@ -41,6 +41,7 @@ import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
+import { createReviews, type Reviews } from './reviews.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
 import { sendAlarm } from './send-output.ts';
@@ -65,6 +66,9 @@ export interface Instance {
   /** Serves the addresses that `blobs.presign` gives, where the store has no server of its own; their host is whoever serves. */
   readonly serveBlobs: FileBlobStore['handle'] | null;
   readonly cases: Cases;
+  readonly reviews: Reviews;
+  /** Buckets that events may name: nothing of any other is shown to anybody. */
+  readonly buckets: readonly string[];
   readonly layouts: Layouts;
   readonly metrics: Metrics;
   readonly status: StatusReader;
@@ -239,6 +243,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       serveBlobs: stores.serveBlobs,
       inspect: createInspect({ database, environment, index, clock }),
       cases,
+      reviews: createReviews({ database, cases, ledger, clock }),
+      buckets: stores.buckets,
       layouts,
       metrics,
       status,

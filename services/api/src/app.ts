@@ -206,8 +206,8 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
     return reply.code(304).send();
   reply.code(answer.status ?? it.answer.status);
   if (answer.body === undefined) return reply.send();
-  const type = it.answer.type ?? 'application/json';
-  return reply.type(type).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
+  const type = answer.headers?.['content-type'] ?? it.answer.type ?? 'application/json';
+  return reply.type(`${type}`).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
 }
 
 const tagsOf = (header: string | undefined): string[] =>
@@ -219,6 +219,7 @@ function contextOf(request: FastifyRequest, key: string | undefined, now: number
   return {
     who,
     now,
+    header: (name) => headerOf(request, name),
     base: publicUrl ?? `${request.protocol}://${request.host}`,
     newId: (prefix) =>
       key === undefined ? derivedId(prefix, crypto.randomUUID()) : derivedId(prefix, who.id, key, made++),

@@ -3,5 +3,5 @@ import type { Instance } from '@vigil/pipeline';
 /** What the routes stand on. */
 export type Deps = Pick<
   Instance,
-  'database' | 'intake' | 'inspect' | 'cases' | 'layouts' | 'status' | 'blobs' | 'serveBlobs'
+  'database' | 'intake' | 'inspect' | 'cases' | 'reviews' | 'layouts' | 'status' | 'blobs' | 'buckets' | 'serveBlobs'
 >;

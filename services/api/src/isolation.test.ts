@@ -67,6 +67,9 @@ describe('isolation', () => {
       'POST /v1/notices': { kind: 'dsa', notice: {}, uploads: ['up_1'], work },
       'POST /v1/webhooks': { url: 'https://a.example.org', holder: 'holder-b' },
       'POST /v1/keys': { name: 'x', holder: 'holder-b' },
+      'POST /v1/reviews/next': {},
+      'POST /v1/reviews/release': {},
+      'POST /v1/reviews/{claim}/decide': { decision: 'dismiss' },
       'POST /v1/sign-in-links': { role: 'holder', holder: 'holder-b' },
     });
   });

@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { endReferenceUpload, expiredReferenceUploads, purgeIdempotent, purgeSessions } from '@vigil/database';
+import {
+  endReferenceUpload,
+  expiredReferenceUploads,
+  purgeIdempotent,
+  purgeLocks,
+  purgeSessions,
+} from '@vigil/database';
 import { BLOBS_PATH, type Instance, REFERENCE_BUCKET } from '@vigil/pipeline';
 import { type Config, type Logger, realClock } from '@vigil/runtime';
 import { createApp } from './app.ts';
@@ -66,6 +72,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
     const now = clock.now();
     await purgeIdempotent(database.postgres, now - IDEMPOTENCY_KEPT_MS);
     await purgeSessions(database.postgres, now - SESSIONS_KEPT_MS);
+    await purgeLocks(database.postgres, now);
     for (const { id, objectKey, storeId } of await expiredReferenceUploads(database.postgres, now)) {
       await blobs.parts.abandon(REFERENCE_BUCKET, objectKey, storeId);
       await endReferenceUpload(database.postgres, id, { state: 'abandoned' });

@@ -6,6 +6,8 @@ import type { Principal, Verb } from './principal.ts';
 export interface Context {
   who: Principal;
   now: number;
+  /** A header of the request. */
+  header(name: string): string | undefined;
   /**
    * A new id. Under an idempotency key it derives from that, so that a request which is done again after a crash makes
    * nothing twice.

@@ -1,6 +1,7 @@
 import type { Deps } from './deps.ts';
 import type { Route } from './route.ts';
 import { caseRoutes } from './routes/cases.ts';
+import { claimMediaRoutes } from './routes/claim-media.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { hashListRoutes } from './routes/hash-lists.ts';
@@ -11,6 +12,7 @@ import { policyRoutes } from './routes/policies.ts';
 import { referenceUploadRoutes } from './routes/reference-uploads.ts';
 import { referenceRoutes } from './routes/references.ts';
 import { reportRoutes } from './routes/reports.ts';
+import { reviewRoutes } from './routes/reviews.ts';
 import { signInLinkRoutes } from './routes/sign-in-links.ts';
 import { statusRoutes } from './routes/status.ts';
 import { uploadRoutes } from './routes/uploads.ts';
@@ -28,6 +30,8 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...uploadRoutes(deps),
   ...caseRoutes(deps),
   ...pictureRoutes(deps),
+  ...reviewRoutes(deps),
+  ...claimMediaRoutes(deps),
   ...reportRoutes(deps),
   ...noticeRoutes(deps),
   ...webhookRoutes(deps),

@@ -50,13 +50,12 @@
  * | POST /v1/references?name=&work=&title=&holder= | the file itself | Registered (202); XMLHttpRequest tells its progress |
  * | GET /v1/references/{reference} | | Reference |
  * | GET /v1/references/{reference}/matches | ?buckets=120 | Matches: how often each part of it was matched |
- * | GET /v1/references/{reference}/picture | ?at=seconds | a JPEG of the reference, at most 480 wide; for lists and time lines |
  * | POST /v1/references/{reference}/disable | { reason } | Reference |
  *
  * | Live | | |
  * | --- | --- | --- |
  * | GET /v1/live | | text/event-stream of `LiveEvent`s; holders hear only what is theirs |
- * | GET /v1/status | | Status, as in the stream; holders get only what is theirs |
+ * | GET /v1/live/now | | Status, as in the stream; holders get only what is theirs |
  */
 
 export type Role = 'holder' | 'reviewer' | 'operator' | 'platform';
@@ -222,8 +221,8 @@ export interface ReviewItem {
   pictures: (PicturePair & { distance: number | null })[];
   /** Other claims on the same upload. */
   others: { claim: string; case: string; title: string; state: ClaimState }[];
-  /** Why it stands where it does in the queue, 0..1 each. */
-  order: { harm: number; confidence: number; extent: number; waitingMs: number };
+  /** Why it stands where it does in the queue: harm and confidence 0..1; accounts that showed the same reference in a week. */
+  order: { harm: number; confidence: number; accounts: number; waitingMs: number };
   skips: { reason: SkipReason; at: number }[];
   /** What this session could do now: take-down, dismiss, ... */
   allowed: string[];

@@ -2,9 +2,9 @@ import { blockedBy, isBlocking, statementOf } from '@vigil/cases';
 import { actionId, type Decision, ENGINE_VERSION, RADIUS, type TakedownEvent } from '@vigil/contracts';
 import { actionsOf, type ClaimRow, claimsOf, setBlocked, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
+import { FIRST } from '../watching/outgoing.ts';
 import type { Actions } from './actions.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
-import { FIRST } from '../watching/outgoing.ts';
 
 /**
  * Brings the media's state in line with the claims on it: per territory the strictest claim that stands. An action leaves only

@@ -1,5 +1,5 @@
 import { readBlob } from '@vigil/blob-store';
-import { type ClaimRow, findClaim, picturesOf } from '@vigil/database';
+import { type ClaimRow, type EvidencePicture, findClaim, picturesOf } from '@vigil/database';
 import { OWN_BUCKET } from '@vigil/pipeline';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
@@ -10,7 +10,7 @@ import { Id, When } from '../schemas.ts';
 
 const MAX_BYTES = 8 * 2 ** 20;
 
-const Picture = z
+export const Picture = z
   .object({
     picture: z.string(),
     uploadTime: z.number().describe('seconds'),
@@ -20,6 +20,15 @@ const Picture = z
     madeAt: When,
   })
   .meta({ id: 'EvidencePicture' });
+
+export const showPicture = (claim: string, p: EvidencePicture): z.output<typeof Picture> => ({
+  picture: `${p.n}`,
+  uploadTime: p.uploadTime,
+  referenceTime: p.referenceTime,
+  upload: `/v1/claims/${claim}/pictures/${p.n}/upload`,
+  reference: `/v1/claims/${claim}/pictures/${p.n}/reference`,
+  madeAt: p.madeAt,
+});
 
 /** Pairs of frames by which a person sees why, also after the media are gone. */
 export function pictureRoutes({ database, blobs }: Deps): Route[] {
@@ -41,14 +50,7 @@ export function pictureRoutes({ database, blobs }: Deps): Route[] {
       answer: { status: 200, describe: 'Pairs', schema: z.object({ items: z.array(Picture) }) },
       async run({ params }, { who }) {
         const claim = await claimFor(who, params.claim);
-        const items = (await picturesOf(db, claim.id)).map((p) => ({
-          picture: `${p.n}`,
-          uploadTime: p.uploadTime,
-          referenceTime: p.referenceTime,
-          upload: `/v1/claims/${claim.id}/pictures/${p.n}/upload`,
-          reference: `/v1/claims/${claim.id}/pictures/${p.n}/reference`,
-          madeAt: p.madeAt,
-        }));
+        const items = (await picturesOf(db, claim.id)).map((p) => showPicture(claim.id, p));
         return { body: { items } };
       },
     }),

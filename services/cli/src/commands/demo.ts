@@ -3,12 +3,13 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
+import { alteredText } from '@vigil/decision';
 import { findFfmpeg, type Instance, listFiles, type NamedFile, openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { makeSeeds } from '../../../../seeds/generate.ts';
 import { bold, dim, green, note, red, say, spanText, UsageError, yellow } from '../output.ts';
 import { progress } from '../progress.ts';
-import { alteredText, verdictText } from '../words.ts';
+import { verdictText } from '../words.ts';
 
 interface Expectation {
   /** Any of these is right. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type Action, type Decision, Policy, REJECTIONS, strictest } from '@vigil/contracts';
+import { alteredText } from '@vigil/decision';
 import { createFileMatcher, type JudgedFile, listFiles, type NamedFile, openMatcherParts } from '@vigil/pipeline';
 import { z } from 'zod';
 import {
@@ -17,7 +18,6 @@ import {
   unheard,
   yellow,
 } from '../output.ts';
-import { alteredText } from '../words.ts';
 
 export interface MatchOptions {
   references: string[];

@@ -3,10 +3,11 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { Verdict } from '@vigil/contracts';
+import { alteredText } from '@vigil/decision';
 import type { ReferenceView, TraceView, UploadView } from '@vigil/pipeline';
 import { ask, everything, Problem, type Remote, until } from '../ask.ts';
 import { bold, dim, fail, green, note, red, say, spanText, table, UsageError, yellow } from '../output.ts';
-import { alteredText, verdictText } from '../words.ts';
+import { verdictText } from '../words.ts';
 
 async function send<T>(instance: string, route: string, file: string, query: Record<string, string>): Promise<T> {
   const found = await stat(file).catch(() => null);
