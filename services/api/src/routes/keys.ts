@@ -65,7 +65,7 @@ export function keyRoutes({ database }: Deps): Route[] {
         const { key, secret } = await database.transaction((tx) =>
           createKey(tx, { name: body.name, ...about, createdBy: who.id, expiresAt }, now),
         );
-        return { status: 201, body: { ...show(key), secret } };
+        return { body: { ...show(key), secret } };
       },
     }),
     route({
@@ -118,7 +118,7 @@ export function keyRoutes({ database }: Deps): Route[] {
           await replaceKey(tx, old.id, fresh.key.id, now + body.overlapHours * 3600_000);
           return fresh;
         });
-        return { status: 201, body: { ...show(made.key), secret: made.secret } };
+        return { body: { ...show(made.key), secret: made.secret } };
       },
     }),
     route({
