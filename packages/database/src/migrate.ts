@@ -6,6 +6,7 @@ import { migration0004 } from './migration-0004.ts';
 import { migration0005 } from './migration-0005.ts';
 import { migration0006 } from './migration-0006.ts';
 import { migration0007 } from './migration-0007.ts';
+import { migration0012 } from './migration-0012.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -22,6 +23,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 5, name: 'layouts', sql: migration0005 },
   { number: 6, name: 'reports', sql: migration0006 },
   { number: 7, name: 'api', sql: migration0007 },
+  { number: 8, name: 'endpoints', sql: migration0012 },
 ];
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */

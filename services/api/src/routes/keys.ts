@@ -115,7 +115,7 @@ export function keyRoutes({ database }: Deps): Route[] {
         const about = { name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
         const made = await database.transaction(async (tx) => {
           const fresh = await createKey(tx, { ...about, expiresAt: now + body.expiresInDays * DAY_MS }, now);
-          await replaceKey(tx, old.id, fresh.key.id, now + body.overlapHours * 3600_000);
+          await replaceKey(tx, old.id, fresh.key.id, now + Math.round(body.overlapHours * 3600_000));
           return fresh;
         });
         return { body: { ...show(made.key), secret: made.secret } };
