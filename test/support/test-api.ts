@@ -1,7 +1,7 @@
 /** For tests of the API: the API of a real instance on a real database, listening. It decodes nothing. */
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,7 +37,22 @@ export interface CallOptions {
   headers?: Record<string, string>;
 }
 
-export async function openTestApi(settings: Record<string, string> = {}): Promise<TestApi> {
+/** What was asked, by whom, and all that was said. */
+export interface Exchange {
+  method: string;
+  url: string;
+  authorization: string | undefined;
+  sent: string;
+  status: number;
+  headers: string;
+  body: string;
+}
+
+/** `seen` is told of every exchange once it is over. */
+export async function openTestApi(
+  settings: Record<string, string> = {},
+  seen?: (exchange: Exchange) => void,
+): Promise<TestApi> {
   const stack = new AsyncDisposableStack();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-api-'));
   stack.defer(() => rm(dataFolder, { recursive: true, force: true }));
@@ -48,7 +63,10 @@ export async function openTestApi(settings: Record<string, string> = {}): Promis
   const logger = createLogger({ level: 'error', to: { write: (line) => void logged.push(line) } });
   const instance = stack.use(await openInstance({ config, logger, ffmpeg: undefined as never }));
   const api = stack.use(await openApi(instance, { config, logger }));
-  const server = createServer((request, response) => api.handle(request, response));
+  const server = createServer((request, response) => {
+    if (seen) overhear(request, response, seen);
+    api.handle(request, response);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   stack.defer(async () => {
     const closed = new Promise((resolve) => server.close(resolve));
@@ -82,6 +100,39 @@ export async function openTestApi(settings: Record<string, string> = {}): Promis
     key: async (about) => (await call('POST', '/v1/keys', { json: { name: 'test', ...about } })).body.secret,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function overhear(request: IncomingMessage, response: ServerResponse, seen: (exchange: Exchange) => void): void {
+  const said: Buffer[] = [];
+  const sent: Buffer[] = [];
+  const { emit } = request;
+  request.emit = (event: string, ...args: unknown[]) => {
+    if (event === 'data') sent.push(Buffer.from(args[0] as Uint8Array));
+    return emit.call(request, event, ...args);
+  };
+  const keep = (chunk: unknown) => {
+    if (typeof chunk === 'string' || chunk instanceof Uint8Array) said.push(Buffer.from(chunk as string));
+  };
+  const [write, end] = [response.write, response.end] as unknown as ((...a: unknown[]) => unknown)[];
+  Object.assign(response, {
+    write: (...args: unknown[]) => {
+      keep(args[0]);
+      return write!.apply(response, args);
+    },
+    end: (...args: unknown[]) => {
+      keep(args[0]);
+      return end!.apply(response, args);
+    },
+  });
+  const { method = '', url = '' } = request;
+  response.on('close', () =>
+    seen({
+      ...{ method, url, authorization: request.headers.authorization, status: response.statusCode },
+      sent: Buffer.concat(sent).toString(),
+      headers: JSON.stringify(response.getHeaders()),
+      body: Buffer.concat(said).toString(),
+    }),
+  );
 }
 
 /** Until `look` says so, for ten seconds at most. */

@@ -12,7 +12,7 @@ import {
   saveVerdict,
   verdictsOf,
 } from './uploads.ts';
-import { addEndpoint, enqueueDelivery, listDeliveries, recordDelivery } from './webhooks.ts';
+import { addEndpoint, disableEndpoint, enqueueDelivery, listDeliveries, recordDelivery } from './webhooks.ts';
 
 const database = await openTestDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
@@ -49,4 +49,7 @@ test('messages are forgotten once nothing more is tried', async () => {
   expect(await purgeDeliveries(db, 10)).toBe(0);
   expect(await purgeDeliveries(db, 11)).toBe(1);
   expect((await listDeliveries(db, { endpoint: 'ep', limit: 9 })).map((d) => d.dueAt)).toEqual([10]);
+  // To a disabled endpoint nothing is sent, so that it is forgotten like what was.
+  await disableEndpoint(db, 'ep', 'gone', 20);
+  expect(await purgeDeliveries(db, 11)).toBe(1);
 });

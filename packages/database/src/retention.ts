@@ -20,12 +20,18 @@ export async function forgetResults(db: Queryable, upload: string): Promise<void
   await db.query('DELETE FROM slice_alignments WHERE upload = $1', [upload]);
 }
 
-/** Forgets messages about which nothing more is tried, a bounded number a call. */
+/** Forgets messages about which nothing more is tried, or to endpoints that are disabled; a bounded number of each a call. */
 export async function purgeDeliveries(db: Queryable, before: number, limit = 10_000): Promise<number> {
-  const rows = await db.query(
+  const settled = await db.query(
     `DELETE FROM webhook_deliveries WHERE id IN (
        SELECT id FROM webhook_deliveries WHERE due_at IS NULL AND created_at < $1 ORDER BY created_at LIMIT $2) RETURNING 1 AS gone`,
     [before, limit],
   );
-  return rows.length;
+  const disabled = await db.query(
+    `DELETE FROM webhook_deliveries WHERE id IN (
+       SELECT d.id FROM webhook_endpoints e JOIN webhook_deliveries d ON d.endpoint = e.id
+       WHERE e.disabled_at IS NOT NULL AND d.due_at IS NOT NULL AND d.created_at < $1 LIMIT $2) RETURNING 1 AS gone`,
+    [before, limit],
+  );
+  return settled.length + disabled.length;
 }

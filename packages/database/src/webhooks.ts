@@ -12,6 +12,8 @@ export interface WebhookEndpoint {
   createdAt: number;
   disabledAt: number | null;
   disabledWhy: string | null;
+  /** Nothing was taken there since; null while it answers. */
+  failingSince: number | null;
 }
 
 export interface WebhookDelivery {
@@ -33,13 +35,13 @@ export interface WebhookDelivery {
 }
 
 const ENDPOINT = `SELECT id, holder, url, secret, types, created_at AS "createdAt", disabled_at AS "disabledAt",
-  disabled_why AS "disabledWhy" FROM webhook_endpoints`;
+  disabled_why AS "disabledWhy", failing_since AS "failingSince" FROM webhook_endpoints`;
 const DELIVERY_COLUMNS = `d.id, d.endpoint, d.event, d.type, d.payload, d.created_at AS "createdAt", d.attempts, d.due_at AS "dueAt",
   d.delivered_at AS "deliveredAt", d.failed_at AS "failedAt", d.status, d.error`;
 
 export async function addEndpoint(
   tx: Queryable,
-  endpoint: Omit<WebhookEndpoint, 'disabledAt' | 'disabledWhy'>,
+  endpoint: Omit<WebhookEndpoint, 'disabledAt' | 'disabledWhy' | 'failingSince'>,
 ): Promise<void> {
   const { id, holder, url, secret, types, createdAt } = endpoint;
   await tx.query(
@@ -64,11 +66,37 @@ export async function removeEndpoint(tx: Queryable, { id, holder }: { id: string
 
 /** Nothing more is tried there, until it is enabled again (`why` null). */
 export async function disableEndpoint(tx: Queryable, id: string, why: string | null, now: number): Promise<void> {
-  await tx.query('UPDATE webhook_endpoints SET disabled_at = $2, disabled_why = $3 WHERE id = $1', [
-    id,
-    why === null ? null : now,
-    why,
-  ]);
+  await tx.query(
+    `UPDATE webhook_endpoints SET disabled_at = $2, disabled_why = $3, failing_since = NULL, failures = 0, paused_until = 0
+     WHERE id = $1`,
+    [id, why === null ? null : now, why],
+  );
+}
+
+/** It took a message: whatever waits for it is tried at once. */
+export async function endpointAnswered(db: Queryable, id: string): Promise<void> {
+  await db.query(
+    `UPDATE webhook_endpoints SET failing_since = NULL, failures = 0, paused_until = 0
+     WHERE id = $1 AND (failing_since IS NOT NULL OR paused_until > 0)`,
+    [id],
+  );
+}
+
+/** It did not: nothing more is tried there for a while, longer each time. Returns since when that goes on. */
+export async function endpointFailed(
+  db: Queryable,
+  id: string,
+  { now, pausesMs }: { now: number; pausesMs: readonly number[] },
+): Promise<{ holder: string; since: number } | null> {
+  const rows = await db.query<{ holder: string; since: number }>(
+    // Several that were under way at once are one failure.
+    `UPDATE webhook_endpoints SET failing_since = coalesce(failing_since, $2),
+       failures = failures + (paused_until <= $2)::int,
+       paused_until = greatest(paused_until, $2 + ($3::bigint[])[least(failures + 1, cardinality($3::bigint[]))])
+     WHERE id = $1 AND disabled_at IS NULL RETURNING holder, failing_since AS since`,
+    [id, now, pausesMs],
+  );
+  return rows[0] ?? null;
 }
 
 /** One event for all endpoints of a holder that want its type. Told once an endpoint, however often this is called. */
@@ -93,19 +121,22 @@ export async function enqueueDelivery(
 
 /**
  * Takes what is due, for `leaseMs`: whoever takes it and dies has only made it late. Each comes with its endpoint and counts as an
- * attempt from here on.
+ * attempt from here on. Of one endpoint a few at most, and none of those that wait, are disabled, or are left out: what lies there
+ * keeps nobody else waiting.
  */
 export const takeDueDeliveries = (
   db: Queryable,
-  { now, leaseMs, limit }: { now: number; leaseMs: number; limit: number },
+  about: { now: number; leaseMs: number; limit: number; perEndpoint: number; without?: readonly string[] },
 ): Promise<(WebhookDelivery & Pick<WebhookEndpoint, 'url' | 'secret'>)[]> =>
   db.query(
     `UPDATE webhook_deliveries d SET attempts = d.attempts + 1, due_at = $1 + $2 FROM webhook_endpoints e
      WHERE e.id = d.endpoint AND d.id IN (
-       SELECT q.id FROM webhook_deliveries q JOIN webhook_endpoints w ON w.id = q.endpoint
-       WHERE q.due_at <= $1 AND w.disabled_at IS NULL ORDER BY q.due_at LIMIT $3 FOR UPDATE OF q SKIP LOCKED)
+       SELECT q.id FROM webhook_endpoints w CROSS JOIN LATERAL (
+         SELECT id, due_at FROM webhook_deliveries WHERE endpoint = w.id AND due_at <= $1
+         ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) q
+       WHERE w.disabled_at IS NULL AND w.paused_until <= $1 AND w.id <> ALL ($5::text[]) ORDER BY q.due_at LIMIT $3)
      RETURNING ${DELIVERY_COLUMNS}, e.url, e.secret`,
-    [now, leaseMs, limit],
+    [about.now, about.leaseMs, about.limit, about.perEndpoint, about.without ?? []],
   );
 
 /** What came of an attempt: delivered, to be tried again at `dueAt`, or failed for good. */

@@ -30,6 +30,7 @@ import { createActions } from './claims/actions.ts';
 import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
 import { type Cases, createCases } from './claims/cases.ts';
 import { createLedger } from './claims/ledger.ts';
+import { createReviews, type Reviews } from './claims/reviews.ts';
 import { runWebhooks } from './claims/webhooks.ts';
 import { createEnvironment } from './environment.ts';
 import { createInspect, type Inspect } from './inspect.ts';
@@ -41,7 +42,6 @@ import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
 import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
-import { createReviews, type Reviews } from './reviews.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
 import { sendAlarm } from './send-output.ts';
@@ -92,6 +92,7 @@ export interface InstanceOptions {
 /** Most threads that search; a slice's codes are searched in a tenth of the time that they take to be made. */
 const SEARCH_THREADS = 16;
 const MAINTENANCE_MS = 60_000;
+const PURGE_MS = 3600_000;
 /** An index that has not seen the end of the log for so long is not ready: it may not know what was added, or taken away. */
 const STALE_MS = 15_000;
 /** How long an id that was sent is refused a second time. */
@@ -207,14 +208,16 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
         rideOut('relay', () => runRelay({ database, log, clock, metrics, woken: wake.next }, signal)),
         rideOut('timers', () => runTimers(timed, signal)),
         rideOut('webhooks', () => runWebhooks(webhooks, signal)),
-        rideOut('maintenance', () =>
-          maintain(signal, async () => {
-            await log.maintain();
-            await purgeOutbox(database.postgres, clock.now() - OUTBOX_KEPT_MS);
-            await purgeResults(database.postgres, clock.now() - config.keepDays * DAY_MS);
-            await purgeDeliveries(database.postgres, clock.now() - OUTBOX_KEPT_MS);
+        rideOut('maintenance', () => repeat(MAINTENANCE_MS, signal, () => log.maintain())),
+        rideOut('purges', () =>
+          repeat(PURGE_MS, signal, async () => {
+            const db = database.postgres;
+            const [now, kept] = [clock.now(), config.keepDays * DAY_MS];
+            await untilNone(signal, () => purgeOutbox(db, now - OUTBOX_KEPT_MS));
+            await untilNone(signal, () => purgeResults(db, now - kept));
+            await untilNone(signal, () => purgeDeliveries(db, now - OUTBOX_KEPT_MS));
             // A file that cannot be read or written is a person's to see to: verdicts go on meanwhile.
-            await copyRoots(database.postgres, rootsFile(config.dataFolder), logger).catch((error: unknown) => {
+            await copyRoots(db, rootsFile(config.dataFolder), logger).catch((error: unknown) => {
               if (isRetriable(error)) throw error;
               logger.error({ error }, 'the copy of the audit roots is not kept up');
             });
@@ -267,11 +270,16 @@ const mappingNote = (pattern: Config['keyPattern']) =>
       }
     : { pattern: pattern.text, accounts: 'of object metadata or the key' };
 
-async function maintain(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+async function repeat(everyMs: number, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
   while (!signal.aborted) {
     await work();
-    await Promise.allSettled([realClock.sleep(MAINTENANCE_MS, signal)]);
+    await Promise.allSettled([realClock.sleep(everyMs, signal)]);
   }
+}
+
+/** What is done a bounded number at a time, until nothing of it is left. */
+async function untilNone(signal: AbortSignal, some: () => Promise<number>): Promise<void> {
+  while (!signal.aborted && (await some()) > 0);
 }
 
 async function lagOfAll(log: EventLog, stages: readonly Stage<never>[]): Promise<number> {

@@ -36,9 +36,12 @@ export interface App {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const MAX_JSON_BYTES = 256 * 1024;
 /** Requests without a valid key, an address and a minute. */
 const STRANGERS_PER_MINUTE = 120;
+/** Where keys may ask far more than by default, a fiftieth of that. */
+const STRANGERS_SHARE = 1 / 50;
 
 /** The routes as HTTP: reading, checking, limits, problems, ETags, idempotency. What a route does is its own. */
 export async function createApp(options: AppOptions): Promise<App> {
@@ -70,19 +73,26 @@ export async function createApp(options: AppOptions): Promise<App> {
     keyGenerator: (request) => whoOf(request).id,
   });
   const strangers = app.createRateLimit({
-    max: STRANGERS_PER_MINUTE,
+    max: Math.max(STRANGERS_PER_MINUTE, Math.floor(options.requestsPerMinute * STRANGERS_SHARE)),
     timeWindow: 60_000,
     keyGenerator: (request) => request.ip,
   });
   app.decorateRequest('who', null);
-  app.setErrorHandler((error, _request, reply) => void problem(reply, problemOf(error, logger)));
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!;
-    const others = routes.filter((r) => pathMatches(r.path, path)).map((r) => r.method);
-    if (others.length === 0) return problem(reply, new Problem('not-found', `${request.method} ${path}`));
-    const allow = [...new Set(others)].join(', ');
-    return problem(reply, new Problem('method-not-allowed', `${request.method} ${path}`, {}, { allow }));
+  app.setErrorHandler((error, request, reply) => {
+    // Fastify knows methods that nothing here has, and asks them for a body before it looks for a route.
+    problem(reply, METHODS.has(request.method) ? problemOf(error, logger) : nothingThere(request));
   });
+  app.setNotFoundHandler((request, reply) => problem(reply, nothingThere(request)));
+  function nothingThere(request: FastifyRequest): Problem {
+    const path = request.url.split('?')[0]!;
+    const asked = `${request.method} ${path}`;
+    const matching = routes.filter((r) => pathMatches(r.path, path));
+    // A path of its own says more than one that has a parameter there.
+    const exact = matching.filter((r) => r.path === path);
+    const others = (exact.length > 0 ? exact : matching).map((r) => r.method);
+    if (others.length === 0) return new Problem('not-found', asked);
+    return new Problem('method-not-allowed', asked, {}, { allow: [...new Set(others)].join(', ') });
+  }
   for (const [path, { type, body }] of Object.entries(pages))
     app.get(path, (_request, reply) => reply.type(type).send(body));
 
@@ -146,6 +156,7 @@ export async function createApp(options: AppOptions): Promise<App> {
             key,
             request: `${request.method} ${request.url}`,
             now: context.now,
+            status: it.answer.status,
             secret: it.secret ?? [],
             run,
             digest,
@@ -204,7 +215,7 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
   reply.headers(answer.headers ?? {}).header('cache-control', 'private, no-cache');
   if (etag && request.method === 'GET' && tagsOf(request.headers['if-none-match']).includes(etag))
     return reply.code(304).send();
-  reply.code(answer.status ?? it.answer.status);
+  reply.code(it.answer.status);
   if (answer.body === undefined) return reply.send();
   const type = answer.headers?.['content-type'] ?? it.answer.type ?? 'application/json';
   return reply.type(`${type}`).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
@@ -240,6 +251,7 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
   if (!isStream(it.body)) {
     const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const body = jsonOf(request);
+    if (!isStorable(body)) throw new Problem('bad-request', 'no NUL and no half of a surrogate pair in strings');
     if (body === undefined && it.body && !it.body.safeParse(undefined).success)
       throw new Problem('bad-request', 'the request has no body: send JSON');
     return { body, digest: async () => sha.copy().update(bytes).digest('hex') };
@@ -262,6 +274,13 @@ function jsonOf(request: FastifyRequest): unknown {
   } catch {
     throw new Problem('bad-request', 'the body is not JSON');
   }
+}
+
+/** Whether all strings in it, names too, are text: what the database refuses is refused here, and said. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+  if (value === null || typeof value !== 'object') return true;
+  return Array.isArray(value) ? value.every(isStorable) : Object.entries(value).every((e) => e.every(isStorable));
 }
 
 /** The same bytes, ending in an error as soon as there are more than `max` of them. */

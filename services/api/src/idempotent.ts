@@ -7,7 +7,7 @@ const ABANDONED_MS = 10 * 60_000;
 /** Answers are repeated for this long. */
 export const IDEMPOTENCY_KEPT_MS = 7 * 24 * 3600 * 1000;
 
-const KEY = /^[\x21-\x7e]{1,200}$/;
+export const IDEMPOTENCY_KEY = /^[!-~]{1,200}$/;
 
 export interface Once {
   principal: string;
@@ -15,6 +15,8 @@ export interface Once {
   /** Method and address: the same key for another request is a mistake. */
   request: string;
   now: number;
+  /** Of an answer that succeeds. */
+  status: number;
   secret: readonly string[];
   run(): Promise<Answer>;
   /** SHA-256 of the body in hex, read to its end if it was not yet. */
@@ -26,8 +28,9 @@ export interface Once {
  * kept: what was refused changed nothing, and may be sent again. @throws Problem
  */
 export async function once(database: Database, about: Once): Promise<{ answer: Answer; repeated: boolean }> {
-  const { principal, key, request, now, secret, run, digest } = about;
-  if (!KEY.test(key)) throw new Problem('bad-request', 'an idempotency key is 1 to 200 printable characters');
+  const { principal, key, request, now, status, secret, run, digest } = about;
+  if (!IDEMPOTENCY_KEY.test(key))
+    throw new Problem('bad-request', 'an idempotency key is 1 to 200 printable characters');
   const db = database.postgres;
   const known = await beginIdempotent(db, { principal, key, request, now, abandonedBefore: now - ABANDONED_MS });
   if (known) {
@@ -47,7 +50,7 @@ export async function once(database: Database, about: Once): Promise<{ answer: A
     const body = answer.body as Record<string, unknown> | undefined;
     const shown = body && secret.length > 0 ? { ...body, ...Object.fromEntries(secret.map((s) => [s, null])) } : body;
     const kept = { ...answer, ...(shown === undefined ? {} : { body: shown }) };
-    await endIdempotent(db, { principal, key, digest: await digest(), status: answer.status ?? 200, answer: kept });
+    await endIdempotent(db, { principal, key, digest: await digest(), status, answer: kept });
     return { answer, repeated: false };
   } catch (error) {
     await freeIdempotent(db, principal, key).catch(() => undefined);

@@ -1,7 +1,7 @@
 /** No holder sees another's rows: every route there is, tried with another holder's key and ids. */
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
+import { holderThings } from '../../../test/support/holder-things.ts';
+import { openTestApi, type TestApi } from '../../../test/support/test-api.ts';
 import { ROLE_VERBS } from './principal.ts';
 import { isStream, type Route } from './route.ts';
 import { routesOf } from './routes.ts';
@@ -21,33 +21,9 @@ describe('isolation', () => {
   beforeAll(async () => {
     api = await openTestApi();
     [a, b] = [await api.key({ holder: 'holder-a' }), await api.key({ holder: 'holder-b' })];
-    const post = async (route: string, json: unknown) => {
-      const reply = await api.call('POST', route, { key: b, json });
-      expect(reply.status, `${route}: ${JSON.stringify(reply.body)}`).toBeLessThan(300);
-      return reply.body;
-    };
-    const work = (await post('/v1/works', { title: SECRET })).id;
-    const hash = randomBytes(32).toString('hex');
-    const [reference] = (await post('/v1/hash-lists', { work, items: [{ hash, name: SECRET }] })).references;
-    const referenceUpload = (await post('/v1/reference-uploads', { name: SECRET, size: 100, work })).id;
-    const policy = (await post('/v1/policies', { work, policy: {} })).id;
-    await plannedUpload(api.instance, 'up_1', SECRET);
-    const notice = {
-      ...{ signature: SECRET, name: SECRET, address: 'a', phone: '1', email: 'b@example.org', work: SECRET },
-      ...{ goodFaith: true, accurate: true },
-    };
-    const filed = await post('/v1/notices', { kind: 'dmca', notice, uploads: ['up_1'], work });
-    expect(filed.status).toBe('accepted');
-    const webhook = (await post('/v1/webhooks', { url: 'https://b.example.org/hook' })).id;
-    const key = (await post('/v1/keys', { name: SECRET })).id;
-    // Of two other holders: A is no side of it.
-    const shared = randomBytes(32).toString('hex');
-    for (const holder of ['holder-b', 'holder-c'])
-      await api.call('POST', '/v1/hash-lists', { json: { holder, items: [{ hash: shared }] } });
-    const conflict = await until(async () => (await api.call('GET', '/v1/conflicts', { key: b })).body.items[0]?.id);
-    things = { work, reference, referenceUpload, policy, upload: 'up_1', case: filed.cases[0], notice: filed.notice };
-    Object.assign(things, { webhook, key, conflict, replica: 'local' });
-    Object.assign(things, { claim: filed.claims[0], picture: '0', side: 'upload' });
+    things = await holderThings(api, { holder: 'holder-b', key: b, mark: SECRET, upload: 'up_1' });
+    const { work, reference } = things;
+    Object.assign(things, { replica: 'local', picture: '0', side: 'upload' });
     Object.assign(bodies, {
       'PATCH /v1/works/{work}': { title: 'x' },
       'POST /v1/references/{reference}/disable': { reason: 'x' },

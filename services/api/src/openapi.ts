@@ -1,17 +1,20 @@
 import { z } from 'zod';
+import { IDEMPOTENCY_KEY } from './idempotent.ts';
 import { VERBS } from './principal.ts';
 import { PROBLEM_MEDIA_TYPE, PROBLEMS } from './problem.ts';
 import { isStream, type Route } from './route.ts';
 
 type Json = Record<string, unknown>;
 
+/** RFC 9110, section 13.1.1. */
+const IF_MATCH = '^(\\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$';
 const ALWAYS = [400, 401, 403, 429, 503];
 
 /** The routes as an OpenAPI 3.1 document: its schemas are those that requests are checked by. */
 export function openApiDocument(routes: readonly Route[], version: string): Json {
   const schemas: Json = {};
   const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-    const made = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' }) as Json;
+    const made = z.toJSONSchema(schema, { io, override: inPlainWords, unrepresentable: 'any' }) as Json;
     const { $schema: _, $defs = {}, ...rest } = made;
     for (const [name, def] of Object.entries($defs as Json)) schemas[name] = withRefs(def);
     return withRefs(rest) as Json;
@@ -59,6 +62,15 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
   };
 }
 
+/** The same values in words that more readers of such documents know: pairs as arrays of two, NUL as a code point. */
+function inPlainWords({ jsonSchema }: { jsonSchema: Json }): void {
+  const { prefixItems, pattern } = jsonSchema as { prefixItems?: unknown[]; pattern?: string };
+  if (pattern) jsonSchema.pattern = pattern.replaceAll('\\0', '\\u0000');
+  if (!prefixItems || new Set(prefixItems.map((item) => JSON.stringify(item))).size !== 1) return;
+  delete jsonSchema.prefixItems;
+  Object.assign(jsonSchema, { items: prefixItems[0], minItems: prefixItems.length, maxItems: prefixItems.length });
+}
+
 /** References within one schema become references within the document. */
 function withRefs(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withRefs);
@@ -83,12 +95,12 @@ function operation(it: Route, schemaOf: (schema: z.ZodType, io: 'input' | 'outpu
       schema: of,
     }));
   };
-  const header = (name: string, description: string, required = false) => ({
+  const header = (name: string, description: string, pattern: string, required = false) => ({
     name,
     in: 'header',
     required,
     description,
-    schema: { type: 'string', ...(name === 'Idempotency-Key' ? { minLength: 1, maxLength: 200 } : {}) },
+    schema: { type: 'string', pattern },
   });
   const { body, answer } = it;
   const statuses = new Set<number>(ALWAYS);
@@ -122,9 +134,9 @@ function operation(it: Route, schemaOf: (schema: z.ZodType, io: 'input' | 'outpu
       ...inputs(it.params, 'path'),
       ...inputs(it.query, 'query'),
       ...(it.method === 'POST'
-        ? [header('Idempotency-Key', 'the same request under the same key is answered once')]
+        ? [header('Idempotency-Key', 'the same request under the same key is answered once', IDEMPOTENCY_KEY.source)]
         : []),
-      ...(it.needsIfMatch ? [header('If-Match', 'the ETag of the version that is changed', true)] : []),
+      ...(it.needsIfMatch ? [header('If-Match', 'the ETag of the version that is changed', IF_MATCH, true)] : []),
     ],
     ...(body
       ? {

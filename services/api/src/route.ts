@@ -20,7 +20,6 @@ export interface Context {
 }
 
 export interface Answer {
-  status?: number;
   body?: unknown;
   /** Version of what is shown or was changed: becomes the ETag. */
   version?: number | string;

@@ -128,6 +128,34 @@ export function createCases(deps: {
     await revise(tx, upload, cause, clock.now());
   }
 
+  /** A step for some claims, each as it is now that nobody else can change it; a timer goes on after the last of them. */
+  async function walk(
+    tx: Queryable,
+    about: {
+      kind: string;
+      id: string;
+      payload: object;
+      claims: readonly ClaimRow[];
+      step(claim: ClaimRow, row: UploadRow): Promise<Step | null> | Step;
+      cause: Verdict['cause'];
+    },
+  ): Promise<void> {
+    const { kind, id, payload, claims, step: stepFor, cause } = about;
+    const rows = await lockAll(
+      tx,
+      claims.map((c) => c.upload),
+    );
+    for (const { id: claimId, upload } of claims) {
+      const claim = (await claimsOf(tx, upload)).find((c) => c.id === claimId)!;
+      const step = await stepFor(claim, rows.get(upload)!);
+      const taken = step && (await ledger.take(tx, claim, step, SYSTEM));
+      if (taken?.ok) await settle(tx, upload, cause);
+    }
+    if (claims.length < BATCH) return;
+    const after = claims.at(-1)!.id;
+    await setTimer(tx, { id: `${id}:${after}`, kind, dueAt: clock.now(), payload: { ...payload, after } });
+  }
+
   async function targets(tx: Queryable, about: Parameters<Cases['take']>[0]): Promise<ClaimRow[]> {
     if ('claim' in about) {
       const claim = await findClaim(tx, about.claim);
@@ -247,39 +275,28 @@ export function createCases(deps: {
         await sendAlarm(tx, derivedId('ev', id, 'put-back-late'), alarm);
       },
 
-      async [POLICY](tx, { holder, after, by }) {
-        const claims = await uncontestedClaims(tx, holder, after, BATCH);
-        const rows = await lockAll(
-          tx,
-          claims.map((c) => c.upload),
-        );
-        for (const { id, upload } of claims) {
-          const claim = (await claimsOf(tx, upload)).find((c) => c.id === id)!;
-          const step = await milder(tx, claim, rows.get(upload)!, by);
-          const taken = step && (await ledger.take(tx, claim, step, SYSTEM));
-          if (taken?.ok) await settle(tx, upload, 'policy');
-        }
-        if (claims.length < BATCH) return;
-        const last = claims.at(-1)!.id;
-        const id = `${POLICY}:${holder}:${clock.now()}:${last}`;
-        await setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload: { holder, after: last, by } });
+      async [POLICY](tx, payload) {
+        const { holder, after, by } = payload;
+        await walk(tx, {
+          kind: POLICY,
+          id: `${POLICY}:${holder}:${clock.now()}`,
+          payload,
+          claims: await uncontestedClaims(tx, holder, after, BATCH),
+          step: (claim, row) => milder(tx, claim, row, by),
+          cause: 'policy',
+        });
       },
 
-      async [WITHDRAWAL](tx, { reference, after, by }) {
-        const claims = await claimsByReference(tx, reference, after, BATCH);
-        await lockAll(
-          tx,
-          claims.map((c) => c.upload),
-        );
-        for (const { id, upload } of claims) {
-          const claim = (await claimsOf(tx, upload)).find((c) => c.id === id)!;
-          const taken = await ledger.take(tx, claim, { do: 'withdraw', cause: 'reference', asked: by }, SYSTEM);
-          if (taken.ok) await settle(tx, upload, 'withdrawal');
-        }
-        if (claims.length < BATCH) return;
-        const last = claims.at(-1)!.id;
-        const id = `${WITHDRAWAL}:${reference.id}@${reference.version}:${last}`;
-        await setTimer(tx, { id, kind: WITHDRAWAL, dueAt: clock.now(), payload: { reference, after: last, by } });
+      async [WITHDRAWAL](tx, payload) {
+        const { reference, after, by } = payload;
+        await walk(tx, {
+          kind: WITHDRAWAL,
+          id: `${WITHDRAWAL}:${reference.id}@${reference.version}`,
+          payload,
+          claims: await claimsByReference(tx, reference, after, BATCH),
+          step: () => ({ do: 'withdraw', cause: 'reference', asked: by }),
+          cause: 'withdrawal',
+        });
       },
     },
   };

@@ -113,6 +113,7 @@ export function hashListRoutes({ database, intake }: Deps): Route[] {
         data: z.array(Item).max(50_000).optional().describe('the same, as ThreatExchange calls it'),
       }),
       answer,
+      problems: ['not-found'],
       async run({ body }, { who }) {
         const about = await listWork(who, body);
         const items = body.items ?? body.data ?? [];
@@ -136,6 +137,7 @@ export function hashListRoutes({ database, intake }: Deps): Route[] {
       query: z.object({ title: Name.default('Hash list'), work: Id.optional(), holder: Holder.optional() }),
       body: { stream: 'text/csv', describe: 'UTF-8, with or without a first line of names' },
       answer,
+      problems: ['not-found'],
       run: async ({ query, body }, { who }) => ({ body: await take(csvRows(body), await listWork(who, query)) }),
     }),
   ];

@@ -65,7 +65,7 @@ export function keyRoutes({ database }: Deps): Route[] {
         const { key, secret } = await database.transaction((tx) =>
           createKey(tx, { name: body.name, ...about, createdBy: who.id, expiresAt }, now),
         );
-        return { status: 201, body: { ...show(key), secret } };
+        return { body: { ...show(key), secret } };
       },
     }),
     route({
@@ -115,10 +115,10 @@ export function keyRoutes({ database }: Deps): Route[] {
         const about = { name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
         const made = await database.transaction(async (tx) => {
           const fresh = await createKey(tx, { ...about, expiresAt: now + body.expiresInDays * DAY_MS }, now);
-          await replaceKey(tx, old.id, fresh.key.id, now + body.overlapHours * 3600_000);
+          await replaceKey(tx, old.id, fresh.key.id, now + Math.round(body.overlapHours * 3600_000));
           return fresh;
         });
-        return { status: 201, body: { ...show(made.key), secret: made.secret } };
+        return { body: { ...show(made.key), secret: made.secret } };
       },
     }),
     route({

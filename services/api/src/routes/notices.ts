@@ -58,6 +58,7 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
         z.strictObject({ kind: z.literal('dsa'), notice: DsaNotice, ...about }),
       ]),
       answer: { status: 201, describe: 'What became of it', schema: Filed },
+      problems: ['not-found'],
       async run({ body }, { who }) {
         const { kind, notice, uploads, work: named, trustedFlagger = false } = body;
         if (trustedFlagger && who.role !== 'operator')

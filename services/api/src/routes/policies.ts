@@ -120,6 +120,7 @@ export function policyRoutes({ database, cases }: Deps): Route[] {
           'Its first version; it holds for what is judged from now on, and gives back what it would not ask for',
         schema: PolicyShown,
       },
+      problems: ['not-found'],
       async run({ body }, { who }) {
         const about = await scopeOf(who, body);
         await checkExcluded(who, body.policy);
@@ -171,6 +172,7 @@ export function policyRoutes({ database, cases }: Deps): Route[] {
           changed: z.array(Difference).describe('something else would be done'),
         }),
       },
+      problems: ['not-found'],
       async run({ body }, { who, now }) {
         const about = await scopeOf(who, body);
         const { since = now - 7 * DAY_MS, until = now } = body;

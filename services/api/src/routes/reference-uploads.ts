@@ -87,12 +87,13 @@ export function referenceUploadRoutes(deps: Deps & { maxBytes: number }): Route[
         holder: Holder.optional(),
       }),
       answer: { status: 201, describe: 'Where to send the parts', schema: Upload },
+      problems: ['not-found'],
       async run({ body }, { who, now, newId, base }) {
         const known = body.work && ownRow(who, await findWork(db, body.work), 'work', body.work);
         const holder = known ? known.holder : holderFor(who, body.holder);
         const id = newId('upload');
         const again = await findReferenceUpload(db, id);
-        if (again) return { status: 201, body: await show(again, base) };
+        if (again) return { body: await show(again, base) };
         const work = known ? known.id : newId('work');
         const objectKey = mediaKey(body.name);
         const partBytes = Math.max(PART_BYTES, MIN_PART_BYTES, Math.ceil(body.size / MAX_PARTS));
@@ -104,7 +105,6 @@ export function referenceUploadRoutes(deps: Deps & { maxBytes: number }): Route[
           await addReferenceUpload(tx, { ...upload, expiresAt: now + 7 * DAY_MS });
         });
         return {
-          status: 201,
           body: await show((await findReferenceUpload(db, id))!, base),
           headers: { location: `/v1/reference-uploads/${id}` },
         };

@@ -86,6 +86,7 @@ export function referenceRoutes({ database, intake, cases }: Deps): Route[] {
       }),
       body: { stream: '*/*', describe: 'an image or a film, of any type: what it is the bytes say' },
       answer: { status: 202, describe: 'It is registered; see its life at /v1/references', schema: Registered },
+      problems: ['not-found'],
       async run({ query, body }, { who }) {
         const { name, title } = query;
         const work = query.work && ownRow(who, await findWork(db, query.work), 'work', query.work);

@@ -3,11 +3,11 @@ import { GROUNDS } from '@vigil/contracts';
 import { claimCounts, takedownsAfter, takedownTimes } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { pageOf, page as pageOfRows } from '../page.ts';
+import { Cursor, pageOf, page as pageOfRows } from '../page.ts';
 import { holderFilter, type Principal } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
-import { Holder, When } from '../schemas.ts';
+import { Holder, When, WhenAsked } from '../schemas.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -30,8 +30,8 @@ const Report = z
   })
   .meta({ id: 'TransparencyReport' });
 const span = z.object({
-  from: z.coerce.number().int().nonnegative().optional().describe('milliseconds since 1970; default: 90 days ago'),
-  until: z.coerce.number().int().nonnegative().optional().describe('default: now'),
+  from: WhenAsked.optional().describe('milliseconds since 1970; default: 90 days ago'),
+  until: WhenAsked.optional().describe('default: now'),
   holder: Holder.optional(),
 });
 
@@ -78,7 +78,7 @@ export function reportRoutes({ database }: Deps): Route[] {
       verb: 'exports:read',
       query: z.object({
         limit: z.coerce.number().int().min(1).max(1000).default(100).describe('takedowns looked at'),
-        cursor: z.string().max(500).optional().describe('`next` of the export before'),
+        cursor: Cursor.optional().describe('`next` of the export before'),
       }),
       answer: {
         status: 200,

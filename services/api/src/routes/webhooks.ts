@@ -27,6 +27,7 @@ const Endpoint = z
     createdAt: When,
     disabledAt: MaybeWhen,
     disabledWhy: z.string().nullable(),
+    failingSince: MaybeWhen.describe('nothing was taken there since; after five days it is disabled'),
   })
   .meta({ id: 'Webhook' });
 const NewEndpoint = Endpoint.extend({
@@ -62,7 +63,7 @@ export function webhookRoutes({ database }: Deps): Route[] {
       tag: 'webhooks',
       summary: 'Be told of what happens, at an address of yours',
       details:
-        'Signed by the Standard Webhooks specification, sent again with back-off until it is answered with 2xx. Addresses in private networks are refused when something is sent.',
+        'Signed by the Standard Webhooks specification, sent again with back-off until it is answered with 2xx. An endpoint that takes nothing for five days, or answers 410, is disabled: the others of the holder are told (`webhook.disabled`). Addresses in private networks are refused when something is sent.',
       verb: 'webhooks:write',
       body: z.strictObject({
         url: z.url({ protocol: /^https?$/ }).max(2000),
@@ -78,7 +79,7 @@ export function webhookRoutes({ database }: Deps): Route[] {
         const secret = `whsec_${randomBytes(32).toString('base64')}`;
         const endpoint = { id: newId('hook'), holder, url: url.href, types: body.types, createdAt: now };
         await database.transaction((tx) => addEndpoint(tx, { ...endpoint, secret }));
-        return { body: { ...endpoint, disabledAt: null, disabledWhy: null, secret } };
+        return { body: { ...endpoint, disabledAt: null, disabledWhy: null, failingSince: null, secret } };
       },
     }),
     route({
