@@ -20,6 +20,8 @@ export interface Context {
 }
 
 export interface Answer {
+  /** Of open routes, which may send people elsewhere; others answer with what their document says. */
+  status?: number;
   body?: unknown;
   /** Version of what is shown or was changed: becomes the ETag. */
   version?: number | string;
