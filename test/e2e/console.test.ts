@@ -180,7 +180,7 @@ describeWith('browser', here, 'the page', () => {
     expect(await faults(ada)).toEqual([]);
 
     await ada.keyboard.press('t');
-    await ada.getByText('Take it down?').waitFor();
+    await ada.getByRole('region', { name: 'Decide' }).getByText('Take it down?').waitFor();
     await ada.keyboard.press('Enter');
     await ada
       .getByText(/Taken down: /)
