@@ -29,6 +29,7 @@ const steps: Step[] = [
   await check('format', 'biome', ['format', '.']),
   await check('lint', 'biome', ['check', '--formatter-enabled=false', '--error-on-warnings', '.']),
   await check('types', 'tsc', ['--noEmit']),
+  await check('types of the page', 'tsc', ['--noEmit', '--project', 'services/console/web']),
 ];
 const lanes = await testing;
 steps.push(...lanes.map(({ step }) => step).filter(({ passed }) => !passed));

@@ -17,7 +17,8 @@ export interface CaseRow {
   /** When something last happened in it. */
   changedAt: number;
 }
-export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
+export const CASE_STATES = ['open', 'taken-down', 'contested', 'closed'] as const;
+export type CaseState = (typeof CASE_STATES)[number];
 
 const COLUMNS =
   'k.id, k.account, k.work, k.holder, k.opened_at AS "openedAt", k.seq, k.state, k.changed_at AS "changedAt"';

@@ -11,6 +11,7 @@ export { FolderInUse, lockDataFolder } from './folder-lock.ts';
 export * from './idempotency.ts';
 export * from './keys.ts';
 export * from './layouts.ts';
+export * from './live.ts';
 export * from './matches.ts';
 export { migrate } from './migrate.ts';
 export * from './notices.ts';

@@ -127,3 +127,14 @@ export async function purgeSessions(db: Queryable, before: number): Promise<void
   await db.query('DELETE FROM sign_in_links WHERE expires_at < $1', [before]);
   await db.query('DELETE FROM oidc_sign_ins WHERE expires_at < $1', [before]);
 }
+
+/** Whether a session that was open goes on. */
+export async function sessionLives(db: Queryable, id: string, now: number): Promise<boolean> {
+  const rows = await db.query(
+    `SELECT s.id FROM sessions s LEFT JOIN api_keys k ON k.id = s.key
+     WHERE s.id = $1 AND s.ended_at IS NULL AND s.renew_by > $2 AND s.expires_at > $2
+       AND (s.key IS NULL OR (k.revoked_at IS NULL AND k.expires_at > $2))`,
+    [id, now],
+  );
+  return rows.length > 0;
+}

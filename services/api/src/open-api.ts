@@ -13,6 +13,8 @@ import { createAuthenticate, keyOf } from './credentials.ts';
 import { docsPage } from './docs-page.ts';
 import { IDEMPOTENCY_KEPT_MS } from './idempotent.ts';
 import { createIdentities } from './identities.ts';
+import { createLiveFeed } from './live-feed.ts';
+import { createLiveStatus } from './live-status.ts';
 import { openApiDocument } from './openapi.ts';
 import { keepOperatorKey } from './operator-key.ts';
 import { Problem } from './problem.ts';
@@ -38,7 +40,9 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   const { config, logger } = about;
   const { database, blobs, serveBlobs } = instance;
   const clock = realClock;
-  const routes = routesOf({ ...instance, maxBytes: config.limits.maxVideoBytes });
+  const feed = createLiveFeed({ database, clock, logger });
+  const live = { feed, status: createLiveStatus({ ...instance, clock }) };
+  const routes = routesOf({ ...instance, live, maxBytes: config.limits.maxVideoBytes });
   const document = openApiDocument(routes, API_VERSION);
   const identities = config.api.oidc && createIdentities(config.api.oidc);
   const secure = config.api.publicUrl?.startsWith('https:') ?? false;
@@ -97,6 +101,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
     },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      await feed[Symbol.asyncDispose]();
       await app[Symbol.asyncDispose]();
     },
   };

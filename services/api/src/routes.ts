@@ -6,6 +6,7 @@ import { conflictRoutes } from './routes/conflicts.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { hashListRoutes } from './routes/hash-lists.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { liveRoutes } from './routes/live.ts';
 import { noticeRoutes } from './routes/notices.ts';
 import { pictureRoutes } from './routes/pictures.ts';
 import { policyRoutes } from './routes/policies.ts';
@@ -39,4 +40,5 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...signInLinkRoutes(deps),
   ...fleetRoutes(deps),
   ...statusRoutes(deps),
+  ...liveRoutes(deps),
 ];

@@ -1,4 +1,4 @@
-import { caseState, DISPUTE_GROUNDS } from '@vigil/cases';
+import { caseState, DISPUTE_GROUNDS, statementOf } from '@vigil/cases';
 import {
   type Actor,
   CaseEvent,
@@ -9,14 +9,17 @@ import {
   Evidence,
   GROUNDS,
   RuleTrial,
+  StatementOfReasons,
 } from '@vigil/contracts';
 import {
+  CASE_STATES,
   type CaseRow,
   type ClaimRow,
   caseEvents,
   claimsOfCase,
   findCase,
   findPaper,
+  findWork,
   listCases,
   listClaims,
 } from '@vigil/database';
@@ -52,17 +55,26 @@ const ClaimShown = z
     appeal: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
     counterNotice: z.looseObject({}).nullable().describe('once it was forwarded'),
     ended: z.object({ at: When, why: z.string() }).nullable(),
+    statement: StatementOfReasons.nullable().describe('what the uploader is told; null where nothing was taken down'),
     allowed: z.array(z.string()).describe('steps that are possible now, for this key'),
   })
   .meta({ id: 'Claim' });
 
 const CaseSummary = z
-  .object({ id: z.string(), account: z.string().nullable(), work: z.string(), holder: z.string(), openedAt: When })
+  .object({
+    id: z.string(),
+    account: z.string().nullable(),
+    work: z.string(),
+    title: z.string().describe("the work's"),
+    holder: z.string(),
+    openedAt: When,
+    changedAt: When.describe('when something last happened in it'),
+    state: z.enum(CASE_STATES),
+    claims: z.number().int().describe('how many'),
+    answerBy: MaybeWhen.describe('the earliest time until which somebody has to answer'),
+  })
   .meta({ id: 'CaseSummary' });
-const CaseShown = CaseSummary.extend({
-  state: z.enum(['open', 'taken-down', 'contested', 'closed']),
-  claims: z.array(ClaimShown),
-}).meta({ id: 'Case' });
+const CaseShown = CaseSummary.extend({ claims: z.array(ClaimShown) }).meta({ id: 'Case' });
 
 const caseParams = z.object({ case: Id });
 const narrowed = {
@@ -97,7 +109,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
   const db = database.postgres;
   const find = async (who: Principal, id: string): Promise<CaseRow> => ownRow(who, await findCase(db, id), 'case', id);
 
-  async function statementOf(paper: { id: string } | null | undefined): Promise<string | null> {
+  async function wordsOf(paper: { id: string } | null | undefined): Promise<string | null> {
     const content = paper ? (await findPaper(db, paper.id))?.content : null;
     if (content === null || content === undefined) return null;
     const { statement } = content as { statement?: unknown };
@@ -108,7 +120,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     const { dispute, appeal, counterNotice, takenDownAt, ended } = c.procedure;
     const waits = [appeal, dispute].find((d) => d && d.decidedAt === null);
     const words = async (d: typeof dispute) =>
-      d && { at: d.at, grounds: [...d.grounds], statement: await statementOf(d.paper) };
+      d && { at: d.at, grounds: [...d.grounds], statement: await wordsOf(d.paper) };
     const forwarded =
       counterNotice && (counterNotice.forwardedAt !== null || who.role !== 'holder') ? counterNotice : null;
     const { id, upload, reference, version, notice, ground, territories, state, openedAt, changedAt } = c;
@@ -138,6 +150,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
         ? (((await findPaper(db, forwarded.paper.id))?.content ?? {}) as Record<string, unknown>)
         : null,
       ended,
+      statement: takenDownAt === null ? null : statementOf(c, c.decision, territories),
       allowed: cases.allowed(c, actorOf(who, c.account)),
     };
   }
@@ -146,7 +159,12 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     const claims = await claimsOfCase(db, row.id);
     const shown: z.output<typeof ClaimShown>[] = [];
     for (const claim of claims) shown.push(await showClaim(who, claim));
-    return { ...summary(row), state: caseState(claims), claims: shown };
+    const { id, account, work, holder, openedAt, changedAt } = row;
+    const title = (await findWork(db, work))?.title ?? work;
+    const answers = shown.flatMap(({ answerBy }) => answerBy ?? []);
+    const answerBy = answers.length > 0 ? Math.min(...answers) : null;
+    const about = { id, account, work, title, holder, openedAt, changedAt, state: caseState(claims), answerBy };
+    return { ...about, claims: shown };
   }
 
   async function take(who: Principal, row: CaseRow, step: { claims?: string[] | undefined } & StepRequest, by: Actor) {
@@ -190,15 +208,29 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       tag: 'cases',
       summary: 'List cases, newest first: the claims of one work against one account',
       verb: 'cases:read',
-      query: z.object({ ...pageQuery, holder: Holder.optional(), work: Id.optional(), account: Id.optional() }),
+      query: z.object({
+        ...pageQuery,
+        holder: Holder.optional(),
+        work: Id.optional(),
+        account: Id.optional(),
+        state: z.enum(CASE_STATES).optional(),
+        upload: Id.optional().describe('those with a claim on it'),
+      }),
       answer: { status: 200, describe: 'Cases', schema: pageSchema(CaseSummary) },
       async run({ query }, { who }) {
         const asked = pageOf(query);
         const before = asked.after ? { openedAt: asked.after[0], id: asked.after[1] } : undefined;
-        const { work, account } = query;
+        const { work, account, state, upload } = query;
         const holder = holderFilter(who, query.holder) ?? undefined;
-        const rows = await listCases(db, { holder, work, account, before, limit: asked.limit });
-        return { body: page(rows, asked, (c) => [c.openedAt, c.id], summary) };
+        const rows = await listCases(db, { holder, work, account, state, upload, before, limit: asked.limit });
+        return {
+          body: page(
+            rows,
+            asked,
+            (c) => [c.openedAt, c.id],
+            ({ seq: _, ...c }) => c,
+          ),
+        };
       },
     }),
     route({
@@ -260,5 +292,3 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     }),
   ];
 }
-
-const summary = ({ id, account, work, holder, openedAt }: CaseRow) => ({ id, account, work, holder, openedAt });

@@ -1,4 +1,11 @@
-import { findReference, findWork, listReferencesOf, REFERENCE_STATES, type ReferenceRow } from '@vigil/database';
+import {
+  countMatches,
+  findReference,
+  findWork,
+  listReferencesOf,
+  REFERENCE_STATES,
+  type ReferenceRow,
+} from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
@@ -128,6 +135,39 @@ export function referenceRoutes({ database, intake, cases }: Deps): Route[] {
       async run({ params }, { who }) {
         const found = ownRow(who, await findReference(db, params.reference), 'reference', params.reference);
         return { body: showReference(found), version: `${stateOf(found)}-${found.loaded}` };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/references/{reference}/matches',
+      tag: 'references',
+      summary: 'Count, along its time line, how many uploads were found to show each part',
+      verb: 'references:read',
+      params,
+      query: z.object({ buckets: z.coerce.number().int().min(1).max(1000).default(120) }),
+      answer: {
+        status: 200,
+        describe: 'Of its newest version: `buckets`, each `seconds` long, from the beginning; of a picture one',
+        schema: z.object({
+          reference: z.string(),
+          version: z.number().int(),
+          duration: z.number(),
+          uploads: z.number().int().describe('that a claim was opened against'),
+          seconds: z.number(),
+          buckets: z.array(z.number().int()),
+        }),
+      },
+      async run({ params, query }, { who }) {
+        const found = ownRow(who, await findReference(db, params.reference), 'reference', params.reference);
+        const { id: reference, version, duration: known } = found;
+        const duration = known ?? 0;
+        const shape = {
+          buckets: duration > 0 ? query.buckets : 1,
+          seconds: duration > 0 ? duration / query.buckets : 1,
+        };
+        const { uploads, buckets } = await countMatches(db, { id: reference, version }, shape);
+        const counts = duration > 0 ? buckets : [uploads];
+        return { body: { reference, version, duration, uploads, seconds: shape.seconds, buckets: counts } };
       },
     }),
     route({

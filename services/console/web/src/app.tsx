@@ -28,10 +28,10 @@ interface Place {
 }
 
 const PLACES: Place[] = [
-  { path: '/review', name: 'Review', icon: 'review', key: 'r', verb: 'review:write' },
+  { path: '/review', name: 'Review', icon: 'review', key: 'r', verb: 'reviews:write' },
   { path: '/cases', name: 'Cases', icon: 'cases', key: 'c', verb: 'cases:read' },
   { path: '/library', name: 'Library', icon: 'library', key: 'l', verb: 'references:read' },
-  { path: '/live', name: 'Live', icon: 'live', key: 'v', verb: 'cases:read' },
+  { path: '/live', name: 'Live', icon: 'live', key: 'v', verb: 'live:read' },
 ];
 const places = (): Place[] => {
   const own = PLACES.filter(({ verb }) => may(verb));
@@ -91,10 +91,10 @@ function Shell() {
 
 function View({ at }: { at: string }) {
   if (at === '/' || at === '/sign-in') return null;
-  if (at === '/review' || at === '/review/queue') return may('review:write') ? <ReviewView /> : <Nowhere />;
+  if (at === '/review' || at === '/review/queue') return may('reviews:write') ? <ReviewView /> : <Nowhere />;
   if (at === '/cases') return <CasesView />;
   if (at === '/library') return <LibraryView />;
-  if (at === '/live') return <LiveView />;
+  if (at === '/live') return may('live:read') ? <LiveView /> : <Nowhere />;
   const inCase = below('/cases', at);
   if (inCase) return <CasePage key={inCase} id={inCase} />;
   const work = below('/library', at);

@@ -1,7 +1,7 @@
 import { effect, signal } from '@preact/signals';
 import type { LiveEvent, Status } from '../../src/wire.ts';
 import { setServerTime } from './clock.ts';
-import { checkSession, session } from './session.ts';
+import { checkSession, may, session } from './session.ts';
 
 export type Connection = 'connecting' | 'live' | 'lost';
 /** The line to the server; `lost` also while it is tried again. */
@@ -26,7 +26,6 @@ let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let failures = 0;
 let heardAt = 0;
-let seenBefore = false;
 
 function open(): void {
   clearTimeout(retry);
@@ -62,8 +61,8 @@ function hear(type: LiveEvent['type'], message: MessageEvent<string>): void {
     setServerTime(event.now);
     failures = 0;
     connection.value = 'live';
-    if (seenBefore && !event.resumed) tell({ type: 'reset' });
-    seenBefore = true;
+    // Also at first: what happened between what was asked for and now was not heard.
+    if (!event.resumed) tell({ type: 'reset' });
   }
   if (event.type === 'status') status.value = event;
   tell(event);
@@ -91,8 +90,7 @@ effect(() => {
   clearTimeout(retry);
   source?.close();
   source = null;
-  seenBefore = false;
   status.value = null;
   connection.value = 'connecting';
-  if (current !== null) open();
+  if (current !== null && may('live:read')) open();
 });

@@ -5,6 +5,7 @@ import { type PagedList, usePagedList } from '../list.ts';
 import { onLive } from '../live.ts';
 import { route } from '../router.ts';
 import { isHolder, may } from '../session.ts';
+import { Icon } from '../ui/icon.tsx';
 import { Badge, Empty, Failed, Title } from '../ui/parts.tsx';
 import { VirtualList } from '../ui/virtual-list.tsx';
 import { referenceState } from '../words.ts';
@@ -106,7 +107,7 @@ function Row({ reference }: { reference: Reference }) {
   const state = referenceState(reference.state);
   return (
     <a class="list-row reference-row" href={`/library/${encodeURIComponent(reference.work)}`}>
-      <Thumb reference={reference} />
+      <Kind reference={reference} />
       <span class="clip main">
         <strong>{reference.title}</strong>
         <br />
@@ -131,21 +132,10 @@ function Row({ reference }: { reference: Reference }) {
   );
 }
 
-export function Thumb({ reference }: { reference: Reference }) {
-  const at = (reference.duration ?? 0) * 0.3;
-  const there = reference.kind !== null && reference.state !== 'received' && reference.state !== 'rejected';
+export function Kind({ reference }: { reference: Reference }) {
   return (
-    <span class="thumb">
-      {there && (
-        <img
-          src={`/v1/references/${encodeURIComponent(reference.id)}/picture?at=${at.toFixed(1)}`}
-          alt=""
-          loading="lazy"
-          onError={(event) => {
-            event.currentTarget.hidden = true;
-          }}
-        />
-      )}
+    <span class="kind">
+      <Icon name={reference.kind === 'image' ? 'picture' : 'library'} size={20} />
     </span>
   );
 }

@@ -8,7 +8,7 @@ import { Back, Badge, Empty, Failed, Title, When } from '../ui/parts.tsx';
 import { toast } from '../ui/toast.tsx';
 import { referenceState } from '../words.ts';
 import { DropZone, Transfers } from './drop-zone.tsx';
-import { kindOf, progressOf, Thumb, useReferences } from './list.tsx';
+import { Kind, kindOf, progressOf, useReferences } from './list.tsx';
 import { MatchLine, useMatches } from './matches.tsx';
 
 export function WorkPage({ id }: { id: string }) {
@@ -105,7 +105,7 @@ function ReferencePanel({ reference, onChange }: { reference: Reference; onChang
   return (
     <section class="panel" aria-label={`Reference ${reference.name ?? reference.id}`}>
       <div class="panel-body reference">
-        <Thumb reference={reference} />
+        <Kind reference={reference} />
         <div class="stack tight">
           <div class="row apart">
             <h2 class="clip">{reference.name ?? reference.title}</h2>

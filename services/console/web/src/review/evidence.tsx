@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
-import type { ReviewItem } from '../../../src/wire.ts';
+import type { ReviewItem, Side } from '../../../src/wire.ts';
 import { clock } from '../format.ts';
 import { Icon } from '../ui/icon.tsx';
 import { useKeys } from '../ui/keys.ts';
@@ -19,9 +19,17 @@ export function EvidenceView({ item, keys = true }: { item: ReviewItem; keys?: b
   const length = uploadMedia.duration ?? 0;
   // Another item is another step; the same one may come anew.
   const step = useMemo(() => createStep(segments, length), [item.item]);
-  useEffect(() => () => step.stop(), [step]);
+  useEffect(() => () => step.pause(), [step]);
   const drawn = useSignal(true);
-  const films = uploadMedia.kind === 'video' && uploadMedia.play !== null;
+  const toStills = () => {
+    step.pause();
+    stills.value = true;
+  };
+  /** One film that cannot be played: then both sides are shown by the frames that were kept, so that they stay in step. */
+  const stills = useSignal(false);
+  const shownOf = <S extends Side | null>(side: S): S =>
+    side?.kind === 'video' && stills.value && pictures.length > 0 ? { ...side, play: null } : side;
+  const films = uploadMedia.kind === 'video' && shownOf(uploadMedia).play !== null;
   const pair = nearestPair(pictures, step.at.value);
   const inOrder = [...pictures].sort((a, b) => a.uploadTime - b.uploadTime);
   const other = (by: 1 | -1) => {
@@ -52,18 +60,20 @@ export function EvidenceView({ item, keys = true }: { item: ReviewItem; keys?: b
           <Frame
             side="upload"
             title={item.account ? `by ${item.account}` : item.upload}
-            media={uploadMedia}
+            media={shownOf(uploadMedia)}
             step={step}
             still={pair && { address: pair.upload, at: pair.uploadTime }}
             outline={outlines && { corners: outlines.inUpload, of: 'reference' }}
+            onFailed={toStills}
           />
           <Frame
             side="reference"
             title={item.reference?.name ?? item.work.title}
-            media={referenceMedia}
+            media={shownOf(referenceMedia)}
             step={step}
             still={pair && { address: pair.reference, at: pair.referenceTime }}
             outline={outlines && { corners: outlines.inReference, of: 'upload' }}
+            onFailed={toStills}
           />
         </div>
         <div class="controls row apart">

@@ -22,9 +22,15 @@ export function Frame(props: {
   /** JPEG of the pair nearest to the moment, for what cannot be played. */
   still: { address: string; at: number } | null;
   outline: Outline | null;
+  /** Its film cannot be played here. */
+  onFailed(): void;
 }) {
-  const { side, title, media, step, still, outline } = props;
+  const { side, title, media, step, still, outline, onFailed } = props;
   const failed = useSignal(false);
+  const fail = () => {
+    failed.value = true;
+    onFailed();
+  };
   const size = useSignal<[number, number] | null>(media?.width && media.height ? [media.width, media.height] : null);
   const film = useRef<HTMLVideoElement>(null);
   const play = failed.value ? null : (media?.play ?? null);
@@ -63,10 +69,12 @@ export function Frame(props: {
               preload="auto"
               aria-label={`${name}, ${title}`}
               {...(still ? { poster: still.address } : {})}
-              onLoadedMetadata={(e) => saw(e.currentTarget.videoWidth, e.currentTarget.videoHeight)}
-              onError={() => {
-                failed.value = true;
+              onLoadedMetadata={({ currentTarget: { videoWidth, videoHeight } }) => {
+                // It knows the sound and not the picture.
+                if (videoWidth === 0) fail();
+                saw(videoWidth, videoHeight);
               }}
+              onError={fail}
             />
           )}
           {!isFilm && (play || shown) && (
@@ -75,7 +83,7 @@ export function Frame(props: {
               alt={`${name}, ${title}${timed && still ? `, at ${clock(still.at)}` : ''}`}
               onLoad={(e) => saw(e.currentTarget.naturalWidth, e.currentTarget.naturalHeight)}
               onError={() => {
-                if (play) failed.value = true;
+                if (play) fail();
               }}
             />
           )}

@@ -11,7 +11,7 @@ export interface Step {
   seek(seconds: number): void;
   toggle(): void;
   referenceAt(seconds: number): number;
-  stop(): void;
+  pause(): void;
 }
 
 /** Seconds by which the reference may be off before it is set right. */
@@ -80,7 +80,7 @@ export function createStep(segments: readonly Segment[], length: number): Step {
         () => stop(),
       );
     },
-    stop,
+    pause: stop,
   };
 }
 

@@ -76,7 +76,7 @@ function About({ item }: { item: ReviewItem }) {
           <When at={item.openedAt} /> · by {GROUND[item.ground] ?? item.ground}, {territories(item.territories)} ·{' '}
           <a href={`/cases/${encodeURIComponent(item.case)}`}>its case</a>
         </p>
-        {(item.others.length > 0 || item.skips.length > 0) && (
+        {(item.others.length > 0 || item.skips.length > 0 || item.order.accounts > 1) && (
           <div class="row about-more">
             {item.others.map((o) => (
               <a key={o.claim} href={`/cases/${encodeURIComponent(o.case)}`}>
@@ -85,6 +85,7 @@ function About({ item }: { item: ReviewItem }) {
                 </Badge>
               </a>
             ))}
+            {item.order.accounts > 1 && <Badge>{plural(item.order.accounts, 'account')} showed it this week</Badge>}
             {item.skips.map((s) => (
               <Badge key={s.at}>skipped: {SKIP[s.reason].toLowerCase()}</Badge>
             ))}

@@ -1,0 +1,62 @@
+import { countReviews, type Database, liveFigures, liveMinutes } from '@vigil/database';
+import type { Instance } from '@vigil/pipeline';
+import type { Clock } from '@vigil/runtime';
+import type { Principal } from './principal.ts';
+
+const MINUTES = 60;
+const MINUTE_MS = 60_000;
+/** So old may what is shown be, of the database and of the fleet behind it. However many watch, it is asked for once. */
+const FRESH_MS = 1500;
+const FLEET_FRESH_MS = 10_000;
+
+export type LiveStatus = Awaited<ReturnType<ReturnType<typeof createLiveStatus>>>;
+
+/** How all goes, for whoever watches: a holder is told of what is its own alone. */
+export function createLiveStatus(deps: Pick<Instance, 'inspect' | 'lag'> & { database: Database; clock: Clock }) {
+  const { database, inspect, lag, clock } = deps;
+  const db = database.postgres;
+  const remembered = new Map<string, { until: number; value: Promise<unknown> }>();
+
+  /** The same for all who ask within a time. */
+  function once<T>(key: string, ms: number, make: () => Promise<T>): Promise<T> {
+    const now = clock.now();
+    const known = remembered.get(key);
+    if (known && known.until > now) return known.value as Promise<T>;
+    for (const [k, { until }] of remembered) if (until <= now) remembered.delete(k);
+    const value = make();
+    remembered.set(key, { until: now + ms, value });
+    value.catch(() => remembered.delete(key));
+    return value;
+  }
+
+  return async ({ role, holder }: Pick<Principal, 'role' | 'holder'>) => {
+    const now = clock.now();
+    const mine = role === 'holder' ? holder : null;
+    const key = mine === null ? 'all' : `holder ${mine}`;
+    const from = (Math.floor(now / MINUTE_MS) - MINUTES) * MINUTE_MS;
+    const [figures, minutes] = await Promise.all([
+      once(`figures of ${key}`, FRESH_MS, () => liveFigures(db, { now, holder: mine })),
+      once(`minutes of ${key} from ${from}`, MINUTE_MS, () =>
+        liveMinutes(db, { from, minutes: MINUTES, holder: mine }),
+      ),
+    ]);
+    const { uploads, verdicts, takedowns, takedown, cases, unacknowledged } = figures;
+    const own = { at: now, rates: { uploads, verdicts, takedowns }, takedown, minutes: { from, ...minutes }, cases };
+    if (role === 'holder') return { ...own, queues: null, canary: null, brakes: null, health: null };
+    const reviews = await once('reviews', FRESH_MS, () => countReviews(db, now));
+    const queues = { review: reviews.open, held: reviews.held, unacknowledged: unacknowledged ?? 0 };
+    if (role !== 'operator')
+      return { ...own, queues: { ...queues, lag: null, deadLetters: null }, canary: null, brakes: null, health: null };
+    const fleet = await once('fleet', FLEET_FRESH_MS, async () => {
+      const { ready, checks } = await inspect.health();
+      return { lag: await lag().catch(() => null), health: { ready, checks } };
+    });
+    return {
+      ...own,
+      queues: { ...queues, lag: fleet.lag, deadLetters: null as number | null },
+      canary: null,
+      brakes: null,
+      health: fleet.health,
+    };
+  };
+}
