@@ -70,6 +70,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   let failure: { error: unknown } | undefined;
   let stopping = false;
   let over = false;
+  const leaving = new AbortController();
 
   const stopped = Promise.withResolvers<void>();
   const stop = () => {
@@ -122,7 +123,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     sessionMs: settings.sessionMs,
     rebalanceMs: settings.rebalanceMs,
     heartbeatMs: settings.heartbeatMs,
-    maxWaitMs: settings.maxWaitMs,
+    turns: { maxWaitMs: settings.maxWaitMs, over: leaving.signal },
     maxBytes: Math.min(FETCH_BYTES, settings.prefetchBytes),
     maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, settings.prefetchBytes),
     assigner: createAssigner(() => {
@@ -382,6 +383,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     }
     for (const owned of work.owned) work.forget(owned);
     signal.removeEventListener('abort', stop);
+    leaving.abort();
     const left = within(
       joining.then(() => kafka.disconnect()),
       leaveMs,
