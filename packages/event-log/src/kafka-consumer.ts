@@ -60,6 +60,8 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   /** What the group has given us, and of it what we work at. */
   let assigned = new Map<string, Place>();
   const adopted = new Map<string, Owned>();
+  /** Former owners that are held to be dead, by place. */
+  const blamed = new Map<string, readonly string[]>();
   const paused = new Set<string>();
   const audit = createAudit();
   let joins = 0;
@@ -154,7 +156,11 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
           topic,
           partition,
           offset: fromOffset(progress.committed),
-          metadata: encodeHolder(progress.deaths, self),
+          metadata: encodeHolder({
+            deaths: progress.deaths,
+            holder: self,
+            blamed: blamed.get(`${topic}/${partition}`) ?? [],
+          }),
         })),
       );
       // While it is stopped or being restarted, kafkajs resolves without having done anything.
@@ -213,8 +219,15 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   };
   /** Reads where to begin and who died there, writes that they are held, and only then lets them be fetched. */
   const take = async (places: readonly Place[], stillOurs: () => boolean) => {
-    const entries = await inherit(await parts.admin(), { group, self, limits: settings, logger }, places);
+    const look = async () => inherit(await parts.admin(), { group, self, limits: settings, logger }, places);
+    let entries = await look();
+    // Whoever was only cut off has joined again within this time, and the group has made its shares anew.
+    if (stillOurs() && entries.some(({ plan }) => plan.kind === 'bury')) {
+      await new Promise((resolve) => setTimeout(resolve, settings.sessionMs));
+      if (stillOurs()) entries = await look();
+    }
     if (!stillOurs()) return;
+    for (const entry of entries) blamed.set(nameOf(entry.owned), entry.blamed);
     await commit(entries);
     if (!stillOurs()) return;
     for (const { owned: place, progress, plan } of entries) {
