@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 const sources = ['packages', 'services', 'seeds', 'infra'];
-/** Suites that boot the whole of Vigil: one file at a time. `npm test` runs the two projects side by side. */
-const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts', 'test/fault/**/*.test.ts'];
+/** Suites that boot the whole of Vigil, one file at a time. `npm test` runs all projects side by side. */
+const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+const fault = ['test/fault/**/*.test.ts'];
 const globalSetup = './test/global-setup.ts';
 
 export default defineConfig({
@@ -23,21 +24,21 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: [...sources.map((folder) => `${folder}/**/*.test.ts`), 'test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**', ...whole],
+          exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**', ...whole, ...fault],
           sequence: { groupOrder: 0 },
         },
       },
-      {
-        extends: true,
+      ...Object.entries({ whole, fault }).map(([name, include], n) => ({
+        extends: true as const,
         test: {
-          name: 'whole',
-          include: whole,
+          name,
+          include,
           maxWorkers: 1,
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 1 + n },
         },
-      },
+      })),
     ],
   },
 });

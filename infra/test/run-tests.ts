@@ -16,7 +16,7 @@ const filters = process.argv.slice(2);
 /**
  * Projects of vitest.config.ts, side by side: suites that boot the whole of Vigil wait for much, and the rest computes meanwhile.
  */
-const LANES = ['whole', 'parts'];
+const LANES = ['fault', 'whole', 'parts'];
 const running = new Set<ChildProcess>();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {

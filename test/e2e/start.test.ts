@@ -124,11 +124,14 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
   });
 
   test('killed in the middle of uploads and started again, it loses nothing and says nothing twice', async () => {
+    // All but the longest work and what copies it: what it is about shows with the others as well.
+    const works = seeds.references.filter((r) => r.name !== 'lantern-valley.mp4');
+    const { uploads: all } = seeds;
+    const sent = all.filter((u) => !u.expect.reference || works.some((r) => r.name === u.expect.reference));
     const first = await start();
-    const added = await vigil(
-      ['reference', 'add', ...seeds.references.map((r) => r.path), '--wait', '--instance', first.url],
-      { env: { ...env, VIGIL_DATA: data } },
-    );
+    const added = await vigil(['reference', 'add', ...works.map((r) => r.path), '--wait', '--instance', first.url], {
+      env: { ...env, VIGIL_DATA: data },
+    });
     expect(added).toMatchObject({ code: 0, stderr: '' });
 
     const acknowledged = new Map<string, string>();
@@ -139,7 +142,7 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
           if (upload) acknowledged.set(name, upload);
         }),
       );
-    const names = seeds.uploads.map((u) => u.name);
+    const names = sent.map((u) => u.name);
     const half = Math.floor(names.length / 2);
     await sendAll(first, names.slice(0, half));
     while (await nothingJudged(first, acknowledged)) await sleep(20);
@@ -188,7 +191,8 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     const expected = [...uploads]
       .filter(([id]) => seedOf(id).expect.verdict === 'taken-down')
       .map(([id, media]) => actionId(id, media.version, 'takedown', 0));
-    expect(expected.length).toBeGreaterThan(10);
+    expect(expected.length).toBe(sent.filter((u) => u.expect.reference).length);
+    expect(expected.length).toBeGreaterThan(5);
     expect([...new Set(taken)].sort()).toEqual(expected.sort());
   });
 

@@ -191,7 +191,7 @@ const storeStalls: Fault = {
   async befall(world, round) {
     const { store, form, random, say, partitions, announced, watch, wrong, supervisor } = world;
     const ill = new Set(shuffled(random, [...Array(TOPICS.uploads.partitions).keys()]).slice(0, 2));
-    const seconds = form.name === 'short' ? 12 : round === 0 ? 170 : between(random, [30, 60]);
+    const seconds = form.name === 'short' ? 8 : round === 0 ? 170 : between(random, [30, 60]);
     const isIll = (path: string): boolean => {
       const key = /^\/uploads\/([^?]+)/.exec(path)?.[1];
       return key !== undefined && ill.has(partitions.get(decodeURIComponent(key)) ?? -1);

@@ -31,15 +31,15 @@ export interface Form {
 export const FORMS: Record<Form['name'], Form> = {
   short: {
     name: 'short',
-    uploads: 150,
+    uploads: 100,
     clips: 0.06,
     films: 0,
     odd: 0.06,
     rounds: 1,
-    sendSeconds: 4,
-    pauseSeconds: 1,
+    sendSeconds: 3,
+    pauseSeconds: 0.5,
     drainSeconds: 60,
-    outageSeconds: [3, 6],
+    outageSeconds: [3, 5],
   },
   full: {
     name: 'full',

@@ -85,8 +85,11 @@ export function relayBatch(
     if (rows.length === 0) return 0;
     await send(rows.map(({ topic, key, headers, value }) => ({ topic, key, headers, value })));
     const last = rows.at(-1)!.seq;
-    await tx.query('UPDATE outbox_cursor SET seq = $1', [last]);
-    await tx.query('UPDATE outbox SET published_at = now_ms() WHERE seq > $1 AND seq <= $2', [cursor.seq, last]);
+    await tx.query(
+      `WITH moved AS (UPDATE outbox_cursor SET seq = $2)
+       UPDATE outbox SET published_at = now_ms() WHERE seq > $1 AND seq <= $2`,
+      [cursor.seq, last],
+    );
     return rows.length;
   });
 }

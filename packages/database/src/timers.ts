@@ -27,6 +27,11 @@ export async function cancelTimer(tx: Queryable, id: string): Promise<void> {
   await tx.query('DELETE FROM timers WHERE id IN (SELECT id FROM timers WHERE id = $1 FOR UPDATE SKIP LOCKED)', [id]);
 }
 
+/** A look without a transaction: most find nothing. */
+export async function isTimerDue(db: Queryable, now: number): Promise<boolean> {
+  return (await db.query('SELECT 1 FROM timers WHERE due_at <= $1 LIMIT 1', [now])).length > 0;
+}
+
 /** Takes what is due, earliest first: gone when the transaction commits, back when it does not. Others get other timers. */
 export async function takeDueTimers(tx: Queryable, now: number, limit: number): Promise<Timer[]> {
   const rows = await tx.query<Timer>(

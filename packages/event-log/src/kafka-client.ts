@@ -15,6 +15,7 @@ import kafkajs, {
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
+import { type FetchTurns, takeTurns } from './kafka-fetch.ts';
 
 // Node finds only some names of this CommonJS module by itself.
 const { AssignerProtocol, CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
@@ -46,7 +47,7 @@ export interface GroupOptions {
   sessionMs: number;
   rebalanceMs: number;
   heartbeatMs: number;
-  maxWaitMs: number;
+  turns: FetchTurns;
   maxBytes: number;
   maxBytesPerPartition: number;
   assigner: GroupAssigner;
@@ -64,6 +65,7 @@ export interface GroupAssigner {
   ): Map<string, Record<string, number[]>>;
 }
 
+const ALL_PAUSED_MS = 100;
 const RETRY = { initialRetryTime: 100, maxRetryTime: 2000, retries: 6 };
 
 /** kafkajs knows gzip. What snappy and lz4 have packed ends a consumer with an error that says so. */
@@ -124,12 +126,18 @@ export function createClient(connection: KafkaConnection, clientId: string, logg
         sessionTimeout: options.sessionMs,
         rebalanceTimeout: options.rebalanceMs,
         heartbeatInterval: options.heartbeatMs,
-        maxWaitTimeInMs: options.maxWaitMs,
+        // Only what it sleeps when all is paused: fetches wait as `turns` says.
+        maxWaitTimeInMs: ALL_PAUSED_MS,
         maxBytes: options.maxBytes,
         maxBytesPerPartition: options.maxBytesPerPartition,
         allowAutoTopicCreation: false,
         metadataMaxAge: 60_000,
-        partitionAssigners: [toKafka(options.assigner)],
+        partitionAssigners: [
+          (config) => {
+            takeTurns(config.cluster, options.turns);
+            return toKafka(options.assigner)(config);
+          },
+        ],
         retry: { ...RETRY, restartOnFailure: async () => options.restart() },
       }),
     cluster() {

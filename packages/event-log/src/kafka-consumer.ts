@@ -60,6 +60,8 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   /** What the group has given us, and of it what we work at. */
   let assigned = new Map<string, Place>();
   const adopted = new Map<string, Owned>();
+  /** Former owners that are held to be dead, by place. */
+  const blamed = new Map<string, readonly string[]>();
   const paused = new Set<string>();
   const audit = createAudit();
   let joins = 0;
@@ -70,6 +72,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   let failure: { error: unknown } | undefined;
   let stopping = false;
   let over = false;
+  const leaving = new AbortController();
 
   const stopped = Promise.withResolvers<void>();
   const stop = () => {
@@ -122,7 +125,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     sessionMs: settings.sessionMs,
     rebalanceMs: settings.rebalanceMs,
     heartbeatMs: settings.heartbeatMs,
-    maxWaitMs: settings.maxWaitMs,
+    turns: { maxWaitMs: settings.maxWaitMs, over: leaving.signal },
     maxBytes: Math.min(FETCH_BYTES, settings.prefetchBytes),
     maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, settings.prefetchBytes),
     assigner: createAssigner(() => {
@@ -153,7 +156,11 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
           topic,
           partition,
           offset: fromOffset(progress.committed),
-          metadata: encodeHolder(progress.deaths, self),
+          metadata: encodeHolder({
+            deaths: progress.deaths,
+            holder: self,
+            blamed: blamed.get(`${topic}/${partition}`) ?? [],
+          }),
         })),
       );
       // While it is stopped or being restarted, kafkajs resolves without having done anything.
@@ -212,8 +219,15 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
   };
   /** Reads where to begin and who died there, writes that they are held, and only then lets them be fetched. */
   const take = async (places: readonly Place[], stillOurs: () => boolean) => {
-    const entries = await inherit(await parts.admin(), { group, self, limits: settings, logger }, places);
+    const look = async () => inherit(await parts.admin(), { group, self, limits: settings, logger }, places);
+    let entries = await look();
+    // Whoever was only cut off has joined again within this time, and the group has made its shares anew.
+    if (stillOurs() && entries.some(({ plan }) => plan.kind === 'bury')) {
+      await new Promise((resolve) => setTimeout(resolve, settings.sessionMs));
+      if (stillOurs()) entries = await look();
+    }
     if (!stillOurs()) return;
+    for (const entry of entries) blamed.set(nameOf(entry.owned), entry.blamed);
     await commit(entries);
     if (!stillOurs()) return;
     for (const { owned: place, progress, plan } of entries) {
@@ -382,6 +396,7 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     }
     for (const owned of work.owned) work.forget(owned);
     signal.removeEventListener('abort', stop);
+    leaving.abort();
     const left = within(
       joining.then(() => kafka.disconnect()),
       leaveMs,

@@ -3,22 +3,38 @@ import type { GroupAssigner } from './kafka-client.ts';
 import { type Claimant, shareOut } from './sticky.ts';
 
 /**
- * What is written beside a committed offset: the state of deaths, and which consumer wrote it. A partition that moves from
- * one living member to another says `held` as well; only of an owner that the group does not know any more is it a death.
+ * What is written beside a committed offset: the state of deaths, which consumer wrote it, and whom the deaths are laid to. A
+ * partition that moves from one living member to another says `held` as well; only of an owner that the group does not know any
+ * more is it a death, and only until that owner is known again: a member that was cut off for a moment has not died.
  */
-export const encodeHolder = (deaths: Deaths, holder: string): string => `${encodeDeaths(deaths)};${holder}`;
+export interface Holding {
+  deaths: Deaths;
+  holder: string;
+  /** Oldest first, one a death. */
+  blamed: readonly string[];
+}
 
-export function decodeHolder(metadata: string | null | undefined): { deaths: Deaths; holder: string } | null {
-  const [state, holder = ''] = (metadata ?? '').split(';');
+export const encodeHolder = ({ deaths, holder, blamed }: Holding): string =>
+  [encodeDeaths(deaths), holder, deaths.deaths > 0 ? blamed.slice(-deaths.deaths).join('|') : ''].join(';');
+
+export function decodeHolder(metadata: string | null | undefined): Holding | null {
+  const [state, holder = '', blamed = ''] = (metadata ?? '').split(';');
   const deaths = decodeDeaths(state);
-  return deaths && { deaths, holder };
+  return deaths && { deaths, holder, blamed: blamed.split('|').filter(Boolean) };
 }
 
 /** What the next owner is to make of it. @param living the consumers that the group knows */
-export function inherited(metadata: string | null | undefined, living: ReadonlySet<string>): Deaths | null {
+export function inherited(
+  metadata: string | null | undefined,
+  living: ReadonlySet<string>,
+): Pick<Holding, 'deaths' | 'blamed'> | null {
   const found = decodeHolder(metadata);
   if (!found) return null;
-  return living.has(found.holder) ? released(found.deaths) : found.deaths;
+  const { deaths: before, holder } = found;
+  const blamed = found.blamed.filter((name) => !living.has(name));
+  const deaths = { ...before, deaths: Math.max(0, before.deaths - (found.blamed.length - blamed.length)) };
+  if (living.has(holder)) return { deaths: released(deaths), blamed };
+  return { deaths, blamed: before.held ? [...blamed, holder] : blamed };
 }
 
 /** @param claims the partitions that this member owns at the moment of asking */

@@ -17,6 +17,8 @@ export interface Inheritance {
   /** To be written before the first record is fetched. */
   progress: Progress;
   plan: Plan;
+  /** Whom `progress.deaths` are laid to. */
+  blamed: readonly string[];
 }
 
 /**
@@ -41,7 +43,8 @@ export async function inherit(
     return { place, at, start: toOffset(end.low), end: toOffset(end.high) };
   });
   const living = new Set([self]);
-  if (found.some(({ at }) => decodeHolder(at.metadata)?.deaths.held)) {
+  const held = found.map(({ at }) => decodeHolder(at.metadata)).filter((one) => one !== null);
+  if (held.some(({ deaths, blamed }) => deaths.held || blamed.length > 0)) {
     const { groups } = await admin.describeGroups([group]);
     for (const member of groups[0]?.members ?? []) living.add(member.clientId);
   }
@@ -54,8 +57,9 @@ export async function inherit(
       if (offset > end) logger.error(what, 'the log ends before what this group has read: it was cut, or made anew');
       else logger.error(what, 'records were removed by retention before this group had read them');
     }
-    const { state, plan } = planFor(inherited(at.metadata, living), from, limits);
+    const previous = inherited(at.metadata, living);
+    const { state, plan } = planFor(previous?.deaths ?? null, from, limits);
     if (plan.kind !== 'together') logger.warn({ ...place, ...state, plan: plan.kind }, 'records run alone');
-    return { owned: place, progress: { committed: from, deaths: state }, plan };
+    return { owned: place, progress: { committed: from, deaths: state }, plan, blamed: previous?.blamed ?? [] };
   });
 }

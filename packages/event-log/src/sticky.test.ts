@@ -73,16 +73,27 @@ describe('shareOut', () => {
 
 describe('what an owner inherits', () => {
   const held = { at: 7, deaths: 1, held: true, alone: true, left: 3 };
+  const written = (holder: string, blamed: string[] = [], deaths = held) => encodeHolder({ deaths, holder, blamed });
 
   it('is a death when the group does not know the holder any more', () => {
-    expect(inherited(encodeHolder(held, 'gone'), new Set(['me', 'you']))).toEqual(held);
+    expect(inherited(written('gone'), new Set(['me', 'you']))).toEqual({ deaths: held, blamed: ['gone'] });
   });
 
   it('is none when the holder lives: the partition has only moved', () => {
-    expect(inherited(encodeHolder(held, 'you'), new Set(['me', 'you']))).toEqual({
-      ...held,
-      held: false,
-      alone: false,
+    const deaths = { ...held, held: false, alone: false };
+    expect(inherited(written('you'), new Set(['me', 'you']))).toEqual({ deaths, blamed: [] });
+  });
+
+  it('is no death of somebody who is known again: only cut off for a moment', () => {
+    const two = { ...held, deaths: 2 };
+    expect(inherited(written('gone', ['dead', 'back'], two), new Set(['me', 'back']))).toEqual({
+      deaths: { ...two, deaths: 1 },
+      blamed: ['dead', 'gone'],
+    });
+    // As many names as deaths are kept, the newest ones.
+    expect(inherited(written('me', ['long ago', 'dead'], held), new Set(['me', 'long ago']))).toMatchObject({
+      deaths: { deaths: 1 },
+      blamed: ['dead'],
     });
   });
 

@@ -136,7 +136,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     }
 
     const wake = createWake();
-    stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));
+    if (has('decide')) stack.use(await database.postgres.listen(OUTBOX_CHANNEL, wake.now));
     const actions = createActions({ clock, settings: config.acknowledgements });
     if (has('decide') && config.acknowledgements.surfaces.length === 0) {
       logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');

@@ -5,7 +5,8 @@ import type { Clock, Metrics } from '@vigil/runtime';
 import { countOutgoing } from './watching/outgoing.ts';
 
 const BATCH = 200;
-const POLL_MS = 500;
+/** A commit rings; this is for what another relay left when it died. */
+const POLL_MS = 2000;
 
 /**
  * Carries what transactions put into the outbox to the log, in the order in which they committed. At least once: the

@@ -1,4 +1,4 @@
-import { type Database, takeDueTimers } from '@vigil/database';
+import { type Database, isTimerDue, takeDueTimers } from '@vigil/database';
 import type { Clock, Logger, Queryable } from '@vigil/runtime';
 
 const POLL_MS = 500;
@@ -22,6 +22,7 @@ export async function runTimers(deps: TimerDeps, signal: AbortSignal): Promise<v
 
 /** What is due now, a bounded number of it. Returns how many there were. */
 export async function takeTimers({ database, clock, logger, handlers, published }: TimerDeps): Promise<number> {
+  if (!(await isTimerDue(database.postgres, clock.now()))) return 0;
   const taken = await database.transaction(async (tx) => {
     const due = await takeDueTimers(tx, clock.now(), BATCH);
     for (const timer of due) {
