@@ -17,7 +17,12 @@ export function checkKernels(kernels = { pictures: openPictures, patches: openPa
     const [pictures, patches] = [kernels.pictures(), kernels.patches()];
     if (!pictures || !patches) return 'missing';
     const luma = madePicture();
-    const turns = (kernel: typeof pictures) => createPdqCoder(kernel).turns(luma, WIDTH, HEIGHT, ['none', 'mirror']);
+    const rgb = luma.subarray(0, 3 * WIDTH * Math.floor(HEIGHT / 3));
+    const turns = (kernel: typeof pictures) => {
+      const coder = createPdqCoder(kernel);
+      const levels = coder.levels({ rgb }, rgb.length / 3);
+      return [coder.turns(luma, WIDTH, HEIGHT, ['none', 'mirror']), new Uint8Array(levels)];
+    };
     const codes = (kernel: typeof patches) =>
       createPatchCoder(kernel).code(luma, WIDTH, HEIGHT, { count: 40, kind: 'upload' });
     if (!same(turns(pictures), turns(slowPictures()))) return 'the kernel of pictures makes other codes than its twin';

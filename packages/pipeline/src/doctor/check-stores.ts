@@ -50,6 +50,7 @@ const OLDEST_POSTGRES = 14;
 
 async function checkDatabase(postgres: Postgres): Promise<Finding[]> {
   let clock: Finding | null = null;
+  let durability: Finding | null = null;
   const rights = await look(
     'database: rights',
     'let its user make tables and functions: make it the owner of a database of its own',
@@ -61,7 +62,11 @@ async function checkDatabase(postgres: Postgres): Promise<Finding[]> {
       if (version < OLDEST_POSTGRES)
         return failure(`PostgreSQL ${version}`, `use PostgreSQL ${OLDEST_POSTGRES} or newer`);
       const left = connections.most - connections.used;
-      if (!durable) return warning('it may forget what it committed', 'set fsync = on and synchronous_commit = on');
+      durability = await look('database: durability', '', () =>
+        durable
+          ? ok('what it has committed survives a crash')
+          : warning('it may forget what it has committed', 'set fsync = on and synchronous_commit = on'),
+      );
       const text = `PostgreSQL ${version}; wrote, read and rolled back`;
       if (left < 20)
         return warning(
@@ -87,7 +92,7 @@ async function checkDatabase(postgres: Postgres): Promise<Finding[]> {
     return ok(`schema ${present}, the newest`);
   });
   const matchers = await look('matchers', 'vigil replicas', () => checkMatchers(postgres));
-  return [rights, ...(clock ? [clock] : []), schema, matchers];
+  return [rights, durability, clock, schema, matchers].filter((one) => one !== null);
 }
 
 const SILENT_MS = 60_000;
