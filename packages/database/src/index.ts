@@ -13,7 +13,7 @@ export * from './keys.ts';
 export * from './layouts.ts';
 export * from './live.ts';
 export * from './matches.ts';
-export { migrate } from './migrate.ts';
+export { migrate, schemaOf } from './migrate.ts';
 export * from './notices.ts';
 export * from './open-database.ts';
 export {
@@ -29,6 +29,7 @@ export {
 export * from './papers.ts';
 export * from './pictures.ts';
 export * from './policies.ts';
+export { PROBES, probeServer, type ServerFacts } from './probe-server.ts';
 export * from './reference-uploads.ts';
 export * from './references.ts';
 export * from './removals.ts';

@@ -1,4 +1,4 @@
-import type { Postgres } from '@vigil/runtime';
+import type { Postgres, Queryable } from '@vigil/runtime';
 import { migration0001 } from './migration-0001.ts';
 import { migration0002 } from './migration-0002.ts';
 import { migration0003 } from './migration-0003.ts';
@@ -27,6 +27,15 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 8, name: 'console', sql: migration0008 },
   { number: 9, name: 'endpoints', sql: migration0009 },
 ];
+
+/** The schema that is there (0: none), and the one that this release knows. */
+export async function schemaOf(db: Queryable): Promise<{ present: number; newest: number }> {
+  const newest = MIGRATIONS.at(-1)?.number ?? 0;
+  const [there] = await db.query<{ found: boolean }>(`SELECT to_regclass('schema_migrations') IS NOT NULL AS found`);
+  if (!there!.found) return { present: 0, newest };
+  const [row] = await db.query<{ number: number }>('SELECT coalesce(max(number), 0) AS number FROM schema_migrations');
+  return { present: row!.number, newest };
+}
 
 /** Any number that nobody else takes for an advisory lock: "vigil" in ASCII. */
 const LOCK = 0x766967696c;

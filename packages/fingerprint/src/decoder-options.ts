@@ -26,6 +26,8 @@ const DEMUXERS: Record<string, string> = {
   gif: 'gif',
 };
 
+export const demuxers = (): string[] => [...new Set(Object.values(DEMUXERS))];
+
 export function demuxerOf(format: string): string | null {
   return Object.hasOwn(DEMUXERS, format) ? DEMUXERS[format]! : null;
 }

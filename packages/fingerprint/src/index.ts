@@ -1,4 +1,6 @@
+export { checkKernels } from './check-kernels.ts';
 export type { FfmpegTools } from './decoder-options.ts';
+export { missingAbilities } from './ffmpeg-abilities.ts';
 export * from './ffmpeg-location.ts';
 export * from './fingerprinter.ts';
 export * from './media-source.ts';

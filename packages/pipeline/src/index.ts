@@ -3,6 +3,8 @@ export * from './claims/cases.ts';
 export { type AuditCheck, checkAudit } from './claims/check-audit.ts';
 export type { NoticeOutcome, NoticeRequest } from './claims/file-notice.ts';
 export * from './claims/reviews.ts';
+export { examine } from './doctor/doctor.ts';
+export type { Finding } from './doctor/findings.ts';
 export { OWN_BUCKET, unspilled } from './emit.ts';
 export * from './indexed-codes.ts';
 export * from './inspect.ts';

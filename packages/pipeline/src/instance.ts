@@ -12,7 +12,7 @@ import {
   settleConflict,
 } from '@vigil/database';
 import { type EventLog, lagOf } from '@vigil/event-log';
-import { openFingerprinter } from '@vigil/fingerprint';
+import { checkKernels, openFingerprinter } from '@vigil/fingerprint';
 import {
   type Config,
   createMetrics,
@@ -91,6 +91,7 @@ export interface InstanceOptions {
 
 /** Most threads that search; a slice's codes are searched in a tenth of the time that they take to be made. */
 const SEARCH_THREADS = 16;
+const BUILD_KERNELS = 'npm run build:wasm';
 const MAINTENANCE_MS = 60_000;
 const PURGE_MS = 3600_000;
 /** An index that has not seen the end of the log for so long is not ready: it may not know what was added, or taken away. */
@@ -113,6 +114,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const log = wrapLog ? wrapLog(stores.log) : stores.log;
     const environment = createEnvironment({ database, log, blobs, clock, logger });
     const decoding = has('plan', 'fingerprint', 'confirm');
+    const wrong = decoding ? checkKernels() : null;
+    if (wrong === 'missing') logger.warn({ todo: BUILD_KERNELS }, 'the WebAssembly kernels are not built: it is slow');
+    else if (wrong) throw new Error(`${wrong}; it was built from other sources: ${BUILD_KERNELS}`);
     // One thread more than slices of film are decoded at once: images never wait for those. See lanes.ts.
     const fingerprinter = decoding
       ? stack.use(await openFingerprinter({ threads: config.concurrency + 1, limits: config.limits, ffmpeg }))

@@ -58,7 +58,7 @@ export async function openLog(
   });
 }
 
-async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: string[]) {
+export async function openBlobs({ s3, dataFolder }: Config, logger: Logger, buckets: string[]) {
   if (!s3) {
     // Under which host it is reached, only those know who ask: signatures do not speak of it.
     const baseUrl = `http://localhost${BLOBS_PATH}`;

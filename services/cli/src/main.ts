@@ -83,6 +83,13 @@ program
   .action(async (given, options) => (await remote()).traceUpload(given, options));
 
 program
+  .command('doctor')
+  .description('look at all that Vigil stands on, by using it, and say what to do; code 1 when something failed')
+  .option('--data <folder>', 'where the instance keeps its data')
+  .option('-j, --json', 'as JSON: check, state, found, todo')
+  .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
+
+program
   .command('status')
   .description(
     'the state of all on one screen: rates, queues, time to takedown, library, alarms, disks; code 1 when it needs somebody',
