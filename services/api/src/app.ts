@@ -215,7 +215,7 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
   reply.headers(answer.headers ?? {}).header('cache-control', 'private, no-cache');
   if (etag && request.method === 'GET' && tagsOf(request.headers['if-none-match']).includes(etag))
     return reply.code(304).send();
-  reply.code(it.answer.status);
+  reply.code(it.answer.ranges ? (answer.status ?? it.answer.status) : it.answer.status);
   if (answer.body === undefined) return reply.send();
   const type = answer.headers?.['content-type'] ?? it.answer.type ?? 'application/json';
   return reply.type(`${type}`).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);

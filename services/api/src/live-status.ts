@@ -1,5 +1,5 @@
 import { countReviews, type Database, liveFigures, liveMinutes } from '@vigil/database';
-import type { Instance } from '@vigil/pipeline';
+import type { Instance, Status } from '@vigil/pipeline';
 import type { Clock } from '@vigil/runtime';
 import type { Principal } from './principal.ts';
 
@@ -12,8 +12,8 @@ const FLEET_FRESH_MS = 10_000;
 export type LiveStatus = Awaited<ReturnType<ReturnType<typeof createLiveStatus>>>;
 
 /** How all goes, for whoever watches: a holder is told of what is its own alone. */
-export function createLiveStatus(deps: Pick<Instance, 'inspect' | 'lag'> & { database: Database; clock: Clock }) {
-  const { database, inspect, lag, clock } = deps;
+export function createLiveStatus(deps: Pick<Instance, 'status'> & { database: Database; clock: Clock }) {
+  const { database, status, clock } = deps;
   const db = database.postgres;
   const remembered = new Map<string, { until: number; value: Promise<unknown> }>();
 
@@ -46,17 +46,31 @@ export function createLiveStatus(deps: Pick<Instance, 'inspect' | 'lag'> & { dat
     const reviews = await once('reviews', FRESH_MS, () => countReviews(db, now));
     const queues = { review: reviews.open, held: reviews.held, unacknowledged: unacknowledged ?? 0 };
     if (role !== 'operator')
-      return { ...own, queues: { ...queues, lag: null, deadLetters: null }, canary: null, brakes: null, health: null };
-    const fleet = await once('fleet', FLEET_FRESH_MS, async () => {
-      const { ready, checks } = await inspect.health();
-      return { lag: await lag().catch(() => null), health: { ready, checks } };
-    });
+      return {
+        ...{ ...own, queues: { ...queues, lag: null, deadLetters: null } },
+        ...{ canary: null, brakes: null, health: null },
+      };
+    const fleet = await once('fleet', FLEET_FRESH_MS, () => status.read());
+    const lag = fleet.queues.reduce((sum, q) => sum + q.waiting, 0);
+    const deadLetters = fleet.deadLetters.reduce((sum, d) => sum + d.kept, 0);
     return {
-      ...own,
-      queues: { ...queues, lag: fleet.lag, deadLetters: null as number | null },
-      canary: null,
-      brakes: null,
-      health: fleet.health,
+      ...{ ...own, queues: { ...queues, lag, deadLetters } },
+      canary: canaryOf(fleet.witnesses),
+      brakes: fleet.brakes.map(({ id, brake, subject, why, setAt }) => ({
+        id,
+        kind: brake,
+        subject,
+        why,
+        since: setAt,
+      })),
+      health: { ready: fleet.ready, checks: fleet.checks },
     };
   };
+}
+
+/** What the canaries say together: red as soon as one does; null where there are none. */
+function canaryOf(witnesses: Status['witnesses']) {
+  const canaries = witnesses.filter(({ name }) => name.startsWith('canary'));
+  const worst = canaries.find(({ state }) => state === 'red') ?? canaries[0];
+  return worst ? { state: worst.state, at: worst.at, detail: worst.message } : null;
 }

@@ -151,6 +151,12 @@ function operation(it: Route, schemaOf: (schema: z.ZodType, io: 'input' | 'outpu
       : {}),
     responses: {
       [answer.status]: { description: answer.describe, ...(content ? { content } : {}) },
+      ...(answer.ranges
+        ? {
+            206: { description: 'The part that was asked for', content },
+            416: { description: 'There is no such part' },
+          }
+        : {}),
       ...Object.fromEntries(problems),
     },
   };

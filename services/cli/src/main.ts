@@ -48,6 +48,8 @@ program
   .description('watch it work: registers works, sends uploads, checks each verdict')
   .option('-r, --references <dir>', 'your own protected works')
   .option('-u, --uploads <dir>', 'your own uploads')
+  .option('--page', 'stay until Ctrl-C, with the page open; so it does by itself at a terminal')
+  .option('--no-page', 'end when all is judged')
   .action(async (options) => (await import('./commands/demo.ts')).demo(options));
 
 program

@@ -65,7 +65,7 @@ export function claimMediaRoutes(deps: Deps): Route[] {
       details: 'As it lies in the store; `range` is honoured. 404 once it is gone: the evidence pictures stay.',
       verb: 'reviews:write',
       params: z.object({ claim: Id, side: z.enum(SIDES) }),
-      answer: { status: 200, describe: 'The media', type: '*/*' },
+      answer: { status: 200, describe: 'The media', type: '*/*', ranges: true },
       async run({ params }, { header }) {
         const claim = await findClaim(database.postgres, params.claim);
         if (!claim) throw notFound('claim', params.claim);

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -5,8 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
 import { alteredText } from '@vigil/decision';
 import { findFfmpeg, type Instance, listFiles, type NamedFile, openInstance } from '@vigil/pipeline';
-import { createLogger, readConfig } from '@vigil/runtime';
+import { type Config, createLogger, type Logger, readConfig } from '@vigil/runtime';
+import { openDoor } from '@vigil/worker';
 import { makeSeeds } from '../../../../seeds/generate.ts';
+import { openSite } from '../open-site.ts';
 import { bold, dim, green, note, red, say, spanText, UsageError, yellow } from '../output.ts';
 import { progress } from '../progress.ts';
 import { verdictText } from '../words.ts';
@@ -24,11 +27,12 @@ interface Case extends NamedFile {
   expect?: Expectation;
 }
 
+const HOLDER = 'demo-studio';
 const IN_FLIGHT = 3;
 const OFFSET_TOLERANCE = 1;
 
 /** `vigil demo`: the whole pipeline on a folder of its own, its main job, and a look at whether each verdict is right. */
-export async function demo(options: { references?: string; uploads?: string }): Promise<void> {
+export async function demo(options: { references?: string; uploads?: string; page?: boolean }): Promise<void> {
   if (!options.references !== !options.uploads)
     throw new UsageError('give both --references and --uploads, or neither');
   const home = path.resolve('.vigil');
@@ -53,9 +57,39 @@ export async function demo(options: { references?: string; uploads?: string }): 
     const checked = own ? `${uploads.length} verdicts` : `${right} of ${uploads.length} verdicts are the right ones`;
     say(`${checked}, in ${seconds(startedAt)}.`);
     if (wrong > 0 && !own) process.exitCode = 1;
+    if (config.roles.includes('console'))
+      await showPage(instance, { config, logger, stay: options.page ?? process.stdin.isTTY });
   } finally {
     await instance[Symbol.asyncDispose]();
   }
+}
+
+/** What was done, to be looked at: here until Ctrl-C, or later by `npm start` on the same data. */
+async function showPage(
+  instance: Instance,
+  { config, logger, stay }: { config: Config; logger: Logger; stay: boolean },
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const mounted = stack.use(await openSite(instance, { config, logger }));
+  say();
+  if (!stay) {
+    const folder = path.relative('.', config.dataFolder);
+    say(`See it in the page: npm start -- --data ${folder}  (npm run demo -- --page stays by itself)`);
+    for (const line of await mounted.greet(`http://127.0.0.1:${config.port}`)) say(line);
+    return;
+  }
+  const at = { host: config.host, logger, mounted };
+  const door = stack.use(
+    await openDoor(instance, { ...at, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw error;
+      return openDoor(instance, { ...at, port: 0 });
+    }),
+  );
+  for (const line of await mounted.greet(door.url)) say(line);
+  say(dim('Ctrl-C ends it.'));
+  const asked = new AbortController();
+  const told = ['SIGINT', 'SIGTERM'].map((name) => once(process, name, { signal: asked.signal }));
+  await Promise.race([...told, instance.failed]).finally(() => asked.abort());
 }
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
@@ -93,7 +127,10 @@ async function register(instance: Instance, references: readonly Case[]): Promis
   const startedAt = performance.now();
   const names = new Map<string, string>();
   for (const { name, file } of references) {
-    const { reference } = await instance.intake.reference(name, createReadStream(file), { title: name });
+    const { reference } = await instance.intake.reference(name, createReadStream(file), {
+      title: name,
+      holder: HOLDER,
+    });
     names.set(reference.id, name);
   }
   const bar = progress('learning the reference works');
