@@ -1,3 +1,5 @@
+/** Long, because every setting there is stands here: one file to look a name up in. */
+
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -30,6 +32,7 @@ export interface Config {
   s3: S3Settings | null;
   acknowledgements: AcknowledgementSettings;
   cases: CaseSettings;
+  brakes: BrakeSettings;
   /** May webhooks go to private networks, and without TLS? */
   privateWebhooks: boolean;
   /** What uploads were found to hold is kept so long; what people decided, always. */
@@ -72,6 +75,14 @@ export interface CaseSettings {
   strikes: number;
   /** Name of the calendar by which business days are counted. */
   calendar: string;
+}
+
+/** From how many takedowns an hour on brakes hold the rest; see decision's brakes. */
+export interface BrakeSettings {
+  hot: number;
+  floodReference: number;
+  floodHolder: number;
+  cap: number;
 }
 
 export interface AcknowledgementSettings {
@@ -248,6 +259,12 @@ export function assertConfig(settings: Settings): Config {
       strikeDays: whole('VIGIL_STRIKE_DAYS', 90, 1, 3650),
       strikes: whole('VIGIL_STRIKES', 3, 1, 100),
       calendar: oneOf('VIGIL_CALENDAR', ['us-federal', 'weekdays'], 'us-federal'),
+    },
+    brakes: {
+      hot: whole('VIGIL_BRAKE_HOT', 10, 2, 200),
+      floodReference: whole('VIGIL_BRAKE_REFERENCE', 100, 2, 1_000_000),
+      floodHolder: whole('VIGIL_BRAKE_HOLDER', 300, 2, 10_000_000),
+      cap: whole('VIGIL_BRAKE_CAP', 200_000, 1, 1_000_000_000),
     },
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
