@@ -33,6 +33,8 @@ export interface Config {
   acknowledgements: AcknowledgementSettings;
   cases: CaseSettings;
   brakes: BrakeSettings;
+  /** Does `vigil start` keep a canary beside itself? */
+  canary: boolean;
   /** May webhooks go to private networks, and without TLS? */
   privateWebhooks: boolean;
   /** What uploads were found to hold is kept so long; what people decided, always. */
@@ -266,6 +268,7 @@ export function assertConfig(settings: Settings): Config {
       floodHolder: whole('VIGIL_BRAKE_HOLDER', 300, 2, 10_000_000),
       cap: whole('VIGIL_BRAKE_CAP', 200_000, 1, 1_000_000_000),
     },
+    canary: oneOf('VIGIL_CANARY', ['true', 'false'], 'false') === 'true',
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
     api: apiOf(text, whole, problems),
@@ -425,8 +428,13 @@ function acknowledgementsOf(
   return { surfaces, deadlineSeconds: whole('VIGIL_ACK_SECONDS', 600, 1, 30 * DAY_SECONDS), resendSeconds };
 }
 
-/** Read by tests and set-up scripts, before there is a configuration. */
+/** Read by tests and set-up scripts, before there is a configuration, and by the canary, which shares no code with us. */
 const IN_USE_ELSEWHERE = [
+  ...['INSTANCE', 'KEY', 'KEY_FILE', 'NAME', 'EVERY_SECONDS', 'OBJECTIVE_SECONDS', 'FOLDER', 'PORT', 'HOST'].map(
+    (name) => `VIGIL_CANARY_${name}`,
+  ),
+  'VIGIL_CANARY_HEARTBEAT',
+  'VIGIL_CANARY_WEBHOOK',
   'VIGIL_KEY',
   'VIGIL_INSTANCE',
   'VIGIL_CORPUS',

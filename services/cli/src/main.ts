@@ -176,6 +176,14 @@ brakes
   .requiredOption('--why <text>', 'for whoever finds it set')
   .action(async (_, command) => (await import('./commands/brakes.ts')).setBrake(command.optsWithGlobals()));
 
+program
+  .command('canary')
+  .description('a black box: uploads a copy that must be taken down and a clip that must be cleared, every few minutes')
+  .option('-i, --instance <url>', 'where Vigil runs (VIGIL_CANARY_INSTANCE)')
+  .option('--once', 'one round; the code is 0 when it was green, 1 when it was not, 2 when it could not run')
+  .option('--every <seconds>', 'from the beginning of a round to the next (300)', positive)
+  .action(async (options) => (await import('./commands/canary.ts')).canary(options));
+
 const keys = program.command('keys').description("keys of a running instance's API");
 const keyCommands = () => import('./commands/keys.ts');
 keys
