@@ -9,5 +9,6 @@ export const ALARM_KINDS = [
   'canary-red',
   'canary-silent',
   'index-unsound',
+  'intake-stopped',
 ] as const;
 export type AlarmKind = (typeof ALARM_KINDS)[number];
