@@ -85,6 +85,15 @@ describe('which way imports run', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('lets the canary know nothing of what it watches', () => {
+    const own = files.filter(({ part, forTests }) => part === 'services/canary' && !forTests);
+    expect(own.length).toBeGreaterThan(3);
+    const wrong = own.flatMap(({ path, imports }) =>
+      imports.filter((name) => !/^(node:|\.\/)/.test(name)).map((name) => `${path} imports ${name}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it('leaves infra and seeds to be read by path: nothing of ours is imported there but the contracts', () => {
     const wrong = files
       .filter(({ part, forTests }) => ['infra', 'seeds'].includes(part) && !forTests)

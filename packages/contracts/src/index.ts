@@ -1,5 +1,7 @@
 export * from './acknowledgement.ts';
+export * from './alarms.ts';
 export * from './asyncapi.ts';
+export * from './canary.ts';
 export * from './catalogue.ts';
 export * from './claims.ts';
 export * from './codes.ts';

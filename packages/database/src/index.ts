@@ -1,5 +1,6 @@
 export * from './actions.ts';
 export * from './audit.ts';
+export * from './brakes.ts';
 export { canonical } from './canonical.ts';
 export * from './cases.ts';
 export * from './claims.ts';
@@ -43,4 +44,5 @@ export * from './timers.ts';
 export * from './trace.ts';
 export * from './uploads.ts';
 export * from './webhooks.ts';
+export * from './witnesses.ts';
 export * from './works.ts';

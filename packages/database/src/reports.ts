@@ -1,4 +1,4 @@
-import type { CLAIM_COUNTS, Ground } from '@vigil/contracts';
+import { CANARY_HOLDER, type CLAIM_COUNTS, type Ground } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import type { ActionRow } from './actions.ts';
 
@@ -9,6 +9,8 @@ interface Span {
   /** Of one holder's claims only. */
   holder?: string | undefined;
 }
+
+/** None of these counts what canaries do. */
 
 /** What became of the claims that were opened in a span, one row a ground that has any; see `ClaimCounts` of cases. */
 export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
@@ -21,7 +23,7 @@ export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
            OR (procedure->'complaint' <> 'null' AND procedure->'complaint'->'decided' = 'null'
                AND c.state NOT IN ('reversed', 'put-back', 'withdrawn')) AS pending
        FROM claims c JOIN cases k ON k.id = c.case_id
-       WHERE c.opened_at >= $1 AND c.opened_at < $2 AND ($3::text IS NULL OR k.holder = $3))
+       WHERE c.opened_at >= $1 AND c.opened_at < $2 AND ($3::text IS NULL OR k.holder = $3) AND k.holder <> $4)
      SELECT ground, count(*) AS claims,
        count(*) FILTER (WHERE procedure->>'takenDownAt' IS NOT NULL) AS takedowns,
        count(*) FILTER (WHERE (procedure->>'automatedDecision')::boolean) AS automated,
@@ -36,7 +38,7 @@ export const claimCounts = (db: Queryable, { from, until, holder }: Span) =>
        count(*) FILTER (WHERE (disputed OR countered OR complained) AND NOT pending AND state <> 'withdrawn') AS settled,
        count(*) FILTER (WHERE (disputed OR countered OR complained) AND lost) AS overturned
      FROM own GROUP BY ground ORDER BY ground`,
-    [from, until, holder ?? null],
+    [from, until, holder ?? null, CANARY_HOLDER],
   );
 /** Milliseconds from arrival to the first takedown of an upload, of those taken down in a span. */
 export async function takedownTimes(
@@ -49,8 +51,8 @@ export async function takedownTimes(
      FROM (SELECT DISTINCT ON (upload) (event->'latency'->>'decidedAt')::double precision
              - (event->'latency'->>'receivedAt')::double precision AS ms, sent_at, event->>'holder' AS holder
            FROM actions WHERE action = 'takedown' ORDER BY upload, epoch) first
-     WHERE sent_at >= $1 AND sent_at < $2 AND ($3::text IS NULL OR holder = $3)`,
-    [from, until, holder ?? null],
+     WHERE sent_at >= $1 AND sent_at < $2 AND ($3::text IS NULL OR holder = $3) AND holder <> $4`,
+    [from, until, holder ?? null, CANARY_HOLDER],
   );
   return row!;
 }
@@ -63,6 +65,6 @@ export const takedownsAfter = (
 ): Promise<Pick<ActionRow, 'id' | 'event' | 'sentAt'>[]> =>
   db.query(
     `SELECT id, event, sent_at AS "sentAt" FROM actions
-     WHERE action = 'takedown' AND ($1::bigint IS NULL OR (sent_at, id) > ($1, $2::text)) ORDER BY sent_at, id LIMIT $3`,
-    [after?.sentAt ?? null, after?.id ?? null, limit],
+     WHERE action = 'takedown' AND event->>'holder' <> $4 AND ($1::bigint IS NULL OR (sent_at, id) > ($1, $2::text)) ORDER BY sent_at, id LIMIT $3`,
+    [after?.sentAt ?? null, after?.id ?? null, limit, CANARY_HOLDER],
   );

@@ -1,4 +1,5 @@
 export { align, type QueryHit } from './align.ts';
+export * from './brakes.ts';
 export { reachOf } from './confirm.ts';
 export { decide, manifestAlready, type Upload } from './decide.ts';
 export { join, type Lengths } from './join.ts';

@@ -1,4 +1,5 @@
 export { findFfmpeg } from '@vigil/fingerprint';
+export type { Brakes, BrakesView } from './claims/brakes.ts';
 export * from './claims/cases.ts';
 export { type AuditCheck, checkAudit } from './claims/check-audit.ts';
 export type { NoticeOutcome, NoticeRequest } from './claims/file-notice.ts';
@@ -22,3 +23,4 @@ export { canConfirm, searchSlice } from './stages/match-slice.ts';
 export { BLOBS_PATH } from './stores.ts';
 export { type Disk, type Disks, IntakeStopped } from './watching/disks.ts';
 export * from './watching/status.ts';
+export type { Witnesses } from './watching/witnesses.ts';

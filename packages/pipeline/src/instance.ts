@@ -6,6 +6,7 @@ import {
   CONFLICT_DUE,
   type Database,
   OUTBOX_CHANNEL,
+  purgeBrakes,
   purgeDeliveries,
   purgeOutbox,
   purgeResults,
@@ -28,6 +29,7 @@ import {
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { createActions } from './claims/actions.ts';
 import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
+import { type Brakes, createBrakes } from './claims/brakes.ts';
 import { type Cases, createCases } from './claims/cases.ts';
 import { createLedger } from './claims/ledger.ts';
 import { createReviews, type Reviews } from './claims/reviews.ts';
@@ -52,6 +54,7 @@ import { runTimers } from './timers.ts';
 import { createDisks } from './watching/disks.ts';
 import { gatherGauges } from './watching/gauges.ts';
 import { createStatus, type StatusReader } from './watching/status.ts';
+import { createWitnesses, type Witnesses } from './watching/witnesses.ts';
 
 /** A whole pipeline in this process, running. */
 export interface Instance {
@@ -70,6 +73,8 @@ export interface Instance {
   /** Buckets that events may name: nothing of any other is shown to anybody. */
   readonly buckets: readonly string[];
   readonly layouts: Layouts;
+  readonly brakes: Brakes;
+  readonly witnesses: Witnesses;
   readonly metrics: Metrics;
   readonly status: StatusReader;
   /** Events that some stage has yet to read. */
@@ -151,7 +156,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
     const audit = createAudit({ database, clock });
     if (has('decide')) await audit.start();
-    const decide = decideUpload({ database, actions, ledger, clock, concurrency: 8, published: wake.now });
+    const brakes = createBrakes({ database, clock, limits: config.brakes, published: wake.now });
+    const witnesses = createWitnesses({ database, brakes, clock, published: wake.now });
+    const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 8, published: wake.now });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
     const lanes = createLanes(config.concurrency);
     const stages = route({
@@ -180,7 +187,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
     gatherGauges({ ...seen, metrics, lanes, library, readers: stages, status, tellsWhole: has('decide'), about });
     const fullDisk = async (message: string) => {
       const at = clock.now();
-      const alarm = { kind: 'intake-stopped', subject: replica, message, at };
+      const alarm = { kind: 'intake-stopped' as const, subject: replica, message, at };
       await database.transaction((tx) => sendAlarm(tx, derivedId('ev', 'intake-stopped', replica, at), alarm));
     };
 
@@ -191,6 +198,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       ...cases.handlers,
       ...audit.handlers,
       ...decide.handlers,
+      ...witnesses.handlers,
       [CONFLICT_DUE]: async (tx: Queryable, { conflict }: { conflict: string }) => {
         await settleConflict(tx, conflict, { outcome: 'earlier', by: 'silence', now: clock.now() });
       },
@@ -219,6 +227,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
             const [now, kept] = [clock.now(), config.keepDays * DAY_MS];
             await untilNone(signal, () => purgeOutbox(db, now - OUTBOX_KEPT_MS));
             await untilNone(signal, () => purgeResults(db, now - kept));
+            await purgeBrakes(db, now);
             await untilNone(signal, () => purgeDeliveries(db, now - OUTBOX_KEPT_MS));
             // A file that cannot be read or written is a person's to see to: verdicts go on meanwhile.
             await copyRoots(db, rootsFile(config.dataFolder), logger).catch((error: unknown) => {
@@ -253,6 +262,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       reviews: createReviews({ database, cases, ledger, clock }),
       buckets: stores.buckets,
       layouts,
+      brakes,
+      witnesses,
       metrics,
       status,
       lag: () => lagOfAll(log, stages),

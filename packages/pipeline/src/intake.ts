@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BlobStore } from '@vigil/blob-store';
 import { derivedId, type ReferenceKey, uploadId } from '@vigil/contracts';
-import { type Database, findReference, registerHashes, registerReference } from '@vigil/database';
+import { type Database, findReference, registerHashes, registerReference, type UploadRow } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import { recordOf } from './emit.ts';
@@ -11,6 +11,7 @@ import { sendOutput } from './send-output.ts';
 import type { Disks } from './watching/disks.ts';
 
 export const UPLOAD_BUCKET = 'uploads';
+const INTAKE = 'intake';
 export const REFERENCE_BUCKET = 'references';
 
 /** Whose a reference is. Without a work it is one of its own, called `title`. */
@@ -33,6 +34,8 @@ export interface Registered {
  */
 export interface Intake {
   upload(name: string, body: Uint8Array | Readable, about?: { account?: string }): Promise<{ upload: string }>;
+  /** Says that it was deleted, and deletes the file. false: it did not come in this way. */
+  takeBack(upload: Pick<UploadRow, 'media' | 'account'>): Promise<boolean>;
   reference(name: string, body: Uint8Array | Readable, about?: AboutReference): Promise<Registered>;
   /** The same of bytes that lie in REFERENCE_BUCKET already. */
   storedReference(
@@ -71,10 +74,19 @@ export function createIntake(deps: {
       const receivedAt = clock.now();
       const key = mediaKey(name);
       const { version } = await blobs.put(UPLOAD_BUCKET, key, body);
-      const media = { source: 'intake', bucket: UPLOAD_BUCKET, key, version };
+      const media = { source: INTAKE, bucket: UPLOAD_BUCKET, key, version };
       const event = { action: 'created' as const, media, visibility: 'public', receivedAt, ...about };
       await log.append([await recordOf(uploadReceived(event), clock.now(), blobs)]);
       return { upload: uploadId(media) };
+    },
+
+    async takeBack({ media, account }) {
+      if (media?.source !== INTAKE) return false;
+      const about = account === null ? {} : { account };
+      const event = { action: 'deleted' as const, media, visibility: 'public', receivedAt: clock.now(), ...about };
+      await log.append([await recordOf(uploadReceived(event), clock.now(), blobs)]);
+      await blobs.delete(media.bucket, media.key);
+      return true;
     },
 
     async reference(name, body, about = {}) {
@@ -115,7 +127,7 @@ export function createIntake(deps: {
     { title = name, holder = 'operator', work: named }: AboutReference,
   ): Promise<Registered> {
     const receivedAt = clock.now();
-    const media = { source: 'intake', bucket: REFERENCE_BUCKET, key, version };
+    const media = { source: INTAKE, bucket: REFERENCE_BUCKET, key, version };
     // The same bytes from the same holder are the same reference, however often they are sent.
     const id = derivedId('ref', holder, version, size);
     const work = named ?? derivedId('work', holder, version, size);

@@ -16,6 +16,7 @@ import { createActions } from './claims/actions.ts';
 import { createLedger } from './claims/ledger.ts';
 import { happenedBefore } from './removal.ts';
 import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
+import { looseBrakes } from './testing.ts';
 
 /** Real: the database. Faked: time, and what other stages would have sent. */
 describe('uploads that are deleted or replaced', () => {
@@ -29,7 +30,8 @@ describe('uploads that are deleted or replaced', () => {
   beforeAll(async () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
-    decide = decideUpload({ database, actions, ledger, clock, concurrency: 1, published: () => undefined });
+    const brakes = looseBrakes(database, clock);
+    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published: () => undefined });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {

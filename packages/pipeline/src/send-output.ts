@@ -1,4 +1,4 @@
-import { type Alarm, TOPICS } from '@vigil/contracts';
+import { type Alarm, type AlarmKind, TOPICS } from '@vigil/contracts';
 import { enqueue } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { envelopeOf } from './emit.ts';
@@ -10,5 +10,5 @@ export async function sendOutput(tx: Queryable, output: Output, now: number): Pr
 }
 
 /** Something that a person should look at. */
-export const sendAlarm = (tx: Queryable, id: string, data: Alarm): Promise<void> =>
+export const sendAlarm = (tx: Queryable, id: string, data: Alarm & { kind: AlarmKind }): Promise<void> =>
   sendOutput(tx, { to: 'alarms', key: data.subject, id, type: 'vigil.alarm', data }, data.at);

@@ -3,6 +3,7 @@ import { type Acknowledgement, Alarm, actionId, openEnvelope, RADIUS, TakedownEv
 import { type Database, lockUpload, relayBatch } from '@vigil/database';
 import type { Clock } from '@vigil/runtime';
 import type { Actions } from './claims/actions.ts';
+import { createBrakes } from './claims/brakes.ts';
 import { createLedger } from './claims/ledger.ts';
 
 /** Examples that this package's tests share. */
@@ -80,3 +81,13 @@ export async function takeSent(database: Database) {
 }
 
 export const ledgerFor = (clock: Clock) => createLedger({ now: clock.now, terms: DEFAULT_TERMS });
+
+const HIGH = 1_000_000;
+/** Brakes that are never set, but by hand and by witnesses. */
+export const looseBrakes = (database: Database, clock: Clock) =>
+  createBrakes({
+    database,
+    clock,
+    limits: { hot: HIGH, floodReference: HIGH, floodHolder: HIGH, cap: HIGH },
+    published: () => undefined,
+  });

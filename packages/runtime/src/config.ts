@@ -1,3 +1,5 @@
+/** Long, because every setting there is stands here: one file to look a name up in. */
+
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -30,6 +32,9 @@ export interface Config {
   s3: S3Settings | null;
   acknowledgements: AcknowledgementSettings;
   cases: CaseSettings;
+  brakes: BrakeSettings;
+  /** Does `vigil start` keep a canary beside itself? */
+  canary: boolean;
   /** May webhooks go to private networks, and without TLS? */
   privateWebhooks: boolean;
   /** What uploads were found to hold is kept so long; what people decided, always. */
@@ -72,6 +77,14 @@ export interface CaseSettings {
   strikes: number;
   /** Name of the calendar by which business days are counted. */
   calendar: string;
+}
+
+/** From how many takedowns an hour on brakes hold the rest; see decision's brakes. */
+export interface BrakeSettings {
+  hot: number;
+  floodReference: number;
+  floodHolder: number;
+  cap: number;
 }
 
 export interface AcknowledgementSettings {
@@ -249,6 +262,13 @@ export function assertConfig(settings: Settings): Config {
       strikes: whole('VIGIL_STRIKES', 3, 1, 100),
       calendar: oneOf('VIGIL_CALENDAR', ['us-federal', 'weekdays'], 'us-federal'),
     },
+    brakes: {
+      hot: whole('VIGIL_BRAKE_HOT', 10, 2, 200),
+      floodReference: whole('VIGIL_BRAKE_REFERENCE', 100, 2, 1_000_000),
+      floodHolder: whole('VIGIL_BRAKE_HOLDER', 300, 2, 10_000_000),
+      cap: whole('VIGIL_BRAKE_CAP', 200_000, 1, 1_000_000_000),
+    },
+    canary: oneOf('VIGIL_CANARY', ['true', 'false'], 'false') === 'true',
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
     api: apiOf(text, whole, problems),
@@ -408,8 +428,13 @@ function acknowledgementsOf(
   return { surfaces, deadlineSeconds: whole('VIGIL_ACK_SECONDS', 600, 1, 30 * DAY_SECONDS), resendSeconds };
 }
 
-/** Read by tests and set-up scripts, before there is a configuration. */
+/** Read by tests and set-up scripts, before there is a configuration, and by the canary, which shares no code with us. */
 const IN_USE_ELSEWHERE = [
+  ...['INSTANCE', 'KEY', 'KEY_FILE', 'NAME', 'EVERY_SECONDS', 'OBJECTIVE_SECONDS', 'FOLDER', 'PORT', 'HOST'].map(
+    (name) => `VIGIL_CANARY_${name}`,
+  ),
+  'VIGIL_CANARY_HEARTBEAT',
+  'VIGIL_CANARY_WEBHOOK',
   'VIGIL_KEY',
   'VIGIL_INSTANCE',
   'VIGIL_CORPUS',

@@ -6,5 +6,16 @@ import type { Principal } from './principal.ts';
 /** What the routes stand on. */
 export type Deps = { live: { feed: LiveFeed; status: (who: Principal) => Promise<LiveStatus> } } & Pick<
   Instance,
-  'database' | 'intake' | 'inspect' | 'cases' | 'reviews' | 'layouts' | 'status' | 'blobs' | 'buckets' | 'serveBlobs'
+  | 'database'
+  | 'intake'
+  | 'inspect'
+  | 'cases'
+  | 'reviews'
+  | 'layouts'
+  | 'brakes'
+  | 'witnesses'
+  | 'status'
+  | 'blobs'
+  | 'buckets'
+  | 'serveBlobs'
 >;

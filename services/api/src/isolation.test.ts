@@ -23,7 +23,7 @@ describe('isolation', () => {
     [a, b] = [await api.key({ holder: 'holder-a' }), await api.key({ holder: 'holder-b' })];
     things = await holderThings(api, { holder: 'holder-b', key: b, mark: SECRET, upload: 'up_1' });
     const { work, reference } = things;
-    Object.assign(things, { replica: 'local', picture: '0', side: 'upload' });
+    Object.assign(things, { replica: 'local', brake: 'brake_1', picture: '0', side: 'upload' });
     Object.assign(bodies, {
       'PATCH /v1/works/{work}': { title: 'x' },
       'POST /v1/references/{reference}/disable': { reason: 'x' },
@@ -34,6 +34,9 @@ describe('isolation', () => {
       'POST /v1/cases/{case}/steps': { do: 'withdraw' },
       'POST /v1/webhooks/{webhook}/replay': {},
       'POST /v1/keys/{key}/rotate': {},
+      'POST /v1/brakes/{brake}/release': {},
+      'POST /v1/brakes': { holder: 'holder-b', why: 'x' },
+      'POST /v1/canary/rounds': { canary: 'x', everySeconds: 60, results: [{ case: 'clean', green: true }] },
       // Names B's things in the body: refused, or A's own only.
       'POST /v1/works': { title: 'x', holder: 'holder-b' },
       'POST /v1/reference-uploads': { name: 'x', size: 10, work },

@@ -26,6 +26,9 @@ export const VERBS = [
   'fleet:write',
   'reviews:write',
   'live:read',
+  'brakes:read',
+  'brakes:write',
+  'canary:write',
 ] as const;
 export type Verb = (typeof VERBS)[number];
 
@@ -33,7 +36,9 @@ export type Verb = (typeof VERBS)[number];
 export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
   holder: VERBS.filter(
     (v) =>
-      !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write', 'reviews:write'].includes(v),
+      !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write', 'reviews:write'].includes(
+        v,
+      ) && !/^(brakes|canary):/.test(v),
   ),
   platform: [
     'uploads:read',

@@ -20,7 +20,7 @@ export interface Context {
 }
 
 export interface Answer {
-  /** Of open routes, which may send people elsewhere; others answer with what their document says. */
+  /** Of open routes, which may send people elsewhere, and of ranges; others answer with what their document says. */
   status?: number;
   body?: unknown;
   /** Version of what is shown or was changed: becomes the ETag. */
@@ -46,7 +46,8 @@ export interface Route {
   maxBytes?: number;
   /** It changes a version: the request must say which one. */
   needsIfMatch?: boolean;
-  answer: { status: number; describe: string; schema?: z.ZodType; type?: string };
+  /** `ranges`: a part of it can be asked for, which is a 206, or a 416 where there is no such part. */
+  answer: { status: number; describe: string; schema?: z.ZodType; type?: string; ranges?: boolean };
   /** Problems beside those that every route can have. */
   problems?: readonly string[];
   /** Members of the answer that are shown once: left out when an answer is repeated. */

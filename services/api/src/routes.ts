@@ -1,5 +1,6 @@
 import type { Deps } from './deps.ts';
 import type { Route } from './route.ts';
+import { brakeRoutes } from './routes/brakes.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { claimMediaRoutes } from './routes/claim-media.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
@@ -41,4 +42,5 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...fleetRoutes(deps),
   ...statusRoutes(deps),
   ...liveRoutes(deps),
+  ...brakeRoutes(deps),
 ];

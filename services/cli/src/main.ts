@@ -143,6 +143,56 @@ replicas
   .option('--force', 'though it was seen just now')
   .action(async (given, _options, command) => (await fleet()).removeReplica(given, command.optsWithGlobals()));
 
+const brakes = program
+  .command('brakes')
+  .description('what keeps takedowns back, and why')
+  .option(...instance)
+  .option('--all', 'released ones as well')
+  .option('-j, --json', 'as JSON')
+  .action(async (options) => (await import('./commands/brakes.ts')).listBrakes(options));
+brakes
+  .command('list')
+  .description('the same')
+  .action(async (_, command) => (await import('./commands/brakes.ts')).listBrakes(command.optsWithGlobals()));
+brakes
+  .command('show')
+  .description('one of them, with the takedowns that it keeps back')
+  .argument('<brake>', 'its id')
+  .action(async (given, _, command) =>
+    (await import('./commands/brakes.ts')).showBrake(given, command.optsWithGlobals()),
+  );
+brakes
+  .command('release')
+  .description('from now on it holds nothing')
+  .argument('<brake>', 'its id')
+  .option('--rejudge', 'what it held is judged again by what was found then')
+  .option('--leave', 'what it held stays in review')
+  .addHelpText(
+    'after',
+    `
+A brake of a reference or a holder judges again by default: what is right is taken down, and what rests on a reference that was
+disabled meanwhile is cleared. One on all takedowns leaves what it held to review: what a broken index has found is for
+\`vigil replay\`, which looks anew.`,
+  )
+  .action(async (given, _, command) =>
+    (await import('./commands/brakes.ts')).releaseBrake(given, command.optsWithGlobals()),
+  );
+brakes
+  .command('set')
+  .description('by hand: from now on takedowns of a reference, of a holder, or all of them, go to a person')
+  .option('--reference <id>', 'those by it')
+  .option('--holder <name>', 'those for it')
+  .requiredOption('--why <text>', 'for whoever finds it set')
+  .action(async (_, command) => (await import('./commands/brakes.ts')).setBrake(command.optsWithGlobals()));
+
+program
+  .command('canary')
+  .description('a black box: uploads a copy that must be taken down and a clip that must be cleared, every few minutes')
+  .option('-i, --instance <url>', 'where Vigil runs (VIGIL_CANARY_INSTANCE)')
+  .option('--once', 'one round; the code is 0 when it was green, 1 when it was not, 2 when it could not run')
+  .option('--every <seconds>', 'from the beginning of a round to the next (300)', positive)
+  .action(async (options) => (await import('./commands/canary.ts')).canary(options));
+
 const keys = program.command('keys').description("keys of a running instance's API");
 const keyCommands = () => import('./commands/keys.ts');
 keys

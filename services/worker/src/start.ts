@@ -7,6 +7,8 @@ export interface Voice {
   say(line: string): void;
   /** Why it does not start, in one line; the log has the rest. */
   complain(line: string): void;
+  /** What else is to run while it listens there. */
+  opened?(url: string): AsyncDisposable | null;
 }
 
 /**
@@ -19,7 +21,7 @@ export type OpenSite = (
 ) => Promise<Mounted & AsyncDisposable & { greet(url: string): Promise<string[]> }>;
 
 /** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
-export async function startWorker(config: Config, { say, complain }: Voice, openSite: OpenSite): Promise<void> {
+export async function startWorker(config: Config, { say, complain, opened }: Voice, openSite: OpenSite): Promise<void> {
   const logger = createLogger({ level: config.logLevel });
   for (const name of config.unknown) logger.warn({ setting: name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
@@ -38,6 +40,8 @@ export async function startWorker(config: Config, { say, complain }: Voice, open
         const door = stack.use(await openDoor(instance, { host, port, logger, mounted }));
         say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
         for (const line of (await mounted?.greet(door.url)) ?? []) say(line);
+        const beside = opened?.(door.url);
+        if (beside) stack.use(beside);
         return instance;
       };
       const instance = await opening().catch((error: Error) => {

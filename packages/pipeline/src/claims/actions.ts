@@ -1,4 +1,4 @@
-import { type Alarm, attemptId, derivedId, type TakedownEvent } from '@vigil/contracts';
+import { attemptId, derivedId, type TakedownEvent } from '@vigil/contracts';
 import {
   type ActionRow,
   acknowledgementsOf,
@@ -150,8 +150,8 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
           said === null ? surface : `${surface} (failed${said && `: ${said.slice(0, 200)}`})`,
         );
         const minutes = Math.round((clock.now() - action.sentAt) / 60_000);
-        const alarm: Alarm = {
-          kind: `${action.action}-unacknowledged`,
+        const alarm = {
+          kind: `${action.action}-unacknowledged` as const,
           subject: action.upload,
           message: `${action.action} ${id} was sent ${action.attempts} times in ${minutes} minutes, and is not done by ${who.join(', ')}`,
           at: clock.now(),

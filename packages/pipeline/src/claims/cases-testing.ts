@@ -1,6 +1,7 @@
 import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   Alarm,
+  type Alignment,
   codeToHex,
   type Evidence,
   type Manifest,
@@ -18,10 +19,14 @@ import {
   relayBatch,
   savePolicy,
 } from '@vigil/database';
+import type { BrakeLimits } from '@vigil/decision';
 import { createFakeClock, createLogger } from '@vigil/runtime';
 import { decideUpload } from '../stages/decide-upload.ts';
+import { looseBrakes } from '../testing.ts';
 import { takeTimers } from '../timers.ts';
+import { createWitnesses } from '../watching/witnesses.ts';
 import { createActions } from './actions.ts';
+import { createBrakes } from './brakes.ts';
 import { createCases } from './cases.ts';
 import { createLedger } from './ledger.ts';
 
@@ -32,18 +37,21 @@ export const DAY = 24 * 3600 * 1000;
 /**
  * Uploads, references and claims on a real database, for tests. Faked: time, and the results that other stages would have sent.
  */
-export function openCaseBench(database: Database) {
+export function openCaseBench(database: Database, limits?: BrakeLimits) {
   const clock = createFakeClock(START);
   const terms = DEFAULT_TERMS;
   const published = () => undefined;
   const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
   const ledger = createLedger({ now: clock.now, terms });
   const cases = createCases({ database, actions, ledger, clock, terms, published });
-  const decide = decideUpload({ database, actions, ledger, clock, concurrency: 1, published });
+  const brakes = limits ? createBrakes({ database, clock, limits, published }) : looseBrakes(database, clock);
+  const witnesses = createWitnesses({ database, brakes, clock, published });
+  const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published });
   const handlers = {
     ...actions.handlers,
     ...cases.handlers,
     ...decide.handlers,
+    ...witnesses.handlers,
   };
   const timers = { database, clock, logger: createLogger({ level: 'silent' }), handlers, published };
   const never = new AbortController().signal;
@@ -61,6 +69,7 @@ export function openCaseBench(database: Database) {
       account = 'acc' as string | null,
       action = 'created' as Manifest['event']['action'],
       slices = 1,
+      duration = null as number | null,
       receivedAt = clock.now(),
     } = {},
   ) =>
@@ -73,7 +82,14 @@ export function openCaseBench(database: Database) {
           : {
               status: 'planned',
               probe: {
-                ...{ kind: 'video', format: 'mp4', codec: 'h264', width: 640, height: 360, duration: 30 * slices },
+                ...{
+                  kind: 'video',
+                  format: 'mp4',
+                  codec: 'h264',
+                  width: 640,
+                  height: 360,
+                  duration: duration ?? 30 * slices,
+                },
                 ...{ startTime: 0, frameRate: 25, size: 1, notes: [] },
               },
               slices,
@@ -88,6 +104,8 @@ export function openCaseBench(database: Database) {
     database,
     clock,
     cases,
+    brakes,
+    witnesses,
     say,
 
     async reference(id: string, more: { work?: string; holder?: string; territories?: string[] } = {}): Promise<void> {
@@ -116,10 +134,13 @@ export function openCaseBench(database: Database) {
       );
     },
 
-    /** What the slices of an upload were found to copy, judged at once: `seconds` of a film, 20 of them are manifest. */
+    /**
+     * What the slices of an upload were found to copy, judged at once: `seconds` of a film, 20 of them are manifest, which begin `from`
+     * in it, and `at` in the upload. `code`: what the upload shows there.
+     */
     async found(
       upload: string,
-      found: readonly { reference: string; seconds?: number }[],
+      found: readonly { reference: string; seconds?: number; from?: number; at?: number; code?: string }[],
       checkpoint = 1,
     ): Promise<void> {
       const proposal = found.length > 0 ? `pr_${upload}_${checkpoint}` : null;
@@ -134,10 +155,14 @@ export function openCaseBench(database: Database) {
           frames: { seen: 10, usable: 10 },
           steps: [],
         },
-        outcome: proposal ? { status: 'alignments', alignments: [], proposal } : { status: 'nothing', why: 'x' },
+        outcome: proposal
+          ? { status: 'alignments', alignments: found.flatMap(hitOf), proposal }
+          : { status: 'nothing', why: 'x' },
       });
       if (!proposal) return;
-      const evidence = found.map(({ reference, seconds = 20 }) => copied({ id: reference, version: 1 }, seconds));
+      const evidence = found.map(({ reference, seconds = 20, from = 100, at = 0 }) =>
+        copied({ id: reference, version: 1 }, seconds, from, at),
+      );
       const outcome: SliceEvidence['outcome'] = { status: 'confirmed', evidence };
       await run<SliceEvidence>(decide.stages.recordProposal, {
         proposal,
@@ -149,6 +174,12 @@ export function openCaseBench(database: Database) {
         outcome,
         steps: [],
       });
+    },
+
+    /** Lets milliseconds go by, likewise. */
+    async pass(ms: number): Promise<void> {
+      await clock.advance(ms);
+      while ((await takeTimers(timers)) > 0);
     },
 
     /** Lets days go by, and all timers that become due on the way do their work. */
@@ -174,7 +205,17 @@ export function openCaseBench(database: Database) {
 }
 export type CaseBench = ReturnType<typeof openCaseBench>;
 
-function copied(reference: Evidence['reference'], seconds: number): Evidence {
+function hitOf({ reference, from = 100, code }: { reference: string; from?: number; code?: string }): Alignment[] {
+  if (!code) return [];
+  return [
+    {
+      ...{ reference: { id: reference, version: 1 }, kind: 'picture', referenceMedia: 'video', altered: {} },
+      ...{ offset: from, speed: 1, frames: 1, hits: [{ at: 0, ref: from, distance: 9, quality: 100, code }] },
+    },
+  ];
+}
+
+function copied(reference: Evidence['reference'], seconds: number, from: number, at: number): Evidence {
   const code = (i: number) => codeToHex(new Uint8Array(32).map((_, k) => (k * 37 + i * 101 + k * i * 13) & 255));
   return {
     reference,
@@ -183,14 +224,14 @@ function copied(reference: Evidence['reference'], seconds: number): Evidence {
     altered: {},
     segments: [
       {
-        upload: [0, seconds],
-        reference: [100, 100 + seconds],
-        offset: 100,
+        upload: [at, at + seconds],
+        reference: [from, from + seconds],
+        offset: from - at,
         speed: 1,
         frames: { matched: 2 * seconds, eligible: 2 * seconds },
         distance: { mean: 10, worst: 20 },
         distinct: 8,
-        pictures: Array.from({ length: 8 }, (_, i) => ({ at: (i * seconds) / 8, code: code(i) })),
+        pictures: Array.from({ length: 8 }, (_, i) => ({ at: at + (i * seconds) / 8, code: code(i) })),
         timed: true,
       },
     ],

@@ -271,7 +271,7 @@ export function createCases(deps: {
         const { counterNotice } = after.procedure;
         if (after.state !== 'put-back' || clock.now() <= counterNotice!.putBackUntil) return;
         const message = `${claim.upload} came back after its last business day for it (17 USC 512(g)(2)(C)): claim ${id}`;
-        const alarm = { kind: 'put-back-late', subject: claim.upload, message, at: clock.now() };
+        const alarm = { kind: 'put-back-late' as const, subject: claim.upload, message, at: clock.now() };
         await sendAlarm(tx, derivedId('ev', id, 'put-back-late'), alarm);
       },
 

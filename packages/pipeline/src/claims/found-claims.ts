@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isOver } from '@vigil/cases';
-import { type Decision, FRAMES_FORMAT } from '@vigil/contracts';
+import { type Decision, FRAMES_FORMAT, isCanary } from '@vigil/contracts';
 import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { picturesWanted } from '../events.ts';
@@ -59,7 +59,7 @@ export async function claimFound(
 /** Films that lie in the store as pictures are pictures already. */
 async function wantPictures(tx: Queryable, row: UploadRow, claim: ClaimRow, { evidence }: Decision): Promise<void> {
   const { outcome, event } = row.manifest!;
-  if (outcome.status !== 'planned' || outcome.probe.format === FRAMES_FORMAT) return;
+  if (outcome.status !== 'planned' || outcome.probe.format === FRAMES_FORMAT || isCanary(claim.holder)) return;
   const pairs = picturePairs(evidence);
   if (pairs.length === 0) return;
   const { reference } = evidence;

@@ -5,6 +5,7 @@ import {
   type ClaimProcedure,
   derivedId,
   type Ground,
+  isCanary,
   NEW_PROCEDURE,
 } from '@vigil/contracts';
 import {
@@ -113,8 +114,8 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
   }
 
   async function countStrike(tx: Queryable, claim: ClaimRow): Promise<void> {
-    const { case: id, account } = claim;
-    if (account === null) return;
+    const { case: id, account, holder } = claim;
+    if (account === null || isCanary(holder)) return;
     const earned = (await claimsOfCase(tx, id)).filter((c) => c.procedure.strike && !c.procedure.strike.revokedAt);
     const known = await findStrike(tx, id);
     const at = now();
@@ -130,7 +131,7 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     const standing = (await strikesOf(tx, account)).filter((s) => strikeStands(s, at)).length;
     if (standing < terms.strikes) return;
     const message = `account ${account} has ${standing} strikes that stand (17 USC 512(i)): the platform decides what follows`;
-    const alarm = { kind: 'repeat-infringer', subject: account, message, at };
+    const alarm = { kind: 'repeat-infringer' as const, subject: account, message, at };
     await sendAlarm(tx, derivedId('ev', id, 'strike', at), alarm);
   }
 

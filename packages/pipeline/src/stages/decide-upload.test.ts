@@ -24,6 +24,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { createActions } from '../claims/actions.ts';
 import { createLedger } from '../claims/ledger.ts';
+import { looseBrakes } from '../testing.ts';
 import { DEADLINE, decideUpload } from './decide-upload.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */
@@ -40,7 +41,8 @@ describe('decide', () => {
   beforeAll(async () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
-    decide = decideUpload({ database, actions, ledger, clock, concurrency: 1, published: () => undefined });
+    const brakes = looseBrakes(database, clock);
+    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published: () => undefined });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -244,7 +246,14 @@ describe('decide', () => {
         throw new Error('killed');
       },
     };
-    const deps = { database, ledger, clock, concurrency: 1, published: () => undefined };
+    const deps = {
+      database,
+      ledger,
+      brakes: looseBrakes(database, clock),
+      clock,
+      concurrency: 1,
+      published: () => undefined,
+    };
     await planned(1);
     await aligned(0, proposes('pr'));
     decide = decideUpload({ ...deps, actions: failing });

@@ -29,6 +29,7 @@ import {
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Actions } from '../claims/actions.ts';
+import { BRAKE_RELEASED, type Brakes, releaseHeld } from '../claims/brakes.ts';
 import { claimFound, dropDisabled } from '../claims/found-claims.ts';
 import type { Ledger } from '../claims/ledger.ts';
 import { alignMedia, slim } from '../claims/media-state.ts';
@@ -44,6 +45,7 @@ export interface DecideDeps {
   database: Database;
   actions: Actions;
   ledger: Ledger;
+  brakes: Brakes;
   clock: Clock;
   concurrency: number;
   /** Called after a transaction wrote to the outbox. */
@@ -60,7 +62,7 @@ const FORGET_MS = 3600 * 1000;
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
  * its rows, in the transaction that writes the row, the claim, the verdict and the outgoing events.
  */
-export function decideUpload({ database, actions, ledger, clock, concurrency, published }: DecideDeps) {
+export function decideUpload({ database, actions, ledger, brakes, clock, concurrency, published }: DecideDeps) {
   /** Writes one result and judges; `write` says whether it was new, `matters` whether it can change the judgement. */
   async function take(
     upload: string,
@@ -89,7 +91,12 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
   }
 
   /** Judges one upload inside a transaction that holds its row. Returns how many events it put into the outbox. */
-  async function settle(tx: Queryable, row: UploadRow, deadlinePassed: boolean): Promise<number> {
+  async function settle(
+    tx: Queryable,
+    row: UploadRow,
+    deadlinePassed: boolean,
+    cause: Verdict['cause'] = causeOf(row),
+  ): Promise<number> {
     const { manifest } = row;
     if (!manifest) return 0;
     const { alignments, evidence } = await resultsOf(tx, row.id);
@@ -101,16 +108,25 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     const facts = await referenceFacts(tx, [...keys.values()]);
     // What was deleted before it was judged ends so, once; what had been judged stays as it is.
     if (row.deleted && row.verdict) return 0;
-    const judged = judge({
+    const free = judge({
       manifest: row.deleted && row.mediaState === 'shown' ? deleted(manifest) : manifest,
       alignments,
       evidence,
       references: (key) => facts.get(referenceKey(key)) ?? null,
     });
-    const final = judged.complete || deadlinePassed || row.deleted;
+    const final = free.complete || deadlinePassed || row.deleted;
     const now = clock.now();
+    const decisions = await brakes.apply(tx, {
+      row,
+      decisions: row.deleted ? [] : final ? free.decisions : free.certain,
+      wanted: (decision) => ({ decision, ...facts.get(referenceKey(decision.evidence.reference))! }),
+      claims: await claimsOf(tx, row.id),
+      alignments,
+      final,
+    });
+    const judged = { ...free, decisions };
 
-    const found = (final ? judged.decisions : judged.certain)
+    const found = decisions
       .filter(({ action }) => action === 'takedown' || action === 'review')
       .map((decision) => {
         const { work, holder } = facts.get(referenceKey(decision.evidence.reference))!;
@@ -121,7 +137,7 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
     if (!final) return sent;
 
     const { blocked } = await lockUpload(tx, row.id);
-    const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), now);
+    const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), cause, now);
     if (row.verdict && !differs(row.verdict, verdict)) return sent;
     const id = await publishVerdict(tx, verdict, manifest.trace);
     sent++;
@@ -230,6 +246,9 @@ export function decideUpload({ database, actions, ledger, clock, concurrency, pu
         const row = await lockUpload(tx, upload);
         if (row.verdict === null) await settle(tx, row, true);
       },
+      [BRAKE_RELEASED]: releaseHeld(clock, async (tx, upload) => {
+        await settle(tx, await lockUpload(tx, upload), false, 'review');
+      }),
       async [FORGET](tx: Queryable, { upload }: { upload: string }): Promise<void> {
         const row = await lockUpload(tx, upload);
         if (row.deleted) await forgetResults(tx, upload);
@@ -244,6 +263,7 @@ function verdictOf(
   judged: Judgement,
   blocked: readonly string[],
   claims: readonly ClaimRow[],
+  cause: Verdict['cause'],
   now: number,
 ): Verdict {
   const planned = manifest.outcome.status === 'planned' ? manifest.outcome : null;
@@ -253,7 +273,7 @@ function verdictOf(
     kind: planned?.probe.kind ?? null,
     account: manifest.event.account ?? null,
     revision: row.revision + 1,
-    cause: causeOf(row),
+    cause,
     supersedes: row.revision || null,
     ...standing(judged, blocked, claims),
     decisions: judged.decisions.slice(0, MOST_DECISIONS).map(slim),

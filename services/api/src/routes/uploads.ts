@@ -3,7 +3,7 @@ import { acknowledgementsOf, actionsOf, findReferences, findUpload } from '@vigi
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import type { Principal } from '../principal.ts';
-import { notFound } from '../problem.ts';
+import { notFound, Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Id, MaybeWhen, Name, When } from '../schemas.ts';
 
@@ -80,6 +80,27 @@ export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
       async run({ params }, { who }) {
         const found = await seenBy(who, params.upload);
         return { body: found, version: `${found.revisions}-${found.mediaState}` };
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/uploads/{upload}',
+      tag: 'uploads',
+      summary: 'Take back an upload that was handed in by its file',
+      details: 'As if the platform had said that it was deleted; the file goes as well.',
+      verb: 'uploads:write',
+      params,
+      answer: { status: 202, describe: 'Its id', schema: z.object({ upload: z.string() }) },
+      problems: ['conflict'],
+      async run({ params: { upload } }) {
+        const found = await findUpload(db, upload);
+        if (!found) throw notFound('upload', upload);
+        if (!(await intake.takeBack(found)))
+          throw new Problem(
+            'conflict',
+            'it was told of by an event, and its media are not ours to delete: send another',
+          );
+        return { body: { upload } };
       },
     }),
     route({

@@ -1,5 +1,6 @@
 import { readConfig } from '@vigil/runtime';
 import { startWorker } from '@vigil/worker';
+import { keepCanary } from '../canary-process.ts';
 import { openSite } from '../open-site.ts';
 import { note, say } from '../output.ts';
 
@@ -8,5 +9,8 @@ export async function start(options: { port?: number; data?: string }): Promise<
   const env = { ...process.env };
   if (options.port) env.VIGIL_PORT = String(options.port);
   if (options.data) env.VIGIL_DATA = options.data;
-  await startWorker(readConfig(env), { say, complain: (line) => note(`vigil: ${line}`) }, openSite);
+  const config = readConfig(env);
+  const opened = (url: string) =>
+    config.canary ? keepCanary({ ...env, VIGIL_CANARY_INSTANCE: url, VIGIL_DATA: config.dataFolder }, note) : null;
+  await startWorker(config, { say, complain: (line) => note(`vigil: ${line}`), opened }, openSite);
 }

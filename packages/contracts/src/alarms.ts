@@ -1,0 +1,15 @@
+/** Every kind of alarm that stands on `vigil.alarms`. Each has a page of the same name in infra/runbook. */
+export const ALARM_KINDS = [
+  'incomplete',
+  'put-back-late',
+  'repeat-infringer',
+  'takedown-unacknowledged',
+  'restore-unacknowledged',
+  'brake-set',
+  'canary-red',
+  'canary-silent',
+  'index-unsound',
+  'intake-stopped',
+  'webhook-disabled',
+] as const;
+export type AlarmKind = (typeof ALARM_KINDS)[number];

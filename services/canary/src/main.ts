@@ -1,0 +1,35 @@
+import { createCanary } from './round.ts';
+import { CannotRun, readSettings } from './settings.ts';
+import { createVigil } from './vigil.ts';
+import { isGreen, newState, openDoor, type Say, watch } from './watch.ts';
+
+/**
+ * A process of its own that shares nothing with what it watches. With --once: one round, then 0 when it was green, 1 when it was not,
+ * 2 when it could not run.
+ */
+const once = process.argv.includes('--once');
+const say: Say = (level, message, more = {}) => {
+  const line = once
+    ? `${level === 'info' ? 'green' : 'RED  '}  ${message}`
+    : JSON.stringify({ level, time: new Date().toISOString(), service: 'canary', message, ...more });
+  process.stdout.write(`${line}\n`);
+};
+
+const stop = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+
+try {
+  const settings = readSettings(process.env);
+  const vigil = createVigil(settings);
+  const state = newState();
+  const door = settings.port === null || once ? null : await openDoor(settings, state);
+  if (door) say('info', `health and metrics at ${door.url}`);
+  const deps = { settings, canary: createCanary(settings, vigil), vigil, say, signal: stop.signal };
+  await watch(deps, { once, state });
+  await door?.close();
+  if (once) process.exitCode = isGreen(state) ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof CannotRun)) throw error;
+  process.stderr.write(`vigil canary: ${error.message}\n`);
+  process.exitCode = 2;
+}
