@@ -93,6 +93,18 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     });
 
     // While it runs, the command asks its database.
+    const status = await call('status', '--json');
+    expect([status.code, status.stderr]).toEqual([0, '']);
+    expect(JSON.parse(status.stdout)).toMatchObject({ ready: true, reviews: 0, unknown: [], deadLetters: [] });
+    const screen = await call('status');
+    expect(screen.stdout).toMatch(/all well[\s\S]*time to takedown: half within[\s\S]*Last verdicts/);
+    // It runs already, and is not disturbed by being looked at.
+    const port = new URL(first.url).port;
+    const looked = await vigil(['doctor', '--data', data, '--json'], { env: { ...env, VIGIL_PORT: port } });
+    const findings = JSON.parse(looked.stdout) as { check: string; state: string; found: string }[];
+    expect(findings.filter((f) => f.state === 'failure')).toEqual([]);
+    expect(findings.find((f) => f.check === 'port')!.found).toContain('listens');
+    expect(findings.find((f) => f.check === 'topics')!.found).toContain('as they should be');
     const audited = await vigil(['audit', 'verify', '--data', data], { env });
     expect(audited).toMatchObject({ code: 0, stderr: '' });
     expect(audited.stdout).toMatch(/^whole: \d+ links in the chains of 1 cases, 0 roots$/m);

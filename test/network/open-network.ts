@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
 import type { EventLog } from '@vigil/event-log';
-import { type Instance, openInstance } from '@vigil/pipeline';
+import { type Instance, type InstanceOptions, openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { createTestDatabase } from '../support/postgres.ts';
@@ -37,6 +37,7 @@ export async function openNetwork({
   ...options
 }: {
   wrapLog?: (log: EventLog) => EventLog;
+  statfs?: NonNullable<InstanceOptions['statfs']>;
   settings?: Record<string, string>;
   fleet?: Pick<Fleet, 'env'>;
 } = {}): Promise<Network> {

@@ -1,6 +1,6 @@
 /** How Vigil is watched, on a whole network with everything real; the collector of spans is a server of a few lines. */
 
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs as statfsOf } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,12 +43,18 @@ async function openCollector() {
 describe('watching', () => {
   let seeds: SeedSet;
   let network: Network;
+  let full = false;
   let collector: Awaited<ReturnType<typeof openCollector>>;
 
   beforeAll(async () => {
     seeds = await seedsHere();
     collector = await openCollector();
-    network = await openNetwork({ settings: { VIGIL_OTLP_ENDPOINT: collector.url } });
+    // Of the real disk what is free may be made to look less.
+    const statfs = async (path: string) => {
+      const real = await statfsOf(path);
+      return full ? { ...real, bavail: 1 } : real;
+    };
+    network = await openNetwork({ settings: { VIGIL_OTLP_ENDPOINT: collector.url }, statfs });
     const { name, path } = seeds.references.find((r) => r.name === WORK)!;
     await network.protect([{ name, file: path }]);
   }, 180_000);
@@ -193,5 +199,37 @@ describe('watching', () => {
     expect((await network.instance.status.queues()).filter((q) => q.waiting > 0 || q.behindSeconds > 0)).toEqual([]);
     expect(status.disks.map((d) => d.disk)).toEqual(['data', 'temp']);
     for (const { freeBytes, sizeBytes } of status.disks) expect(sizeBytes).toBeGreaterThan(freeBytes);
+  });
+
+  test('a disk that is nearly full stops intake and loses nothing; it goes on by itself, after one alarm', async () => {
+    const { intake, serveBlobs, blobs } = network.instance;
+    const bytes = await seedOf('image', 2);
+    const door = createServer((request, response) => void serveBlobs!(request, response));
+    await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+    const address = await blobs.presign('PUT', 'uploads', 'by-address.png', 60);
+    address.port = String((door.address() as AddressInfo).port);
+    address.hostname = '127.0.0.1';
+    const put = () => fetch(address, { method: 'PUT', body: new Uint8Array(bytes) });
+
+    full = true;
+    for (let n = 0; n < 50 && !(await value('vigil_intake_stopped')); n++) await sleep(100);
+    await expect(intake.upload('late.png', bytes)).rejects.toThrow('until there is room');
+    const refused = await put();
+    expect([refused.status, await refused.json()]).toMatchObject([507, { type: 'urn:vigil:problem:storage-full' }]);
+    // Whoever has a store of their own goes on sending events: these wait.
+    const waiting = await upload('waiting.png', bytes, {});
+    await sleep(1500);
+    expect((await network.verdicts()).filter((v) => v.upload === waiting)).toEqual([]);
+    const status = await network.instance.status.read();
+    expect(status.intakeStopped).toBe(true);
+    expect(status.queues.find((q) => q.stage === 'plan')!.behindSeconds).toBeGreaterThan(0.5);
+    expect(await value('vigil_ready')).toBe(1);
+
+    full = false;
+    await network.drain([waiting], 60);
+    expect((await put()).status).toBeLessThan(300);
+    expect((await network.instance.status.read()).alarms.map((a) => a.kind)).toEqual(['intake-stopped']);
+    expect(await value('vigil_alarms_total', { kind: 'intake-stopped' })).toBe(1);
+    await new Promise((resolve) => door.close(resolve));
   });
 });

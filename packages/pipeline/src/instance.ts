@@ -51,7 +51,7 @@ import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
-import { createDisks } from './watching/disks.ts';
+import { createDisks, guardBlobs, type Statfs } from './watching/disks.ts';
 import { gatherGauges } from './watching/gauges.ts';
 import { createStatus, type StatusReader } from './watching/status.ts';
 import { createWitnesses, type Witnesses } from './watching/witnesses.ts';
@@ -92,6 +92,8 @@ export interface InstanceOptions {
   ffmpeg: Parameters<typeof openFingerprinter>[0]['ffmpeg'];
   /** Tests put something between the pipeline and its log. */
   wrapLog?: (log: EventLog) => EventLog;
+  /** And between it and its disks. */
+  statfs?: Statfs;
 }
 
 /** Most threads that search; a slice's codes are searched in a tenth of the time that they take to be made. */
@@ -106,7 +108,7 @@ const DAY_MS = 24 * 3600 * 1000;
 const OUTBOX_KEPT_MS = 30 * DAY_MS;
 
 /** @throws when the data folder is in use, or a part cannot be opened. */
-export async function openInstance({ config, logger, ffmpeg, wrapLog }: InstanceOptions): Promise<Instance> {
+export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: InstanceOptions): Promise<Instance> {
   const stack = new AsyncDisposableStack();
   try {
     const clock = realClock;
@@ -135,7 +137,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       : null;
     const watching = config.watching;
     const paths = { data: config.dataFolder, temp: tmpdir() };
-    const disks = createDisks({ paths, reserveBytes: watching.diskReserveBytes, clock, logger });
+    const disks = createDisks({
+      paths,
+      reserveBytes: watching.diskReserveBytes,
+      clock,
+      logger,
+      ...(statfs ? { stat: statfs } : {}),
+    });
     await disks.look();
     const index = library?.index ?? stack.use(createIndex());
     const layout = createLayout(database, clock, config.shards);
@@ -256,7 +264,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
       index,
       library,
       intake: createIntake({ blobs, log, database, disks, clock, shards: config.shards, published: wake.now }),
-      serveBlobs: stores.serveBlobs,
+      serveBlobs: stores.serveBlobs && guardBlobs(stores.serveBlobs, disks),
       inspect: createInspect({ database, environment, index, clock }),
       cases,
       reviews: createReviews({ database, cases, ledger, clock }),

@@ -204,6 +204,10 @@ describe('the API over HTTP', () => {
     expect((await api.call('DELETE', '/v1/replicas/nobody')).status).toBe(409);
     expect((await api.call('DELETE', '/v1/replicas/local?shard=second')).status).toBe(400);
     expect((await api.call('GET', '/v1/fleet', { key: a })).status).toBe(403);
+    const status = await api.call('GET', '/v1/status');
+    expect(status).toMatchObject({ status: 200, body: { ready: true, unknown: [], intakeStopped: false } });
+    expect(status.body.queues.map((q: { group: string }) => q.group)).toContain('match-0-of-1');
+    expect((await api.call('GET', '/v1/status', { key: a })).status).toBe(403);
   });
 
   describe('idempotency', () => {

@@ -109,6 +109,8 @@ function operation(it: Route, schemaOf: (schema: z.ZodType, io: 'input' | 'outpu
   if (body) statuses.add(413);
   if (body && !isStream(body)) statuses.add(415);
   if (it.needsIfMatch) for (const s of [412, 428]) statuses.add(s);
+  // What takes bytes in may find no room for them.
+  if (isStream(it.body)) statuses.add(PROBLEMS['storage-full'][0]);
   for (const p of it.problems ?? []) statuses.add(PROBLEMS[p as keyof typeof PROBLEMS][0]);
   const problems = [...statuses].sort().map((status) => [
     status,

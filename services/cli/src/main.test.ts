@@ -32,6 +32,8 @@ describe('vigil', () => {
       'upload',
       'reference',
       'trace',
+      'doctor',
+      'status',
       'shards',
       'replicas',
       'audit',

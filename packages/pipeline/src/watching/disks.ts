@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { FileBlobStore } from '@vigil/blob-store';
 import type { Clock, Logger } from '@vigil/runtime';
 
 /** What is asked of a file system; tests stand in for it. */
@@ -108,5 +109,25 @@ export function createDisks(deps: {
     },
   };
 }
+
+type Handle = FileBlobStore['handle'];
+
+/** Addresses that take bytes take none meanwhile: 507, as the API answers. */
+export const guardBlobs =
+  (handle: Handle, disks: Pick<Disks, 'refuse'>): Handle =>
+  async (request, response) => {
+    if (request.method !== 'PUT') return handle(request, response);
+    try {
+      disks.refuse();
+    } catch (error) {
+      request.resume();
+      const title = 'There is no room for more';
+      const problem = { type: 'urn:vigil:problem:storage-full', title, status: 507, detail: (error as Error).message };
+      const headers = { 'content-type': 'application/problem+json', 'retry-after': '60', 'cache-control': 'no-store' };
+      response.writeHead(507, headers).end(JSON.stringify(problem));
+      return true;
+    }
+    return handle(request, response);
+  };
 
 const mib = (bytes: number): number => Math.round(bytes / 2 ** 20);

@@ -8,7 +8,7 @@ import {
   type TopicName,
   Verdict,
 } from '@vigil/contracts';
-import { type Database, type Figures, figuresOf, listLayouts } from '@vigil/database';
+import { type Database, type Figures, figuresOf, listLayouts, listReplicas } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { IndexStats, SimilarityIndex } from '@vigil/similarity';
@@ -111,8 +111,10 @@ export function createStatus(deps: StatusDeps): StatusReader {
   const db = database.postgres;
 
   async function queues(): Promise<Queue[]> {
-    const shards = (await listLayouts(db)).filter((l) => l.endedAt === null).map((l) => l.shards);
-    const matchers = shards.flatMap((of) => Array.from({ length: of }, (_, number) => matcher({ number, of })));
+    // Those that are planned for, and those that have matchers: of a layout that is on its way in or out.
+    const planned = (await listLayouts(db)).filter((l) => l.endedAt === null);
+    const shards = new Set([...planned, ...(await listReplicas(db))].map((one) => one.shards));
+    const matchers = [...shards].flatMap((of) => Array.from({ length: of }, (_, number) => matcher({ number, of })));
     const readers = [...Object.values(READERS), ...matchers];
     return Promise.all(readers.map((reader) => queueOf(log, reader, clock.now())));
   }

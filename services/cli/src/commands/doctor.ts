@@ -1,4 +1,4 @@
-import { examine, type Finding } from '@vigil/pipeline';
+import type { Finding } from '@vigil/pipeline';
 import { type Config, ConfigError, readConfig } from '@vigil/runtime';
 import { bold, dim, green, red, say, table, yellow } from '../output.ts';
 
@@ -25,7 +25,8 @@ async function findingsOf(env: NodeJS.ProcessEnv): Promise<Finding[]> {
       return { check: 'settings', state: 'failure', found, todo: todo.join(': ') || 'see packages/runtime/README.md' };
     });
   }
-  return examine(config);
+  // Loaded when it is needed: whoever misspelt a setting wants to hear of it at once.
+  return (await import('@vigil/pipeline')).examine(config);
 }
 
 const MARKS: Record<Finding['state'], string> = {
