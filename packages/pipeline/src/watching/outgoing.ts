@@ -1,4 +1,4 @@
-import { type Envelope, TOPICS } from '@vigil/contracts';
+import { type Envelope, isCanary, TOPICS } from '@vigil/contracts';
 import type { Metrics } from '@vigil/runtime';
 
 /** Header of actions that come of an upload's first judgement: those are what the objective for time to takedown is about. */
@@ -11,6 +11,7 @@ interface Said {
   kind?: string | null;
   verdict?: string;
   cause?: string;
+  holder?: string;
   latency?: { receivedAt: number };
 }
 
@@ -28,9 +29,10 @@ export function countOutgoing(metrics: Metrics, records: readonly (Envelope & { 
 }
 
 const COUNTED: Readonly<Record<string, (metrics: Metrics, said: Said, record: Envelope, now: number) => void>> = {
-  [TOPICS.takedowns.name](metrics, { action, attempt, kind, latency }, record, now) {
+  [TOPICS.takedowns.name](metrics, { action, attempt, kind, holder, latency }, record, now) {
     metrics.add('vigil_actions_total', { action: action ?? '', sending: attempt === 1 ? 'first' : 'again' });
-    if (action !== 'takedown' || attempt !== 1 || !latency || !isFirst(record)) return;
+    // Canaries are measured by themselves: theirs must not hide how others fare.
+    if (action !== 'takedown' || attempt !== 1 || !latency || !isFirst(record) || isCanary(holder)) return;
     metrics.observe(
       'vigil_takedown_seconds',
       { kind: kind ?? 'unknown' },

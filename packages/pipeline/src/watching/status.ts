@@ -3,6 +3,7 @@ import {
   deadTopic,
   ENGINE_VERSION,
   type Envelope,
+  isCanary,
   TakedownEvent,
   TOPICS,
   type TopicName,
@@ -151,7 +152,7 @@ export function createStatus(deps: StatusDeps): StatusReader {
       .filter(isFirst)
       .flatMap((r) => {
         const event = TakedownEvent.safeParse(dataOf(r)).data;
-        return event ? [Math.max(0, r.time - event.latency.receivedAt) / 1000] : [];
+        return event && !isCanary(event.holder) ? [Math.max(0, r.time - event.latency.receivedAt) / 1000] : [];
       })
       .sort((a, b) => a - b);
     if (seconds.length === 0) return null;
