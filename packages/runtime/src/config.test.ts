@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -138,4 +139,21 @@ test('secrets may lie in files, which are read without their line ends', async (
   expect(() => readConfig({ VIGIL_KAFKA_PASSWORD_FILE: join(folder, 'none') })).toThrow(/which cannot be read: ENOENT/);
   expect(readConfig({ VIGIL_PORT_FILE: file }).unknown).toEqual(['VIGIL_PORT_FILE']);
   await rm(folder, { recursive: true });
+});
+
+test('the README lists every setting, and none that there is not', () => {
+  const read = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8');
+  const source = read('./config.ts').replace(/const IN_USE_ELSEWHERE[\s\S]*?\];/, '');
+  const named = [...source.matchAll(/'((?:VIGIL|OTEL)_[A-Z0-9_]+)'/g)].map((m) => m[1]!);
+  const listed = new Set([...read('../README.md').matchAll(/`((?:VIGIL|OTEL)_[A-Z0-9_]+)`/g)].map((m) => m[1]!));
+  expect(named.length).toBeGreaterThan(40);
+  expect([...new Set(named)].filter((name) => !listed.has(name))).toEqual([]);
+  const isKnown = (name: string) => {
+    try {
+      return !readConfig({ [name]: 'x' }).unknown.includes(name);
+    } catch (error) {
+      return error instanceof ConfigError;
+    }
+  };
+  expect([...listed].filter((name) => !isKnown(name))).toEqual([]);
 });
