@@ -4,12 +4,13 @@ import path from 'node:path';
 import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
 import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
 import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
-import { createFakeClock, createLogger, createMetrics, openTracer, silentLogger, type Tracer } from '@vigil/runtime';
+import { createFakeClock, createLogger } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { envelopeOf, recordOf, unspilled } from './emit.ts';
 import { done, type Outcome, type Output, rejected, retry, skipped } from './outcome.ts';
 import { runStage, type Stage } from './run-stage.ts';
+import { unwatched } from './testing.ts';
 
 /** Faked: the log (what is appended is kept in a list) and time. Real: the blob store. */
 const Data = z.object({ n: z.number() });
@@ -29,12 +30,8 @@ describe('run-stage', () => {
   let appended: NewRecord[];
   let options: ConsumeOptions;
   const clock = createFakeClock();
-  const metrics = createMetrics();
-  let tracer: Tracer;
-  const intake = { whenOpen: async () => undefined };
 
   beforeEach(async () => {
-    tracer = await openTracer(null, { service: 'test', version: '0', logger: silentLogger });
     root = await mkdtemp(path.join(tmpdir(), 'vigil-stage-'));
     blobs = await openFileBlobStore({ root });
     appended = [];
@@ -79,7 +76,7 @@ describe('run-stage', () => {
       ...(giveUp ? { giveUp } : {}),
     };
     const logger = createLogger({ level: 'silent' });
-    runStage(stage, { log, blobs, clock, logger, metrics, tracer, intake, environment }, draining.signal);
+    runStage(stage, { log, blobs, clock, logger, environment, ...unwatched() }, draining.signal);
     return (record: LogRecord, alive: () => void = () => undefined, owned = new AbortController().signal) =>
       options.handle(record, owned, alive);
   }

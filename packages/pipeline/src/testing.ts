@@ -1,12 +1,19 @@
 import { DEFAULT_TERMS } from '@vigil/cases';
 import { type Acknowledgement, Alarm, actionId, openEnvelope, RADIUS, TakedownEvent, TOPICS } from '@vigil/contracts';
 import { type Database, lockUpload, relayBatch } from '@vigil/database';
-import type { Clock } from '@vigil/runtime';
+import { type Clock, createMetrics, inTrace, type Tracer } from '@vigil/runtime';
 import type { Actions } from './claims/actions.ts';
 import { createBrakes } from './claims/brakes.ts';
 import { createLedger } from './claims/ledger.ts';
 
 /** Examples that this package's tests share. */
+
+/** What watches a stage, without anything to see: no collector, and disks with room. */
+export const unwatched = () => ({
+  metrics: createMetrics(),
+  tracer: { span: (_name, parent, _about, work) => inTrace(parent, () => work(() => undefined)) } as Tracer,
+  intake: { whenOpen: async () => undefined },
+});
 
 export function actionEvent(upload: string, action: TakedownEvent['action'] = 'takedown', epoch = 0): TakedownEvent {
   const media = { source: 's', bucket: 'b', key: upload, version: 'v1' };

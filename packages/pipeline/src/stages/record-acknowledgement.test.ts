@@ -1,21 +1,14 @@
 import { type Acknowledgement, attemptId, deadSpec, deadTopic, type TakedownEvent, TOPICS } from '@vigil/contracts';
 import { acknowledgementsOf, actionsOf, type Database, findAction, findUpload } from '@vigil/database';
 import { openPostgresEventLog } from '@vigil/event-log';
-import {
-  type AcknowledgementSettings,
-  createFakeClock,
-  createLogger,
-  createMetrics,
-  openTracer,
-  realClock,
-} from '@vigil/runtime';
+import { type AcknowledgementSettings, createFakeClock, createLogger, realClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { ALARM_AGAIN_MS, createActions } from '../claims/actions.ts';
 import { recordOf } from '../emit.ts';
 import { createInspect } from '../inspect.ts';
 import { runStage } from '../run-stage.ts';
-import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent } from '../testing.ts';
+import { acknowledgement, actionEvent, ledgerFor, sendAction, takeSent, unwatched } from '../testing.ts';
 import { runTimers, takeTimers } from '../timers.ts';
 import { recordAcknowledgement } from './record-acknowledgement.ts';
 
@@ -391,10 +384,7 @@ describe('acknowledgements', () => {
     );
     const stop = new AbortController();
     const environment = { isBroken: async () => false };
-    const tracer = await openTracer(null, { service: 'test', version: '0', logger });
-    const intake = { whenOpen: async () => undefined };
-    const metrics = createMetrics();
-    const deps = { log, blobs: null as never, clock: realClock, logger, metrics, tracer, intake, environment };
+    const deps = { log, blobs: null as never, clock: realClock, logger, environment, ...unwatched() };
     const consumer = runStage(running.stage, deps, stop.signal);
     await vi.waitFor(async () => expect(await row()).toMatchObject({ closedWhy: 'acknowledged' }), { timeout: 20_000 });
     stop.abort();
