@@ -66,7 +66,7 @@ async function tell(
       if (!signal.aborted) say('error', `${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  const results = state.results.map(({ what: _, why, ...r }) => ({ ...r, why: why && why.slice(0, 1000) }));
+  const results = state.results.map(({ what: _, why, ...r }) => ({ ...r, why: why?.slice(0, 1000) ?? null }));
   await attempt('Vigil could not be told', () => vigil.say({ canary: name, everySeconds, results }));
   if (webhook && green !== (wasGreen ?? true)) {
     const body = JSON.stringify({ canary: name, instance: settings.instance, green, results: state.results });
