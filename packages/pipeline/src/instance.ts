@@ -182,7 +182,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog }: Instance
 
     const layouts = createLayouts({ database, log, blobs, clock });
     const ackSeconds = config.acknowledgements.deadlineSeconds;
-    const seen = { log, database, environment, disks, clock, ackSeconds, watch: null };
+    const seen = { log, database, environment, disks, clock, ackSeconds, watch: brakes };
     const status = createStatus({ ...seen, layouts, index: library?.index ?? null });
     const about = { version: RELEASE, roles: config.roles.join() };
     gatherGauges({ ...seen, metrics, lanes, library, readers: stages, status, tellsWhole: has('decide'), about });
