@@ -35,7 +35,8 @@ export const listWitnesses = (db: Queryable): Promise<WitnessRow[]> => db.query<
 /** Those that say that what is found may be wrong: an index that finds what it must not, a clean clip that was taken down. */
 export async function distrusted(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ name: string }>(
-    `SELECT name FROM witnesses WHERE state = 'red' AND (name = 'canary-clean' OR name LIKE 'index-%') ORDER BY name`,
+    `SELECT name FROM witnesses WHERE state = 'red' AND message LIKE '%wrong:%'
+       AND (name = 'canary-clean' OR name LIKE 'index-%') ORDER BY name`,
   );
   return rows.map((r) => r.name);
 }

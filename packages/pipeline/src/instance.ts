@@ -53,6 +53,7 @@ import { openStores } from './stores.ts';
 import { runTimers } from './timers.ts';
 import { createDisks, guardBlobs, type Statfs } from './watching/disks.ts';
 import { gatherGauges } from './watching/gauges.ts';
+import { watchIndex } from './watching/index-watch.ts';
 import { createStatus, type StatusReader } from './watching/status.ts';
 import { createWitnesses, type Witnesses } from './watching/witnesses.ts';
 
@@ -213,8 +214,13 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     };
     const rideOut = (part: string, work: () => Promise<void>) => environment.rideOut(part, signal, work);
     const staged = { log, blobs, clock, logger, metrics, tracer, intake: disks, environment };
-    const parts = stages.map((stage) => runStage(stage, staged, signal).done);
-    if (library) {
+    const name = `${config.shard}-of-${config.shards}@${replica}`;
+    const indexWatch = library && watchIndex({ library, references, witnesses, environment, name, clock, logger });
+    await indexWatch?.look();
+    const matching = indexWatch ? AbortSignal.any([signal, indexWatch.out]) : signal;
+    const parts = stages.map((stage) => runStage(stage, staged, stage.name === 'match' ? matching : signal).done);
+    if (library && indexWatch) {
+      parts.push(rideOut('self-check', () => indexWatch.run(signal)));
       environment.add('library', () => {
         const behind = clock.now() - library.readAt();
         if (behind > STALE_MS) throw new Error(`the index has not read the log for ${Math.round(behind / 1000)} s`);

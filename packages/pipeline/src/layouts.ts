@@ -2,6 +2,7 @@ import type { BlobStore } from '@vigil/blob-store';
 import { TOPICS } from '@vigil/contracts';
 import {
   type Database,
+  forgetWitness,
   type LayoutRow,
   listLayouts,
   listReplicas,
@@ -172,7 +173,11 @@ export function createLayouts(deps: { database: Database; log: EventLog; blobs: 
         const ago = Math.round((clock.now() - removed.seenAt!) / 1000);
         throw new LayoutError(`${name} was seen ${ago} s ago: stop it first, or it comes back by itself`);
       }
-      const live = (await database.transaction((tx) => removeReplica(tx, removed))) ?? 0;
+      const live = await database.transaction(async (tx) => {
+        // What it said of itself goes with it: nobody would take it back.
+        await forgetWitness(tx, `index-${removed.shard}-of-${removed.shards}@${removed.replica}`);
+        return (await removeReplica(tx, removed)) ?? 0;
+      });
       const { shards } = removed;
       const left = all.some((r) => r !== removed && r.shards === shards);
       const current = layouts.some((l) => l.shards === shards && l.state === 'current');

@@ -39,6 +39,7 @@ import {
 } from './library-snapshot.ts';
 import { overlapsOf } from './overlaps.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
+import { isPlanted } from './self-check.ts';
 import { countProtecting } from './stages/match-slice.ts';
 
 /**
@@ -60,6 +61,8 @@ export interface Library extends AsyncDisposable {
   reconcile(): Promise<void>;
   /** Keeps up until aborted, and writes a snapshot now and then. */
   follow(signal: AbortSignal): Promise<void>;
+  /** What it holds is not to be trusted: its snapshot is deleted and none is written, so that the next start reads the whole log. */
+  distrust(): Promise<void>;
   /** Writes a snapshot now. @throws BlobStoreError */
   save(signal?: AbortSignal): Promise<void>;
 }
@@ -120,6 +123,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   let savedAt = snapshot?.note.madeAt ?? 0;
   let saving: Promise<void> | null = null;
   let reconciledAt = 0;
+  let distrusted = false;
 
   const mine = (id: string) => placeOf(id, shard.of) === shard.number;
 
@@ -273,7 +277,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       reconciledAt = clock.now();
       const allowed = new Map((await liveReferences(database.postgres, shard)).map((r) => [referenceKey(r), r]));
       for (const known of index.references()) {
-        if (allowed.has(referenceKey(known))) continue;
+        if (allowed.has(referenceKey(known)) || isPlanted(known)) continue;
         logger.info({ reference: referenceKey(known) }, 'no longer in the library');
         index.remove(known.id, known.version);
       }
@@ -308,7 +312,13 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       }
     },
 
+    async distrust() {
+      distrusted = true;
+      await blobs.delete(OWN_BUCKET, snapshotKey(shard));
+    },
+
     async save(signal = new AbortController().signal) {
+      if (distrusted) return;
       const [begun, read] = [clock.now(), fresh];
       const { bytes } = await saveSnapshot(blobs, index, noteNow(), signal);
       savedAt = begun;

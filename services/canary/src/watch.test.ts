@@ -182,10 +182,10 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect((await get('/health/live')).status).toBe(200);
     expect((await get('/')).status).toBe(404);
     const { text } = await get('/metrics');
-    expect(text).toContain('vigil_canary_green 1\n');
+    expect(text).toContain('vigil_canary_green{case="copy"} 1\n');
     expect(text).toContain('vigil_canary_seconds{case="copy"} 1.5\n');
     expect(isReady(state, 300, state.at! + 900_001)).toBe(false);
-    expect(metricsOf(state, false)).toContain('vigil_canary_green 0\n');
+    expect(metricsOf(state, false)).toContain('vigil_canary_ready 0\n');
     await door.close();
   });
 

@@ -66,7 +66,7 @@ async function tell(
       if (!signal.aborted) say('error', `${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  const results = state.results.map(({ what: _, why, ...r }) => ({ ...r, why: why && why.slice(0, 1000) }));
+  const results = state.results.map(({ what: _, why, ...r }) => ({ ...r, why: why?.slice(0, 1000) ?? null }));
   await attempt('Vigil could not be told', () => vigil.say({ canary: name, everySeconds, results }));
   if (webhook && green !== (wasGreen ?? true)) {
     const body = JSON.stringify({ canary: name, instance: settings.instance, green, results: state.results });
@@ -120,12 +120,15 @@ export async function openDoor(settings: Settings, state: State): Promise<{ url:
 export function metricsOf(state: State, ready: boolean): string {
   const seconds = (ms: number | null) => (ms === null ? 0 : ms / 1000);
   const lines = [
-    '# HELP vigil_canary_green Whether the last round was right and in time, and is not old.',
+    '# HELP vigil_canary_ready Whether the last round was right and in time, and is not old.',
+    '# TYPE vigil_canary_ready gauge',
+    `vigil_canary_ready ${ready ? 1 : 0}`,
+    '# HELP vigil_canary_green Whether the last round of this case was right and in time.',
     '# TYPE vigil_canary_green gauge',
-    `vigil_canary_green ${ready ? 1 : 0}`,
-    '# HELP vigil_canary_case_green Whether the last round of this case was right and in time.',
-    '# TYPE vigil_canary_case_green gauge',
-    ...state.results.map((r) => `vigil_canary_case_green{case="${r.case}"} ${r.green ? 1 : 0}`),
+    ...state.results.map((r) => `vigil_canary_green{case="${r.case}"} ${r.green ? 1 : 0}`),
+    '# HELP vigil_canary_run_timestamp_seconds When the last round of this case ended.',
+    '# TYPE vigil_canary_run_timestamp_seconds gauge',
+    ...state.results.map((r) => `vigil_canary_run_timestamp_seconds{case="${r.case}"} ${seconds(state.at)}`),
     '# HELP vigil_canary_seconds From the answer to the upload until what had to be said was said.',
     '# TYPE vigil_canary_seconds gauge',
     ...state.results.flatMap((r) => (r.ms === null ? [] : [`vigil_canary_seconds{case="${r.case}"} ${seconds(r.ms)}`])),

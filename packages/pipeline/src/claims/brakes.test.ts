@@ -137,7 +137,7 @@ describe('brakes', { timeout: 60_000 }, () => {
     await bench.witnesses.index('0-of-1@r', {
       sound: false,
       wrong: true,
-      message: 'it finds codes that are not there',
+      message: 'wrong: it finds codes that are not there',
     });
     await upload('a', { reference: 'film', seconds: 28 });
     expect(await verdicts()).toEqual(['in-review']);
