@@ -8,6 +8,7 @@ interface Bench {
 const BENCHES: Record<string, () => Promise<Bench>> = {
   accuracy: () => import('./accuracy.ts'),
   api: () => import('./api.ts'),
+  console: () => import('./console.ts'),
   images: () => import('./images.ts'),
   index: () => import('./index.ts'),
   library: () => import('./library.ts'),

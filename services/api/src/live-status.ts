@@ -33,15 +33,19 @@ export function createLiveStatus(deps: Pick<Instance, 'status'> & { database: Da
     const now = clock.now();
     const mine = role === 'holder' ? holder : null;
     const key = mine === null ? 'all' : `holder ${mine}`;
-    const from = (Math.floor(now / MINUTE_MS) - MINUTES) * MINUTE_MS;
-    const [figures, minutes] = await Promise.all([
+    // The minute that runs is looked at again and again, those before it once.
+    const current = Math.floor(now / MINUTE_MS) * MINUTE_MS;
+    const from = current - (MINUTES - 1) * MINUTE_MS;
+    const count = (since: number, minutes: number) => liveMinutes(db, { from: since, minutes, holder: mine });
+    const [figures, past, running] = await Promise.all([
       once(`figures of ${key}`, FRESH_MS, () => liveFigures(db, { now, holder: mine })),
-      once(`minutes of ${key} from ${from}`, MINUTE_MS, () =>
-        liveMinutes(db, { from, minutes: MINUTES, holder: mine }),
-      ),
+      once(`minutes of ${key} from ${from}`, MINUTE_MS, () => count(from, MINUTES - 1)),
+      once(`minute of ${key} from ${current}`, FRESH_MS, () => count(current, 1)),
     ]);
     const { uploads, verdicts, takedowns, takedown, cases, unacknowledged } = figures;
-    const own = { at: now, rates: { uploads, verdicts, takedowns }, takedown, minutes: { from, ...minutes }, cases };
+    const all = (what: keyof typeof past) => [...past[what], ...running[what]];
+    const minutes = { from, uploads: all('uploads'), verdicts: all('verdicts'), takedowns: all('takedowns') };
+    const own = { at: now, rates: { uploads, verdicts, takedowns }, takedown, minutes, cases };
     if (role === 'holder') return { ...own, queues: null, canary: null, brakes: null, health: null };
     const reviews = await once('reviews', FRESH_MS, () => countReviews(db, now));
     const queues = { review: reviews.open, held: reviews.held, unacknowledged: unacknowledged ?? 0 };

@@ -1,4 +1,5 @@
 /**
+ * Above 400 lines, because it is one list, to be read as a whole.
  * What the page and the server say to each other: plain types, no code. The page is served at `/` of the same address as the API and
  * asks the API's own routes (`/openapi.json` has all of them) with its session cookie as the credential. Times are milliseconds since
  * 1970 where not said otherwise; places in media are seconds; places in pictures are fractions 0..1, left to right and top to bottom.
@@ -441,13 +442,13 @@ export interface Matches {
   buckets: number[];
 }
 
-/** Rates are of the last 60 s. */
+/** Rates are of the last 60 s; null where this session is not told. */
 export interface Status {
   at: number;
-  rates: { uploads: number; verdicts: number; takedowns: number };
+  rates: { uploads: number | null; verdicts: number | null; takedowns: number | null };
   /** Milliseconds from the upload's event to the takedown's, over the last 15 minutes. */
   takedown: { p50: number | null; p95: number | null; count: number };
-  /** The last 60 whole minutes, oldest first; `from` is where the first begins. */
+  /** 60 minutes, oldest first, of which the last one still runs; `from` is where the first begins. */
   minutes: { from: number; uploads: number[]; verdicts: number[]; takedowns: number[] };
   cases: { open: number; contested: number };
   /** The rest is null for holders. */
@@ -466,7 +467,7 @@ export interface Status {
 }
 
 /**
- * `event:` is `type`, `data:` the JSON of the rest, `id:` on all but `status`. The browser sends the last id when it reconnects, and
+ * `event:` is `type`, `data:` the JSON of the rest, `id:` on all but `hello`, `status` and `queue`. The browser sends the last id when it reconnects, and
  * hears what it missed. Where that is not known any more (another process, too long ago) it hears `reset`: ask for everything again
  * that is shown. A comment line comes every 15 s: silence for 40 s means that the connection is dead. Signed out: the stream ends and
  * the next request is a 401 (then EventSource gives up: readyState CLOSED).
