@@ -11,6 +11,7 @@ COPY services services
 # The Node of package.json is the image's own: its package would bring a second one.
 RUN npm ci --ignore-scripts \
  && npm run build:wasm \
+ && npm run build:page \
  && npm prune --omit=dev --ignore-scripts \
  && rm -rf node_modules/node node_modules/node-bin-* node_modules/.bin/node
 

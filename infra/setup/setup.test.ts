@@ -75,6 +75,31 @@ describe('which ffmpeg is taken', () => {
   });
 });
 
+describe('which browser is taken', () => {
+  const choose =
+    "import { ensureChromium } from 'setup/chromium.mjs';\n" +
+    'ensureChromium().then((found) => console.log(found), (error) => console.log(error.message));';
+
+  function program(says: string): string {
+    const file = join(folder, 'chromium');
+    writeFileSync(file, `#!/bin/sh\necho '${says}'\n`);
+    chmodSync(file, 0o755);
+    return file;
+  }
+
+  it('is the one that was named, or nothing', async () => {
+    const named = program('Chromium 150.0.1');
+    expect((await running(choose, { PATH: '/usr/bin:/bin', VIGIL_CHROMIUM: named }).ended).output).toBe(`${named}\n`);
+    const other = await running(choose, { PATH: folder, VIGIL_CHROMIUM: program('a browser of another kind') }).ended;
+    expect(other.output).toMatch(/VIGIL_CHROMIUM does not name a browser that will do/);
+  });
+
+  it('is the one on the path', async () => {
+    const here = program('Chromium 150.0.1');
+    expect((await running(choose, { PATH: folder }).ended).output).toBe(`${here}\n`);
+  });
+});
+
 describe('handing over', () => {
   const handOver = (program: string) =>
     "import { handOver } from 'setup/process.mjs';\n" +

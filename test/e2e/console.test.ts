@@ -227,6 +227,31 @@ describeWith('browser', here, 'the page', () => {
     mine.complaints = mine.complaints.filter((text) => !/ERR_(CONNECTION|EMPTY|INCOMPLETE|SOCKET)|net::/.test(text));
   });
 
+  test('draws of a hundred thousand cases only what is in sight', async () => {
+    const page = await signedIn('operator');
+    const all = 100_000;
+    await page.route(/\/v1\/cases\?/, async (route) => {
+      const query = new URL(route.request().url()).searchParams;
+      const [from, limit] = [Number(query.get('cursor') ?? 0), Number(query.get('limit'))];
+      const items = Array.from({ length: Math.min(limit, all - from) }, (_, n) => ({
+        ...{ id: `case_${from + n}`, title: `Work ${from + n}`, work: 'w', holder: 'studio-a', account: 'acc' },
+        ...{ openedAt: 1, changedAt: 1, state: 'closed', claims: 1, answerBy: null },
+      }));
+      await route.fulfill({ json: { items, next: from + limit < all ? `${from + limit}` : null } });
+    });
+    await go(page, 'Cases');
+    const rows = page.getByRole('list', { name: 'Cases' }).getByRole('listitem');
+    await rows.filter({ hasText: 'Work 0' }).first().waitFor();
+    for (const wanted of [300, 900, 2500]) {
+      const seen = async () => {
+        await page.evaluate("document.querySelector('main').scrollTo(0, 1e9)");
+        return (await rows.last().textContent())?.match(/Work (\d+)/)?.[1] ?? '0';
+      };
+      await expect.poll(async () => Number(await seen()), { timeout: 20_000, interval: 30 }).toBeGreaterThan(wanted);
+      expect(await rows.count()).toBeLessThan(80);
+    }
+  });
+
   test('fits a phone, in the dark, without a fault', async () => {
     const phone = {
       viewport: { width: 390, height: 844 },

@@ -12,6 +12,9 @@ import { readable } from '../words.ts';
 import { Minutes } from './chart.tsx';
 import { Feed } from './feed.tsx';
 
+/** What a check says when all is well. */
+const WELL = 'reachable';
+
 export function LiveView() {
   const now = status.value;
   return (
@@ -38,7 +41,7 @@ function Health({ now }: { now: Status }) {
   const wrong = [
     ...(health && !health.ready
       ? Object.entries(health.checks)
-          .filter(([, v]) => v !== 'ok')
+          .filter(([, v]) => v !== WELL)
           .map(([name, v]) => `${name}: ${v}`)
       : []),
     ...(canary?.state === 'red' ? ['the canary is red'] : []),
@@ -131,8 +134,8 @@ function Now({ now }: { now: Status }) {
                 <Check
                   key={name}
                   name={readable(name)}
-                  state={said === 'ok' ? 'green' : 'red'}
-                  detail={said === 'ok' ? '' : said}
+                  state={said === WELL ? 'green' : 'red'}
+                  detail={said === WELL ? '' : said}
                   at={null}
                 />
               ))}
@@ -254,10 +257,10 @@ function Brakes({ brakes }: { brakes: NonNullable<Status['brakes']> }) {
 function Brake({ brake }: { brake: NonNullable<Status['brakes']>[number] }) {
   const asking = useSignal(false);
   const busy = useSignal(false);
-  async function release(): Promise<void> {
+  async function release(rejudge: boolean): Promise<void> {
     busy.value = true;
     try {
-      await post(`/v1/brakes/${encodeURIComponent(brake.id)}/release`, {});
+      await post(`/v1/brakes/${encodeURIComponent(brake.id)}/release`, { rejudge });
       toast(`The brake on ${brake.subject} is released.`);
     } catch (error) {
       toast(`Not released: ${sayError(error)}`);
@@ -275,12 +278,15 @@ function Brake({ brake }: { brake: NonNullable<Status['brakes']>[number] }) {
           since <When at={brake.since} />
         </p>
       </div>
-      {may('fleet:write') && (
+      {may('brakes:write') && (
         <div class="row">
           {asking.value ? (
             <>
-              <button type="button" class="button danger" disabled={busy.value} onClick={() => void release()}>
-                Yes, release it
+              <button type="button" class="button primary" disabled={busy.value} onClick={() => void release(true)}>
+                Release, and judge again what it held
+              </button>
+              <button type="button" class="button" disabled={busy.value} onClick={() => void release(false)}>
+                Release, leave that to review
               </button>
               <button type="button" class="button ghost" onClick={() => (asking.value = false)}>
                 Leave it on
