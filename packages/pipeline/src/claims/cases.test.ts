@@ -267,6 +267,14 @@ describe('media are held back by the strictest claim that stands', () => {
     await bench.say(upload, { account });
     expect((await sent()).actions).toEqual([]);
     expect((await only()).state).toBe('withdrawn');
+    // Registered anew it is meant to protect again: by a claim of its own, whatever became of the one before.
+    await bench.reference(ref, { version: 2 });
+    await bench.found(upload, [{ reference: ref, version: 2 }], 2);
+    expect((await sent()).actions).toMatchObject([{ action: 'takedown', epoch: 2 }]);
+    expect((await claimsOf(db, upload)).map((c) => [c.version, c.state])).toEqual([
+      [1, 'withdrawn'],
+      [2, 'taken-down'],
+    ]);
   });
 });
 
