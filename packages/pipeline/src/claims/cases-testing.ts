@@ -1,4 +1,4 @@
-import { DEFAULT_TERMS } from '@vigil/cases';
+import { DEFAULT_TERMS, type Terms } from '@vigil/cases';
 import {
   Alarm,
   type Alignment,
@@ -37,9 +37,9 @@ export const DAY = 24 * 3600 * 1000;
 /**
  * Uploads, references and claims on a real database, for tests. Faked: time, and the results that other stages would have sent.
  */
-export function openCaseBench(database: Database, limits?: BrakeLimits) {
+export function openCaseBench(database: Database, limits?: BrakeLimits, more: Partial<Terms> = {}) {
   const clock = createFakeClock(START);
-  const terms = DEFAULT_TERMS;
+  const terms = { ...DEFAULT_TERMS, ...more };
   const published = () => undefined;
   const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
   const ledger = createLedger({ now: clock.now, terms });
