@@ -26,7 +26,7 @@ export const BLOCKING: readonly ClaimState[] = [
   'court-hold',
   'closed',
 ];
-/** Nothing can happen to it any more, but that whoever dismissed it takes that back within minutes. */
+/** It asks for nothing any more. What was dismissed is opened again by whoever did it, within minutes, or complained of by the sender of a notice. */
 export const OVER: readonly ClaimState[] = ['reversed', 'put-back', 'dismissed', 'withdrawn'];
 
 export const isBlocking = ({ state }: Pick<Claim, 'state'>): boolean => BLOCKING.includes(state);

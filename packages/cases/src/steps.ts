@@ -27,7 +27,7 @@ export type Step =
   /** The holder has gone to court to restrain the uploader: nothing is put back by time alone. */
   | { do: 'notify-court'; paper: Paper | null }
   | { do: 'decide-court'; decidedFor: 'holder' | 'uploader' }
-  /** DSA Art. 20, against whatever keeps the media disabled. */
+  /** DSA Art. 20: of the uploader, against what keeps the media disabled; of whoever sent a notice, because nothing came of it. */
   | { do: 'complain'; paper: Paper | null }
   | { do: 'decide-complaint'; upheld: boolean; paper?: Paper | null }
   /** cause: the holder takes the claim back, its reference is withdrawn, or a policy does not ask for it any more; `asked`: by whom. */
@@ -57,7 +57,7 @@ interface Rule {
   from: readonly ClaimState[];
   by: readonly RoleInCase[];
   /** Why it cannot be done all the same; null when it can. */
-  unless?(claim: Claim, now: number): string | null;
+  unless?(claim: Claim, now: number, role: RoleInCase): string | null;
 }
 
 const STANDING = BLOCKING.filter((s) => s !== 'closed');
@@ -112,17 +112,22 @@ export const RULES: Record<StepName, Rule> = {
   'notify-court': { from: ['counter-notice', 'waiting'], by: ['holder', 'reviewer'] },
   'decide-court': { from: ['court-hold'], by: ['reviewer'] },
   complain: {
-    from: BLOCKING,
-    by: ['uploader'],
-    unless: ({ procedure }, now) => {
+    from: [...BLOCKING, 'dismissed'],
+    by: ['uploader', 'holder'],
+    unless: ({ state, ground, procedure }, now, role) => {
+      if (state === 'dismissed') {
+        if (role !== 'holder') return 'nothing was restricted';
+        if (ground === 'rights-holder-rule') return 'it rests on no notice';
+      } else if (role !== 'uploader') {
+        return 'the restriction that was asked for stands';
+      }
       if (procedure.complaint) return 'there was a complaint already';
-      return now > procedure.redressUntil!
-        ? `complaints could be made until ${isoTime(procedure.redressUntil!)}`
-        : null;
+      const until = state === 'dismissed' ? addMonths(procedure.ended!.at, REDRESS_MONTHS) : procedure.redressUntil!;
+      return now > until ? `complaints could be made until ${isoTime(until)}` : null;
     },
   },
   'decide-complaint': {
-    from: BLOCKING,
+    from: [...BLOCKING, 'dismissed'],
     // Art. 20(6): not solely on the basis of automated means.
     by: ['reviewer'],
     unless: ({ procedure }) =>
@@ -159,7 +164,7 @@ function blockOf(claim: Claim, name: StepName, role: RoleInCase, now: number): s
     const end = claim.procedure.ended;
     return `the claim is ${claim.state}${end && isOver(claim) ? ` (${end.why})` : ''}; ${name} is possible when it is ${from.join(', ')}`;
   }
-  return unless?.(claim, now) ?? null;
+  return unless?.(claim, now, role) ?? null;
 }
 
 /** Why the content of a step that would be possible is not enough. */
@@ -194,11 +199,12 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
   const paperOf = (paper: Paper | null | undefined) => (paper ? { paper } : {});
   switch (wanted.do) {
     case 'take-down': {
-      const redressUntil = addMonths(now, REDRESS_MONTHS);
-      const automatedDecision = by.role === 'system';
-      const strike = claim.ground === '512c3-notice' ? earned(claim, now, terms) : procedure.strike;
-      const data = { automatedDecision, redressUntil, territories: claim.territories, ground: claim.ground };
-      return { change: to('taken-down', { takenDownAt: now, redressUntil, automatedDecision, strike }), data };
+      const change = takenDown(claim, { now, by, terms });
+      const { automatedDecision, redressUntil } = change.procedure;
+      return {
+        change,
+        data: { automatedDecision, redressUntil, territories: claim.territories, ground: claim.ground },
+      };
     }
     case 'dismiss':
       return { change: over(claim, 'dismissed', 'dismissed', now), data: paperOf(wanted.paper) };
@@ -284,9 +290,12 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
       const { upheld } = wanted;
       const complaint = { ...procedure.complaint!, decided: { at: now, by, upheld } };
       const decided = { ...claim, procedure: { ...procedure, complaint } };
-      // The complaint is upheld: the restriction was wrong.
-      const change = upheld ? over(decided, 'reversed', 'complaint', now) : decided;
-      return { change, data: { upheld, ...paperOf(wanted.paper) } };
+      const data = { upheld, ...paperOf(wanted.paper) };
+      if (!upheld) return { change: decided, data };
+      // The restriction was wrong; or that there was none, and from here on it is the uploader who may complain.
+      if (claim.state !== 'dismissed') return { change: over(decided, 'reversed', 'complaint', now), data };
+      const again = { ...claim, procedure: { ...procedure, complaint: null, ended: null } };
+      return { change: takenDown(again, { now, by, terms }), data };
     }
     case 'withdraw':
       return {
@@ -306,6 +315,18 @@ function over(claim: Claim, state: (typeof OVER)[number], why: string, now: numb
 export function undoUntil({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): number | null {
   const at = state === 'dismissed' ? procedure.ended?.at : state === 'taken-down' ? procedure.takenDownAt : null;
   return at ? at + UNDO_MS : null;
+}
+
+function takenDown(claim: Claim, { now, by, terms }: Given): Claim {
+  const { ground, procedure } = claim;
+  const strike = ground === '512c3-notice' ? earned(claim, now, terms) : procedure.strike;
+  const redressUntil = addMonths(now, REDRESS_MONTHS);
+  const automatedDecision = by.role === 'system';
+  return {
+    ...claim,
+    state: 'taken-down',
+    procedure: { ...procedure, takenDownAt: now, redressUntil, automatedDecision, strike },
+  };
 }
 
 /** A claim earns its strike once. */

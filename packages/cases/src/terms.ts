@@ -10,6 +10,8 @@ export interface Terms {
   strikeDays: number;
   /** So many strikes that stand at once make a repeat infringer. */
   strikes: number;
+  /** Uploads that the notices of one sender take down in a day without a person; more of them wait for one. */
+  noticedADay: number;
   /** Whose business days count for a put-back. */
   calendar: Calendar;
 }
@@ -20,6 +22,7 @@ export const DEFAULT_TERMS: Terms = {
   appealWindowDays: 30,
   strikeDays: 90,
   strikes: 3,
+  noticedADay: 1000,
   calendar: US_FEDERAL,
 };
 

@@ -3,6 +3,7 @@ export const ALARM_KINDS = [
   'incomplete',
   'put-back-late',
   'repeat-infringer',
+  'notice-flood',
   'takedown-unacknowledged',
   'restore-unacknowledged',
   'brake-set',

@@ -9,6 +9,7 @@ import { migration0007 } from './migration-0007.ts';
 import { migration0008 } from './migration-0008.ts';
 import { migration0009 } from './migration-0009.ts';
 import { migration0010 } from './migration-0010.ts';
+import { migration0011 } from './migration-0011.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -28,6 +29,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 8, name: 'console', sql: migration0008 },
   { number: 9, name: 'endpoints', sql: migration0009 },
   { number: 10, name: 'brakes', sql: migration0010 },
+  { number: 11, name: 'claims by version', sql: migration0011 },
 ];
 
 /** The schema that is there (0: none), and the one that this release knows. */

@@ -25,6 +25,16 @@ export async function saveNotice(tx: Queryable, notice: NoticeRow): Promise<void
   );
 }
 
+/** How many uploads a sender's complete notices named since a time, each as often as it was named. */
+export async function noticedSince(db: Queryable, holder: string, since: number): Promise<number> {
+  const [row] = await db.query<{ n: number }>(
+    `SELECT coalesce(sum(jsonb_array_length(uploads)), 0)::bigint AS n FROM notices
+     WHERE holder = $1 AND received_at > $2 AND standing = 'complete'`,
+    [holder, since],
+  );
+  return row!.n;
+}
+
 export async function findNotice(db: Queryable, id: string): Promise<NoticeRow | null> {
   const rows = await db.query<NoticeRow>(`${ROW} WHERE id = $1`, [id]);
   return rows[0] ?? null;

@@ -84,26 +84,40 @@ export async function registerReference(
   return rows.length > 0;
 }
 
-/** Pictures that are known by a hash alone, all of one work, planned at once. Returns the ids of those that were not there yet. */
+/**
+ * Pictures that are known by a hash alone, all of one work, planned at once. One that was disabled protects again as a version of its
+ * own. Returns by id which version there is now, and whether it is new.
+ */
 export async function registerHashes(
   tx: Queryable,
   about: { work: string; title: string; holder: string; now: number },
   pictures: readonly { id: string; media: MediaLocation; name: string }[],
-): Promise<Set<string>> {
+): Promise<Map<string, { version: number; isNew: boolean }>> {
   const { work, title, holder, now } = about;
   await tx.query('INSERT INTO works (id, holder, title) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING', [
     work,
     holder,
     title,
   ]);
+  const ids = pictures.map((p) => p.id);
+  const newest = await tx.query<{ id: string; version: number; state: ReferenceState }>(
+    `SELECT DISTINCT ON (id) id, version, state FROM reference_versions WHERE id = ANY ($1) ORDER BY id, version DESC`,
+    [ids],
+  );
+  const versions = new Map(ids.map((id) => [id, 1]));
+  for (const { id, version, state } of newest) versions.set(id, state === 'disabled' ? version + 1 : version);
   const rows = await tx.query<{ id: string }>(
     `INSERT INTO reference_versions (id, version, work, holder, media, name, kind, duration, slices, received_at, planned_at)
-     SELECT p.id, 1, $1, $2, p.media::jsonb, p.name, 'image', 0, 1, $3, now_ms()
-     FROM unnest($4::text[], $5::text[], $6::text[]) AS p (id, media, name) ORDER BY p.id
+     SELECT p.id, p.version, $1, $2, p.media::jsonb, p.name, 'image', 0, 1, $3, now_ms()
+     FROM unnest($4::text[], $5::int[], $6::text[], $7::text[]) AS p (id, version, media, name) ORDER BY p.id
      ON CONFLICT (id, version) DO NOTHING RETURNING id`,
-    [work, holder, now, pictures.map((p) => p.id), pictures.map((p) => jsonb(p.media)), pictures.map((p) => p.name)],
+    [
+      ...[work, holder, now, ids, ids.map((id) => versions.get(id))],
+      ...[pictures.map((p) => jsonb(p.media)), pictures.map((p) => p.name)],
+    ],
   );
-  return new Set(rows.map((r) => r.id));
+  const made = new Set(rows.map((r) => r.id));
+  return new Map([...versions].map(([id, version]) => [id, { version, isNew: made.has(id) }]));
 }
 
 /** What a look at its container said. */

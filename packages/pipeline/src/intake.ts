@@ -105,19 +105,26 @@ export function createIntake(deps: {
         const media = hashMedia(one.code);
         return { ...one, media, id: derivedId('ref', holder, HASH_SOURCE, media.key) };
       });
-      const fresh = await database.transaction(async (tx) => {
-        const made = await registerHashes(tx, { ...about, now: receivedAt }, pictures);
+      const found = await database.transaction(async (tx) => {
+        const versions = await registerHashes(tx, { ...about, now: receivedAt }, pictures);
         const sent = new Set<string>();
         for (const { id, code, quality } of pictures) {
-          if (!made.has(id) || sent.has(id)) continue;
+          const { version, isNew } = versions.get(id)!;
+          if (!isNew || sent.has(id)) continue;
           sent.add(id);
-          await sendOutput(tx, hashCodes({ id, version: 1 }, code, { quality, shards, receivedAt }), receivedAt);
+          await sendOutput(tx, hashCodes({ id, version }, code, { quality, shards, receivedAt }), receivedAt);
         }
-        return made;
+        return versions;
       });
       published();
-      // Twice in one list: the second is known.
-      return pictures.map(({ id }) => ({ reference: { id, version: 1 }, work, known: !fresh.delete(id) }));
+      const told = new Set<string>();
+      return pictures.map(({ id }) => {
+        const { version, isNew } = found.get(id)!;
+        // Twice in one list: the second is known.
+        const known = !isNew || told.has(id);
+        told.add(id);
+        return { reference: { id, version }, work, known };
+      });
     },
   };
 

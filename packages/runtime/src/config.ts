@@ -75,6 +75,8 @@ export interface CaseSettings {
   strikeDays: number;
   /** So many that stand at once make a repeat infringer. */
   strikes: number;
+  /** Uploads that the notices of one sender take down in a day without a person. */
+  noticedADay: number;
   /** Name of the calendar by which business days are counted. */
   calendar: string;
 }
@@ -260,6 +262,7 @@ export function assertConfig(settings: Settings): Config {
       appealDays: whole('VIGIL_APPEAL_DAYS', 7, 1, 365),
       strikeDays: whole('VIGIL_STRIKE_DAYS', 90, 1, 3650),
       strikes: whole('VIGIL_STRIKES', 3, 1, 100),
+      noticedADay: whole('VIGIL_NOTICED_A_DAY', 1000, 0, 1_000_000),
       calendar: oneOf('VIGIL_CALENDAR', ['us-federal', 'weekdays'], 'us-federal'),
     },
     brakes: {

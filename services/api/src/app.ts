@@ -37,6 +37,7 @@ export interface App {
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const MAX_DEPTH = 32;
 const MAX_JSON_BYTES = 256 * 1024;
 /** Requests without a valid key, an address and a minute. */
 const STRANGERS_PER_MINUTE = 120;
@@ -251,7 +252,6 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
   if (!isStream(it.body)) {
     const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
     const body = jsonOf(request);
-    if (!isStorable(body)) throw new Problem('bad-request', 'no NUL and no half of a surrogate pair in strings');
     if (body === undefined && it.body && !it.body.safeParse(undefined).success)
       throw new Problem('bad-request', 'the request has no body: send JSON');
     return { body, digest: async () => sha.copy().update(bytes).digest('hex') };
@@ -269,18 +269,29 @@ function bodyOf(it: Route, request: FastifyRequest, maxMediaBytes: number) {
 
 function jsonOf(request: FastifyRequest): unknown {
   const bytes = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  let body: unknown;
   try {
-    return bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined;
+    body = bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : undefined;
   } catch {
     throw new Problem('bad-request', 'the body is not JSON');
   }
+  const why = refusalOf(body);
+  if (why) throw new Problem('bad-request', why);
+  return body;
 }
 
-/** Whether all strings in it, names too, are text: what the database refuses is refused here, and said. */
-function isStorable(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
-  if (value === null || typeof value !== 'object') return true;
-  return Array.isArray(value) ? value.every(isStorable) : Object.entries(value).every((e) => e.every(isStorable));
+/** What the database refuses is refused here, and said: strings, names too, that are no text. And what nobody means. */
+function refusalOf(value: unknown, depth = 0): string | null {
+  if (typeof value === 'string') {
+    return value.isWellFormed() && !value.includes('\0') ? null : 'no NUL and no half of a surrogate pair in strings';
+  }
+  if (value === null || typeof value !== 'object') return null;
+  if (depth === MAX_DEPTH) return `nested deeper than ${MAX_DEPTH}`;
+  for (const one of Array.isArray(value) ? value : Object.entries(value).flat()) {
+    const why = refusalOf(one, depth + 1);
+    if (why) return why;
+  }
+  return null;
 }
 
 /** The same bytes, ending in an error as soon as there are more than `max` of them. */
@@ -332,5 +343,5 @@ function problemOf(error: unknown, logger: Logger): Problem {
 
 function pathMatches(pattern: string, path: string): boolean {
   const [a, b] = [pattern.split('/'), path.split('/')];
-  return a.length === b.length && a.every((part, n) => part.startsWith('{') || part === b[n]);
+  return a.length === b.length && a.every((part, n) => (part.startsWith('{') ? b[n] !== '' : part === b[n]));
 }

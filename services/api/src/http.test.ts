@@ -146,6 +146,8 @@ describe('the API over HTTP', () => {
         ['POST', '/v1/works', { json: { title: '' } }, 400, 'bad-request'],
         ['POST', '/v1/works', { json: { title: 'x', colour: 'red' } }, 400, 'bad-request'],
         ['POST', '/v1/works', { json: { title: 'a\0b' } }, 400, 'bad-request'],
+        ['POST', '/v1/works', { json: { title: 'x', details: { a: '\0' } } }, 400, 'bad-request'],
+        ['POST', '/v1/works', { json: { title: 'x', details: { '\ud800': 'half' } } }, 400, 'bad-request'],
         ['POST', '/v1/works', { body: 'title=x', headers: { 'content-type': 'text/plain' } }, 415, 'unsupported-type'],
         ['POST', '/v1/works', { json: { title: 'x', details: { a: 'b'.repeat(300_000) } } }, 413, 'too-large'],
         ['GET', '/v1/works?limit=0', {}, 400, 'bad-request'],

@@ -92,7 +92,14 @@ describe('references and what is decided by them', () => {
     expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled', reason: 'sold' } });
     expect(disabled.body.life.disabled).toBeGreaterThan(0);
     expect(await post(a, `/v1/references/${id}/disable`, { reason: 'again' })).toMatchObject({ status: 409 });
-    await until(async () => api.instance.index.search('picture', codeFromHex(code)).length === 0);
+    const found = () => api.instance.index.search('picture', codeFromHex(code));
+    await until(async () => found().length === 0);
+    // Sent again it is meant to protect again: as a version of its own, once.
+    const again = await post(a, '/v1/hash-lists', { items: [{ hash: code }, { hash: code }] });
+    expect(again.body).toMatchObject({ added: 1, known: 1, references: [id, id] });
+    await until(async () => (await get(a, `/v1/references/${id}`)).state === 'live');
+    expect(await get(a, `/v1/references/${id}`)).toMatchObject({ version: 2, reason: null });
+    expect(found().length).toBe(1);
   });
 
   test('a file goes straight to the store in parts, and what has arrived need not be sent again', async () => {

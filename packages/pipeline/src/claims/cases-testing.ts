@@ -1,4 +1,4 @@
-import { DEFAULT_TERMS } from '@vigil/cases';
+import { DEFAULT_TERMS, type Terms } from '@vigil/cases';
 import {
   Alarm,
   type Alignment,
@@ -37,9 +37,9 @@ export const DAY = 24 * 3600 * 1000;
 /**
  * Uploads, references and claims on a real database, for tests. Faked: time, and the results that other stages would have sent.
  */
-export function openCaseBench(database: Database, limits?: BrakeLimits) {
+export function openCaseBench(database: Database, limits?: BrakeLimits, more: Partial<Terms> = {}) {
   const clock = createFakeClock(START);
-  const terms = DEFAULT_TERMS;
+  const terms = { ...DEFAULT_TERMS, ...more };
   const published = () => undefined;
   const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
   const ledger = createLedger({ now: clock.now, terms });
@@ -108,9 +108,12 @@ export function openCaseBench(database: Database, limits?: BrakeLimits) {
     witnesses,
     say,
 
-    async reference(id: string, more: { work?: string; holder?: string; territories?: string[] } = {}): Promise<void> {
-      const { work = `work_${id}`, holder = 'h', territories } = more;
-      const reference = { id, version: 1 };
+    async reference(
+      id: string,
+      more: { work?: string; holder?: string; territories?: string[]; version?: number } = {},
+    ): Promise<void> {
+      const { work = `work_${id}`, holder = 'h', territories, version = 1 } = more;
+      const reference = { id, version };
       const media = { source: 't', bucket: 'references', key: id, version: '' };
       await registerReference(database.postgres, { reference, work, title: 't', holder, media, now: 1 });
       await planReference(database.postgres, reference, { kind: 'video', duration: 600, slices: 1 });
@@ -140,7 +143,14 @@ export function openCaseBench(database: Database, limits?: BrakeLimits) {
      */
     async found(
       upload: string,
-      found: readonly { reference: string; seconds?: number; from?: number; at?: number; code?: string }[],
+      found: readonly {
+        reference: string;
+        seconds?: number;
+        from?: number;
+        at?: number;
+        code?: string;
+        version?: number;
+      }[],
       checkpoint = 1,
     ): Promise<void> {
       const proposal = found.length > 0 ? `pr_${upload}_${checkpoint}` : null;
@@ -160,8 +170,8 @@ export function openCaseBench(database: Database, limits?: BrakeLimits) {
           : { status: 'nothing', why: 'x' },
       });
       if (!proposal) return;
-      const evidence = found.map(({ reference, seconds = 20, from = 100, at = 0 }) =>
-        copied({ id: reference, version: 1 }, seconds, from, at),
+      const evidence = found.map(({ reference, seconds = 20, from = 100, at = 0, version = 1 }) =>
+        copied({ id: reference, version }, seconds, from, at),
       );
       const outcome: SliceEvidence['outcome'] = { status: 'confirmed', evidence };
       await run<SliceEvidence>(decide.stages.recordProposal, {

@@ -26,7 +26,8 @@ import { CLAIM_CLOCK } from './ledger.ts';
  * what it is told is kept in memory: what it shows must be what the claims ask for, at every moment. In the end the holder takes
  * everything back, and all of it must be shown.
  */
-const SEED = 3069229734;
+const SEED = Number(process.env.VIGIL_WALK_SEED ?? 3069229734);
+const WALKS = Number(process.env.VIGIL_WALKS ?? (process.env.VIGIL_FULL === '1' ? 60 : 14));
 const UPLOADS = [0, 1, 2];
 const REFERENCES = [['DE', 'AT'], ['FR', 'AT'], ['*']];
 
@@ -103,159 +104,173 @@ const requestOf = (name: string, pick: number): StepRequest => {
   return requests[name]!;
 };
 
-test('whatever people do, and whenever: media follow the claims, and nothing is lost', async () => {
-  let run = 0;
-  const seen = { actions: 0, restored: 0, steps: 0 };
-  const check = fc.asyncProperty(moves, reference, async (list, withdrawn) => {
-    const tag = `p${run++}`;
-    const uploads = UPLOADS.map((u) => `${tag}_up_${u}`);
-    const references = REFERENCES.map((_, r) => `${tag}_ref_${r}`);
-    const accountOf = (u: number) => `${tag}_acc_${u % 2}`;
-    for (const [r, territories] of REFERENCES.entries()) {
-      await bench.reference(references[r]!, { work: `${tag}_work_${Math.min(r, 1)}`, holder: `${tag}_h`, territories });
-    }
-    for (const [u, id] of uploads.entries()) await bench.say(id, { account: accountOf(u) });
-    const platform = new Map<string, { blocked: string[]; epoch: number }>();
-    const notices: string[] = [];
-    let checkpoint = 1;
-    let version = 1;
-    await bench.sent();
+test(
+  'whatever people do, and whenever: media follow the claims, and nothing is lost',
+  async () => {
+    let run = 0;
+    const seen = { actions: 0, restored: 0, steps: 0 };
+    const check = fc.asyncProperty(moves, reference, async (list, withdrawn) => {
+      const tag = `p${run++}`;
+      const uploads = UPLOADS.map((u) => `${tag}_up_${u}`);
+      const references = REFERENCES.map((_, r) => `${tag}_ref_${r}`);
+      const accountOf = (u: number) => `${tag}_acc_${u % 2}`;
+      for (const [r, territories] of REFERENCES.entries()) {
+        await bench.reference(references[r]!, {
+          work: `${tag}_work_${Math.min(r, 1)}`,
+          holder: `${tag}_h`,
+          territories,
+        });
+      }
+      for (const [u, id] of uploads.entries()) await bench.say(id, { account: accountOf(u) });
+      const platform = new Map<string, { blocked: string[]; epoch: number }>();
+      const notices: string[] = [];
+      let checkpoint = 1;
+      let version = 1;
+      await bench.sent();
 
-    for (const [i, move] of list.entries()) {
-      const id = 'upload' in move ? uploads[move.upload]! : '';
-      if (i === withdrawn) await cases.withdrawReference({ id: references[0]!, version: 1 }, 'sold', actor('holder'));
-      if (move.do === 'wait') await bench.wait(move.days);
-      if (move.do === 'find') {
-        const found = move.references.map((r) => ({ reference: references[r]!, seconds: move.seconds }));
-        await bench.found(id, found, ++checkpoint);
-        // The same once more: nothing comes of it.
-        await bench.found(id, found, checkpoint);
+      for (const [i, move] of list.entries()) {
+        const id = 'upload' in move ? uploads[move.upload]! : '';
+        if (i === withdrawn) await cases.withdrawReference({ id: references[0]!, version: 1 }, 'sold', actor('holder'));
+        if (move.do === 'wait') await bench.wait(move.days);
+        if (move.do === 'find') {
+          const found = move.references.map((r) => ({ reference: references[r]!, seconds: move.seconds }));
+          await bench.found(id, found, ++checkpoint);
+          // The same once more: nothing comes of it.
+          await bench.found(id, found, checkpoint);
+        }
+        if (move.do === 'notice') {
+          const wanted = { kind: move.kind, notice: DMCA, uploads: [id], holder: `${tag}_h` };
+          notices.push((await cases.fileNotice(wanted, actor('holder'))).notice);
+        }
+        if (move.do === 'delete' || move.do === 'again') {
+          await bench.wait(0.001);
+          await bench.say(id, {
+            account: accountOf(move.upload),
+            action: move.do === 'delete' ? 'deleted' : 'created',
+          });
+        }
+        if (move.do === 'policy') await changePolicy(tag, references[move.reference]!, ++version, move);
+        if (move.do === 'root') await database.transaction((tx) => makeAuditRoot(tx, clock.now()));
+        if (move.do === 'step') seen.steps += await someStep(tag, notices, move.pick);
+        await settled(tag, uploads, platform);
       }
-      if (move.do === 'notice') {
-        const wanted = { kind: move.kind, notice: DMCA, uploads: [id], holder: `${tag}_h` };
-        notices.push((await cases.fileNotice(wanted, actor('holder'))).notice);
-      }
-      if (move.do === 'delete' || move.do === 'again') {
-        await bench.wait(0.001);
-        await bench.say(id, { account: accountOf(move.upload), action: move.do === 'delete' ? 'deleted' : 'created' });
-      }
-      if (move.do === 'policy') await changePolicy(tag, references[move.reference]!, ++version, move);
-      if (move.do === 'root') await database.transaction((tx) => makeAuditRoot(tx, clock.now()));
-      if (move.do === 'step') seen.steps += await someStep(tag, notices, move.pick);
+      await bench.wait(0);
       await settled(tag, uploads, platform);
-    }
-    await bench.wait(0);
-    await settled(tag, uploads, platform);
-    for (const claim of await listClaims(db, { holder: `${tag}_h`, limit: 100 })) {
-      if (cases.allowed(claim, actor('holder')).includes('withdraw')) {
-        const outcome = await cases.take({ claim: claim.id }, { do: 'withdraw' }, actor('holder'));
-        expect(outcome).toMatchObject({ status: 'done' });
+      for (const claim of await listClaims(db, { holder: `${tag}_h`, limit: 100 })) {
+        if (cases.allowed(claim, actor('holder')).includes('withdraw')) {
+          const outcome = await cases.take({ claim: claim.id }, { do: 'withdraw' }, actor('holder'));
+          expect(outcome).toMatchObject({ status: 'done' });
+        }
+      }
+      await settled(tag, uploads, platform);
+      for (const id of uploads) expect(platform.get(id)?.blocked ?? [], `${id} in the end`).toEqual([]);
+      expect((await verifyAudit(db)).broken).toBeNull();
+    });
+
+    async function changePolicy(
+      tag: string,
+      reference: string,
+      version: number,
+      { action, territories }: { action: Policy['onManifest']; territories: readonly string[] },
+    ): Promise<void> {
+      const policy = Policy.parse({
+        id: `policy_${reference}`,
+        version,
+        territories: [...territories],
+        onManifest: action,
+      });
+      // What is due already, as the withdrawal of a reference, is not the policy's doing.
+      await bench.wait(0);
+      const found = await listClaims(db, { holder: `${tag}_h`, limit: 100 });
+      await database.transaction(async (tx) => {
+        await savePolicy(tx, policy, { holder: `${tag}_h`, reference });
+        await cases.applyPolicy(tx, `${tag}_h`, actor('holder'));
+      });
+      await bench.wait(0);
+      const claims = await listClaims(db, { holder: `${tag}_h`, limit: 100 });
+      for (const { id, reference: of, state, ground, decision, territories: where } of claims) {
+        const before = found.find((c) => c.id === id)!;
+        const ruled = of === reference && ['open', 'taken-down'].includes(state) && ground === 'rights-holder-rule';
+        if (!ruled)
+          expect([where, of === reference || state], id).toEqual([
+            before.territories,
+            of === reference || before.state,
+          ]);
+        else if (decision!.manifest) expect(action, id).toBe('takedown');
       }
     }
-    await settled(tag, uploads, platform);
-    for (const id of uploads) expect(platform.get(id)?.blocked ?? [], `${id} in the end`).toEqual([]);
-    expect((await verifyAudit(db)).broken).toBeNull();
-  });
 
-  async function changePolicy(
-    tag: string,
-    reference: string,
-    version: number,
-    { action, territories }: { action: Policy['onManifest']; territories: readonly string[] },
-  ): Promise<void> {
-    const policy = Policy.parse({
-      id: `policy_${reference}`,
-      version,
-      territories: [...territories],
-      onManifest: action,
-    });
-    // What is due already, as the withdrawal of a reference, is not the policy's doing.
-    await bench.wait(0);
-    const found = await listClaims(db, { holder: `${tag}_h`, limit: 100 });
-    await database.transaction(async (tx) => {
-      await savePolicy(tx, policy, { holder: `${tag}_h`, reference });
-      await cases.applyPolicy(tx, `${tag}_h`, actor('holder'));
-    });
-    await bench.wait(0);
-    const claims = await listClaims(db, { holder: `${tag}_h`, limit: 100 });
-    for (const { id, reference: of, state, ground, decision, territories: where } of claims) {
-      const before = found.find((c) => c.id === id)!;
-      const ruled = of === reference && ['open', 'taken-down'].includes(state) && ground === 'rights-holder-rule';
-      if (!ruled)
-        expect([where, of === reference || state], id).toEqual([before.territories, of === reference || before.state]);
-      else if (decision!.manifest) expect(action, id).toBe('takedown');
-    }
-  }
-
-  async function someStep(tag: string, notices: readonly string[], pick: number): Promise<number> {
-    // The ids of notices are drawn by lot, and with them those of claims; the same seed is to be the same walk.
-    const key = (c: ClaimRow) => `${c.upload} ${c.reference ?? notices.indexOf(c.notice!)}`;
-    const claims = (await listClaims(db, { holder: `${tag}_h`, limit: 100 })).sort((a, b) =>
-      key(a) < key(b) ? -1 : 1,
-    );
-    const options = claims
-      .flatMap((claim) =>
-        ROLES_IN_CASE.flatMap((role) => cases.allowed(claim, actor(role)).map((name) => ({ claim, role, name }))),
-      )
-      .filter(({ name, role }) => role !== 'system' && name !== 'forward' && (name !== 'withdraw' || pick % 3 === 0));
-    const choice = options[pick % Math.max(1, options.length)];
-    if (!choice) return 0;
-    const wanted = requestOf(choice.name, pick >> 3);
-    const by = actor(choice.name === 'answer-appeal' ? 'reviewer' : choice.role);
-    const about = pick % 5 === 0 ? { case: choice.claim.case } : { claim: choice.claim.id };
-    const outcome = await cases.take(about, wanted, by);
-    expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status: 'done' });
-    return 1;
-  }
-
-  async function settled(
-    tag: string,
-    uploads: readonly string[],
-    platform: Map<string, { blocked: string[]; epoch: number }>,
-  ) {
-    const { actions, verdicts } = await bench.sent();
-    for (const event of actions.filter((a) => a.upload.startsWith(tag))) follow(event, platform);
-    const claims: ClaimRow[] = [];
-    for (const id of uploads) {
-      const own = await claimsOf(db, id);
-      claims.push(...own);
-      const row = (await findUpload(db, id))!;
-      const shown = platform.get(id)?.blocked ?? [];
-      // The platform forgets what it deletes; uploaded again, it shows it until it is told otherwise.
-      if (row.deleted) platform.set(id, { blocked: [], epoch: platform.get(id)?.epoch ?? -1 });
-      else expect(shown, `${id} as the claims ask for`).toEqual(blockedBy(own));
-      if (!row.deleted) expect(row.blocked).toEqual(blockedBy(own));
-      if (row.verdict && !row.deleted) expect(row.verdict.verdict === 'taken-down').toBe(blockedBy(own).length > 0);
-      revisions(
-        await verdictsOf(db, id),
-        verdicts.filter((v) => v.upload === id),
+    async function someStep(tag: string, notices: readonly string[], pick: number): Promise<number> {
+      // The ids of notices are drawn by lot, and with them those of claims; the same seed is to be the same walk.
+      const key = (c: ClaimRow) => `${c.upload} ${c.reference ?? notices.indexOf(c.notice!)}`;
+      const claims = (await listClaims(db, { holder: `${tag}_h`, limit: 100 })).sort((a, b) =>
+        key(a) < key(b) ? -1 : 1,
       );
-      expect((await actionsOf(db, id)).map((a) => a.epoch)).toEqual([
-        ...new Set((await actionsOf(db, id)).map((a) => a.epoch)),
-      ]);
+      const options = claims
+        .flatMap((claim) =>
+          ROLES_IN_CASE.flatMap((role) => cases.allowed(claim, actor(role)).map((name) => ({ claim, role, name }))),
+        )
+        .filter(({ name, role }) => role !== 'system' && name !== 'forward' && (name !== 'withdraw' || pick % 3 === 0));
+      const choice = options[pick % Math.max(1, options.length)];
+      if (!choice) return 0;
+      const wanted = requestOf(choice.name, pick >> 3);
+      const by = actor(choice.name === 'answer-appeal' ? 'reviewer' : choice.role);
+      const about = pick % 5 === 0 ? { case: choice.claim.case } : { claim: choice.claim.id };
+      const outcome = await cases.take(about, wanted, by);
+      expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status: 'done' });
+      return 1;
     }
-    await clocksAreSet(claims);
-    await strikesAreRight(tag, claims);
-  }
 
-  function follow(event: TakedownEvent, platform: Map<string, { blocked: string[]; epoch: number }>): void {
-    seen.actions++;
-    if (event.action === 'restore') {
-      seen.restored++;
-      expect(event.why, 'what was never taken down does not come back').not.toBe('dismissed');
+    async function settled(
+      tag: string,
+      uploads: readonly string[],
+      platform: Map<string, { blocked: string[]; epoch: number }>,
+    ) {
+      const { actions, verdicts } = await bench.sent();
+      for (const event of actions.filter((a) => a.upload.startsWith(tag))) follow(event, platform);
+      const claims: ClaimRow[] = [];
+      for (const id of uploads) {
+        const own = await claimsOf(db, id);
+        claims.push(...own);
+        const row = (await findUpload(db, id))!;
+        const shown = platform.get(id)?.blocked ?? [];
+        // The platform forgets what it deletes; uploaded again, it shows it until it is told otherwise.
+        if (row.deleted) platform.set(id, { blocked: [], epoch: platform.get(id)?.epoch ?? -1 });
+        else expect(shown, `${id} as the claims ask for`).toEqual(blockedBy(own));
+        if (!row.deleted) expect(row.blocked).toEqual(blockedBy(own));
+        if (row.verdict && !row.deleted) expect(row.verdict.verdict === 'taken-down').toBe(blockedBy(own).length > 0);
+        revisions(
+          await verdictsOf(db, id),
+          verdicts.filter((v) => v.upload === id),
+        );
+        expect((await actionsOf(db, id)).map((a) => a.epoch)).toEqual([
+          ...new Set((await actionsOf(db, id)).map((a) => a.epoch)),
+        ]);
+      }
+      await clocksAreSet(claims);
+      await strikesAreRight(tag, claims);
     }
-    const before = platform.get(event.upload);
-    expect(event.epoch).toBeGreaterThan(before?.epoch ?? -1);
-    expect(GROUNDS).toContain(event.ground);
-    platform.set(event.upload, { blocked: event.action === 'takedown' ? event.territories : [], epoch: event.epoch });
-  }
 
-  await fc.assert(check, { seed: SEED, numRuns: 14 });
-  // That the walks went somewhere; the seed makes them the same ones each time.
-  expect(seen.actions).toBeGreaterThan(25);
-  expect(seen.restored).toBeGreaterThan(10);
-  expect(seen.steps).toBeGreaterThan(20);
-}, 240_000);
+    function follow(event: TakedownEvent, platform: Map<string, { blocked: string[]; epoch: number }>): void {
+      seen.actions++;
+      if (event.action === 'restore') {
+        seen.restored++;
+        expect(event.why, 'what was never taken down does not come back').not.toBe('dismissed');
+      }
+      const before = platform.get(event.upload);
+      expect(event.epoch).toBeGreaterThan(before?.epoch ?? -1);
+      expect(GROUNDS).toContain(event.ground);
+      platform.set(event.upload, { blocked: event.action === 'takedown' ? event.territories : [], epoch: event.epoch });
+    }
+
+    await fc.assert(check, { seed: SEED, numRuns: WALKS });
+    // That the walks went somewhere; the seed makes them the same ones each time.
+    expect(seen.actions).toBeGreaterThan(25);
+    expect(seen.restored).toBeGreaterThan(10);
+    expect(seen.steps).toBeGreaterThan(20);
+  },
+  Math.max(240_000, 20_000 * WALKS),
+);
 
 /** Each says what it supersedes, none is missing, and what was sent now is the end of them. */
 function revisions(all: readonly Verdict[], sent: readonly Verdict[]): void {

@@ -267,6 +267,14 @@ describe('media are held back by the strictest claim that stands', () => {
     await bench.say(upload, { account });
     expect((await sent()).actions).toEqual([]);
     expect((await only()).state).toBe('withdrawn');
+    // Registered anew it is meant to protect again: by a claim of its own, whatever became of the one before.
+    await bench.reference(ref, { version: 2 });
+    await bench.found(upload, [{ reference: ref, version: 2 }], 2);
+    expect((await sent()).actions).toMatchObject([{ action: 'takedown', epoch: 2 }]);
+    expect((await claimsOf(db, upload)).map((c) => [c.version, c.state])).toEqual([
+      [1, 'withdrawn'],
+      [2, 'taken-down'],
+    ]);
   });
 });
 
@@ -445,6 +453,39 @@ describe('notices by hand', () => {
     });
     await cases.take({ claim: (await only()).id }, { do: 'take-down' }, reviewer);
     expect((await sent()).actions).toMatchObject([{ ground: 'dsa-16-notice', automatedDecision: false }]);
+  });
+
+  test('that is dismissed leaves its sender a complaint, which a person decides; then the uploader has one', async () => {
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    await file({ kind: 'dsa', notice: { explanation: 'mine', name: 'Ada', email: 'a@example.org', goodFaith: true } });
+    const { id } = await only();
+    expect(await cases.take({ claim: id }, { do: 'complain' }, holder)).toMatchObject({ status: 'refused' });
+    await cases.take({ claim: id }, { do: 'dismiss' }, reviewer);
+    expect(cases.allowed(await only(), holder)).toEqual(['complain']);
+    expect(cases.allowed(await only(), uploader)).toEqual([]);
+    await cases.take({ claim: id }, { do: 'complain', statement: 'look again' }, holder);
+    expect(await cases.take({ claim: id }, { do: 'complain' }, holder)).toMatchObject({ status: 'refused' });
+    await sent();
+    await cases.take({ claim: id }, { do: 'decide-complaint', upheld: true }, reviewer);
+    const { actions, verdicts } = await sent();
+    expect(actions).toMatchObject([{ action: 'takedown', ground: 'dsa-16-notice', automatedDecision: false }]);
+    expect(verdicts).toMatchObject([{ verdict: 'taken-down' }]);
+    expect(cases.allowed(await only(), uploader)).toContain('complain');
+    expect(await verifyAudit(db)).toMatchObject({ broken: null });
+  });
+
+  test('in a flood of them wait for a person, and are an alarm', async () => {
+    const flooder = `${upload}_h`;
+    const uploads = ['a', 'b', 'c'].map((x) => `${upload}_${x}`);
+    for (const id of uploads) await bench.say(id, { account });
+    const strict = openCaseBench(database, undefined, { noticedADay: 2 });
+    const one = (id: string) =>
+      strict.cases.fileNotice({ kind: 'dmca', notice, uploads: [id], holder: flooder, work: null }, holder);
+    for (const id of uploads) expect(await one(id)).toMatchObject({ status: 'accepted' });
+    const states = await Promise.all(uploads.map(async (id) => (await only(id)).state));
+    expect(states).toEqual(['taken-down', 'taken-down', 'open']);
+    expect((await sent()).alarms.map((a) => [a.kind, a.subject])).toContainEqual(['notice-flood', flooder]);
   });
 });
 

@@ -216,6 +216,7 @@ export function createCases(deps: {
           notice,
           by,
           now: clock.now(),
+          noticedADay: terms.noticedADay,
           lockAll,
           settle: (upload) => settle(tx, upload, 'notice'),
         }),

@@ -1,9 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type Completeness, EVERYWHERE, judgeDmcaNotice, judgeDsaNotice, type Missing } from '@vigil/cases';
 import { type Actor, type DmcaNotice, type DsaNotice, derivedId, type Ground } from '@vigil/contracts';
-import { type ClaimRow, claimsOf, findUpload, saveNotice, savePaper, type UploadRow } from '@vigil/database';
+import {
+  type ClaimRow,
+  claimsOf,
+  findUpload,
+  noticedSince,
+  saveNotice,
+  savePaper,
+  type UploadRow,
+} from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
+import { sendAlarm } from '../send-output.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
+
+const DAY_MS = 24 * 3600 * 1000;
 
 /** A notice by hand, by somebody who needs no reference for it. */
 export interface NoticeRequest {
@@ -30,7 +41,7 @@ export type NoticeOutcome =
     };
 
 /**
- * A complete notice under 17 USC 512(c)(3) is acted on at once; one under DSA Art. 16 is for a person to decide, and is an open
+ * A complete notice under 17 USC 512(c)(3) is acted on at once, unless its sender names too much in a day; one under DSA Art. 16 is for a person to decide, and is an open
  * claim until then. The claims of one account on one work join in one case.
  */
 export async function fileNotice(
@@ -40,11 +51,12 @@ export async function fileNotice(
     notice: NoticeRequest;
     by: Actor;
     now: number;
+    noticedADay: number;
     lockAll(tx: Queryable, uploads: readonly string[]): Promise<Map<string, UploadRow>>;
     settle(upload: string): Promise<void>;
   },
 ): Promise<NoticeOutcome> {
-  const { ledger, notice, by, now, lockAll, settle } = about;
+  const { ledger, notice, by, now, noticedADay, lockAll, settle } = about;
   const known: string[] = [];
   const unknownUploads: string[] = [];
   for (const id of new Set(notice.uploads)) {
@@ -61,6 +73,18 @@ export async function fileNotice(
   await saveNotice(tx, { id, kind, holder, work, uploads: known, standing, missing, paper: paper.id, receivedAt: now });
   if (standing !== 'complete') return { status: 'incomplete', notice: id, standing, missing, unknownUploads };
 
+  // A sender that went wild, or whose key was stolen, takes down no more than so much: the rest is for a person to look at.
+  const flood = kind === 'dmca' && (await noticedSince(tx, holder, now - DAY_MS)) > noticedADay;
+  if (flood) {
+    const message = `notices of ${holder} named more than ${noticedADay} uploads within a day: what they name waits for a person`;
+    const day = Math.floor(now / DAY_MS);
+    await sendAlarm(tx, derivedId('ev', holder, 'notice-flood', day), {
+      kind: 'notice-flood',
+      subject: holder,
+      message,
+      at: now,
+    });
+  }
   const rows = await lockAll(tx, known);
   const ground: Ground = kind === 'dmca' ? '512c3-notice' : notice.trustedFlagger ? 'trusted-flagger' : 'dsa-16-notice';
   const claims: ClaimRow[] = [];
@@ -76,7 +100,7 @@ export async function fileNotice(
       by,
       data: { notice: id, paper },
     });
-    const taken = kind === 'dmca' ? await ledger.take(tx, claim, { do: 'take-down' }, SYSTEM) : null;
+    const taken = kind === 'dmca' && !flood ? await ledger.take(tx, claim, { do: 'take-down' }, SYSTEM) : null;
     claims.push(taken?.ok ? taken.claim : claim);
   }
   for (const upload of rows.keys()) await settle(upload);

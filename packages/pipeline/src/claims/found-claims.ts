@@ -33,6 +33,8 @@ export async function claimFound(
     const { reference } = decision.evidence;
     const data = { reference, ...summaryOf(decision) };
     let claim = known.get(reference.id);
+    // What fell with a version that was disabled says nothing of the one that is meant to protect again.
+    if (claim && fellWithItsReference(claim) && claim.version! < reference.version) claim = undefined;
     if (!claim) {
       claim = await ledger.open(tx, {
         upload: row.id,
@@ -55,6 +57,9 @@ export async function claimFound(
       await ledger.take(tx, claim, { do: 'take-down' }, SYSTEM);
   }
 }
+
+const fellWithItsReference = ({ state, procedure }: ClaimRow): boolean =>
+  state === 'withdrawn' && procedure.ended?.why === 'reference';
 
 /** Films that lie in the store as pictures are pictures already. */
 async function wantPictures(tx: Queryable, row: UploadRow, claim: ClaimRow, { evidence }: Decision): Promise<void> {

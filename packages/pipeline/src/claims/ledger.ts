@@ -138,7 +138,9 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
   return {
     async open(tx, about) {
       const { upload, account, work, holder, ground, territories, source, by, data } = about;
-      const id = derivedId('claim', upload, source.reference ?? source.notice!);
+      const { version } = source;
+      const later = version !== null && version > 1 ? [version] : [];
+      const id = derivedId('claim', upload, source.reference ?? source.notice!, ...later);
       const known = await findClaim(tx, id);
       if (known) return known;
       const at = now();

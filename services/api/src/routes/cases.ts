@@ -100,7 +100,7 @@ const HolderStep = z.discriminatedUnion('do', [
   }),
   z.strictObject({ do: z.literal('escalate'), notice: DmcaNotice, ...narrowed }),
   z.strictObject({ do: z.enum(['withdraw', 'take-down', 'forward']), ...narrowed }),
-  z.strictObject({ do: z.enum(['dismiss', 'notify-court']), ...said, ...narrowed }),
+  z.strictObject({ do: z.enum(['dismiss', 'notify-court', 'complain']), ...said, ...narrowed }),
   z.strictObject({ do: z.literal('decide-court'), decidedFor: z.enum(['holder', 'uploader']), ...narrowed }),
   z.strictObject({ do: z.literal('decide-complaint'), upheld: z.boolean(), ...said, ...narrowed }),
 ]);
@@ -278,7 +278,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       method: 'POST',
       path: '/v1/cases/{case}/steps',
       tag: 'cases',
-      summary: 'Answer, withdraw, escalate; for operators also decide, dismiss, forward',
+      summary: 'Answer, withdraw, escalate, complain of a dismissal; for operators also decide, dismiss, forward',
       details: 'What is possible now stands in `allowed` of each claim; anything else is a 409 that says what is.',
       verb: 'cases:write',
       params: caseParams,

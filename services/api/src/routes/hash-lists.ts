@@ -12,6 +12,7 @@ import { Holder, Id, Name } from '../schemas.ts';
 const MIN_QUALITY = 50;
 const MAX_CSV_BYTES = 64 * 2 ** 20;
 const MAX_ERRORS = 100;
+const MAX_LINE = 10_000;
 
 const Imported = z
   .object({
@@ -158,6 +159,10 @@ async function* csvRows(body: Readable): AsyncGenerator<Row> {
   let at = 0;
   for await (const line of createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })) {
     at++;
+    if (line.length > MAX_LINE) {
+      yield { at, hash: '' };
+      continue;
+    }
     const fields = fieldsOf(at === 1 ? line.replace(/^\uFEFF/, '') : line);
     if (fields.every((f) => f === '')) continue;
     if (at === 1 && fields.some((f) => ['hash', 'pdq'].includes(f.toLowerCase()))) {
