@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
 import type { EventLog } from '@vigil/event-log';
 import { type Instance, type InstanceOptions, openInstance } from '@vigil/pipeline';
-import { createLogger, readConfig } from '@vigil/runtime';
+import { createLogger, isRetriable, readConfig } from '@vigil/runtime';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import type { Fleet } from './open-fleet.ts';
@@ -63,7 +63,9 @@ export async function openNetwork({
   /** Polls until `look` says so. @throws what stopped the pipeline, or that the time is up */
   async function until(what: string, seconds: number, look: () => Promise<boolean>): Promise<void> {
     const end = Date.now() + seconds * 1000;
-    while (!(await look())) {
+    // On a machine with much else to do even a question may come too late to be answered.
+    const isSo = () => look().catch((error: unknown) => (isRetriable(error) ? false : Promise.reject(error)));
+    while (!(await isSo())) {
       if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
       await Promise.race([sleep(100), instance.failed]);
     }

@@ -33,7 +33,7 @@ const DEFAULTS: ConsumerSettings = {
   heartbeatMs: 2000,
   rebalanceMs: 10_000,
   maxWaitMs: 500,
-  commitMs: 500,
+  commitMs: 1000,
   drainMs: 8000,
   patienceMs: 60_000,
   auditMs: 15_000,
