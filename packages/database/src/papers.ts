@@ -44,6 +44,10 @@ export async function findPaper(db: Queryable, id: string): Promise<PaperRow | n
   return rows[0] ?? null;
 }
 
+export async function findPapers(db: Queryable, ids: readonly string[]): Promise<PaperRow[]> {
+  return ids.length === 0 ? [] : db.query<PaperRow>(`${ROW} WHERE id = ANY ($1)`, [ids]);
+}
+
 export const papersOf = (db: Queryable, subject: string): Promise<PaperRow[]> =>
   db.query<PaperRow>(`${ROW} WHERE subject = $1 ORDER BY written_at, id`, [subject]);
 

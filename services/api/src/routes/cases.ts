@@ -18,7 +18,7 @@ import {
   caseEvents,
   claimsOfCase,
   findCase,
-  findPaper,
+  findPapers,
   findWork,
   listCases,
   listClaims,
@@ -54,6 +54,10 @@ const ClaimShown = z
     dispute: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
     appeal: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
     counterNotice: z.looseObject({}).nullable().describe('once it was forwarded'),
+    complaint: z
+      .object({ at: When, statement: z.string().nullable(), upheld: z.boolean().nullable() })
+      .nullable()
+      .describe('DSA Art. 20: of the uploader; of a claim that was dismissed, by whoever sent the notice'),
     ended: z.object({ at: When, why: z.string() }).nullable(),
     statement: StatementOfReasons.nullable().describe('what the uploader is told; null where nothing was taken down'),
     allowed: z.array(z.string()).describe('steps that are possible now, for this key'),
@@ -109,18 +113,20 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
   const db = database.postgres;
   const find = async (who: Principal, id: string): Promise<CaseRow> => ownRow(who, await findCase(db, id), 'case', id);
 
-  async function wordsOf(paper: { id: string } | null | undefined): Promise<string | null> {
-    const content = paper ? (await findPaper(db, paper.id))?.content : null;
-    if (content === null || content === undefined) return null;
-    const { statement } = content as { statement?: unknown };
-    return typeof content === 'string' ? content : typeof statement === 'string' ? statement : JSON.stringify(content);
+  /** Claims as this asker may see them, with what was written about them, by one question for all of it. */
+  async function showClaims(who: Principal, claims: readonly ClaimRow[]): Promise<z.output<typeof ClaimShown>[]> {
+    const written = claims.flatMap(({ procedure: { dispute, appeal, counterNotice, complaint } }) =>
+      [dispute, appeal, counterNotice, complaint].flatMap((it) => it?.paper?.id ?? []),
+    );
+    const papers = new Map((await findPapers(db, written)).map((p) => [p.id, p.content]));
+    return claims.map((c) => showClaim(who, c, papers));
   }
 
-  async function showClaim(who: Principal, c: ClaimRow): Promise<z.output<typeof ClaimShown>> {
-    const { dispute, appeal, counterNotice, takenDownAt, ended } = c.procedure;
+  function showClaim(who: Principal, c: ClaimRow, papers: ReadonlyMap<string, unknown>): z.output<typeof ClaimShown> {
+    const { dispute, appeal, counterNotice, complaint, takenDownAt, ended } = c.procedure;
     const waits = [appeal, dispute].find((d) => d && d.decidedAt === null);
-    const words = async (d: typeof dispute) =>
-      d && { at: d.at, grounds: [...d.grounds], statement: await wordsOf(d.paper) };
+    const wordsOf = (paper: { id: string } | null) => textOf(paper && papers.get(paper.id));
+    const words = (d: typeof dispute) => d && { at: d.at, grounds: [...d.grounds], statement: wordsOf(d.paper) };
     const forwarded =
       counterNotice && (counterNotice.forwardedAt !== null || who.role !== 'holder') ? counterNotice : null;
     const { id, upload, reference, version, notice, ground, territories, state, openedAt, changedAt } = c;
@@ -144,11 +150,14 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       why: c.decision?.trials ?? [],
       answerBy: waits?.answerBy ?? null,
       putBack: counterNotice && { from: counterNotice.putBackFrom, until: counterNotice.putBackUntil },
-      dispute: await words(dispute),
-      appeal: await words(appeal),
-      counterNotice: forwarded
-        ? (((await findPaper(db, forwarded.paper.id))?.content ?? {}) as Record<string, unknown>)
-        : null,
+      dispute: words(dispute),
+      appeal: words(appeal),
+      counterNotice: forwarded ? ((papers.get(forwarded.paper.id) ?? {}) as Record<string, unknown>) : null,
+      complaint: complaint && {
+        at: complaint.at,
+        statement: wordsOf(complaint.paper),
+        upheld: complaint.decided?.upheld ?? null,
+      },
       ended,
       statement: takenDownAt === null ? null : statementOf(c, c.decision, territories),
       allowed: cases.allowed(c, actorOf(who, c.account)),
@@ -157,8 +166,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
 
   async function show(who: Principal, row: CaseRow): Promise<z.output<typeof CaseShown>> {
     const claims = await claimsOfCase(db, row.id);
-    const shown: z.output<typeof ClaimShown>[] = [];
-    for (const claim of claims) shown.push(await showClaim(who, claim));
+    const shown = await showClaims(who, claims);
     const { id, account, work, holder, openedAt, changedAt } = row;
     const title = (await findWork(db, work))?.title ?? work;
     const answers = shown.flatMap(({ answerBy }) => answerBy ?? []);
@@ -199,7 +207,7 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
           (c) => [c.openedAt, c.id],
           (c) => c,
         );
-        return { body: { items: await Promise.all(shown.items.map((c) => showClaim(who, c))), next: shown.next } };
+        return { body: { items: await showClaims(who, shown.items), next: shown.next } };
       },
     }),
     route({
@@ -291,4 +299,11 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       },
     }),
   ];
+}
+
+/** What somebody wrote, as text; null when it was erased, or nothing was written. */
+function textOf(content: unknown): string | null {
+  if (content === null || content === undefined) return null;
+  const { statement } = content as { statement?: unknown };
+  return typeof content === 'string' ? content : typeof statement === 'string' ? statement : JSON.stringify(content);
 }
