@@ -14,7 +14,11 @@ const ALWAYS = [400, 401, 403, 429, 503];
 export function openApiDocument(routes: readonly Route[], version: string): Json {
   const schemas: Json = {};
   const schemaOf = (schema: z.ZodType, io: 'input' | 'output'): Json => {
-    const made = z.toJSONSchema(schema, { io, override: inPlainWords, unrepresentable: 'any' }) as Json;
+    const made = z.toJSONSchema(schema, {
+      io,
+      override: (about) => inPlainWords(about, io),
+      unrepresentable: 'any',
+    }) as Json;
     const { $schema: _, $defs = {}, ...rest } = made;
     for (const [name, def] of Object.entries($defs as Json)) schemas[name] = withRefs(def);
     return withRefs(rest) as Json;
@@ -63,9 +67,12 @@ export function openApiDocument(routes: readonly Route[], version: string): Json
 }
 
 /** The same values in words that more readers of such documents know: pairs as arrays of two, NUL as a code point. */
-function inPlainWords({ jsonSchema }: { jsonSchema: Json }): void {
+function inPlainWords({ jsonSchema }: { jsonSchema: Json }, io: 'input' | 'output'): void {
   const { prefixItems, pattern } = jsonSchema as { prefixItems?: unknown[]; pattern?: string };
   if (pattern) jsonSchema.pattern = pattern.replaceAll('\\0', '\\u0000');
+  // What every body is asked for, whatever its schema says.
+  const isFree = jsonSchema.type === 'string' && !['pattern', 'format', 'enum', 'const'].some((k) => k in jsonSchema);
+  if (io === 'input' && isFree) jsonSchema.pattern = '^[^\\u0000]*$';
   if (!prefixItems || new Set(prefixItems.map((item) => JSON.stringify(item))).size !== 1) return;
   delete jsonSchema.prefixItems;
   Object.assign(jsonSchema, { items: prefixItems[0], minItems: prefixItems.length, maxItems: prefixItems.length });
