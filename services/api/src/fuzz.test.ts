@@ -25,7 +25,7 @@ const MARKS = { 'holder-a': 'Marked-A-7c1e', 'holder-b': 'Marked-B-9f3d' };
 /**
  * Whose key asks; each of the objects that it comes to know is asked for with the other holder's as well. What is right and looks wrong
  * from outside: a body may be too large before it is too long a list, a change needs the version that it changes (RFC 6585, RFC 9110),
- * and what two members say together stands in no schema; an operator has to say for which holder; an upload is known once it was planned.
+ * and what two members say together, or members that no schema names, stand in none; an operator has to say for which holder; an upload is known once it was planned.
  */
 const config = (who: string) => `
 [auth.wfc]
@@ -43,7 +43,7 @@ positive_data_acceptance.enabled = ${who !== 'operator'}
 positive_data_acceptance.expected-statuses = ["2xx", 401, 403, 404, 409, 412]
 
 [[operations]]
-include-path-regex = "^/v1/(reports/.*|keys|policies.*)$"
+include-path-regex = "^/v1/(reports/.*|keys|policies.*|hash-lists|notices|cases/.*)$"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 412]
 
 # A stream that does not end: live.test.ts listens to it.
