@@ -23,13 +23,11 @@ export async function everyView(
         const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce', ...phone });
         const page = await context.newPage();
         const { complaints } = watch(page, stand.url);
-        if (role !== 'nobody')
-          await page.goto(
-            await stand.link(
-              role as Role,
-              role === 'holder' ? { holder: 'studio-a', name: 'Studio A' } : { name: 'Mara Lindqvist' },
-            ),
-          );
+        if (role !== 'nobody') {
+          const about = role === 'holder' ? { holder: 'studio-a', name: 'Studio A' } : { name: 'Mara Lindqvist' };
+          await page.goto(await stand.link(role, about));
+          await page.getByRole('navigation', { name: 'Vigil' }).waitFor();
+        }
         for (const [name, show] of Object.entries(VIEWS[role])) {
           if (only.length > 0 && !only.some((wanted) => `${role}-${name}`.includes(wanted))) continue;
           await show(page, stand.url);
