@@ -61,10 +61,10 @@ const at =
     await page.getByRole('heading', { level: 1 }).waitFor();
   };
 const first =
-  (where: string, list: string): View =>
+  (where: string, list: string, which: RegExp = /./): View =>
   async (page, url) => {
     await page.goto(`${url}${where}`);
-    await page.getByRole('list', { name: list }).getByRole('link').first().click();
+    await page.getByRole('list', { name: list }).getByRole('link').filter({ hasText: which }).first().click();
     await page
       .getByRole('link', { name: /Cases|Library/ })
       .last()
@@ -95,7 +95,7 @@ const VIEWS: Record<'nobody' | Role, Record<string, View>> = {
     cases: at('/cases'),
     case: first('/cases?state=taken-down', 'Cases'),
     library: at('/library'),
-    work: first('/library', 'References'),
+    work: first('/library', 'References', /film/),
     empty: at('/cases?state=closed'),
   },
   holder: {
