@@ -9,6 +9,7 @@ import type { Stand } from './stand.ts';
 
 interface Work {
   file: string;
+  name?: string;
   title: string;
   holder: string;
 }
@@ -60,7 +61,7 @@ async function fromCorpus(): Promise<Content> {
   const works: Work[] = [
     { file: steel, title: 'Tears of Steel', holder: 'studio-a' },
     { file: wave, title: 'The Starry Night', holder: 'studio-a' },
-    { file: agent, title: 'Agent 327', holder: REVIEWED },
+    { file: agent, name: 'agent-327.mp4', title: 'Agent 327', holder: REVIEWED },
     { file: bridge, title: 'Bridge at Dusk', holder: REVIEWED },
   ];
   const files = await Promise.all([

@@ -17,7 +17,7 @@ export interface Stand {
   /** Address that signs somebody in, once. */
   link(role: Role, about?: { holder?: string; name?: string }): Promise<string>;
   /** Registers files and waits until they are live. Returns their references. */
-  protect(files: readonly { file: string; title: string; holder: string }[]): Promise<string[]>;
+  protect(files: readonly { file: string; name?: string; title: string; holder: string }[]): Promise<string[]>;
   /** Hands files in as a platform would, and waits for a first verdict of each. Returns the uploads' ids. */
   upload(files: readonly { file: string; account: string }[]): Promise<string[]>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -66,8 +66,7 @@ export async function openStand(env: Record<string, string> = {}): Promise<Stand
     },
     async protect(files) {
       const ids: string[] = [];
-      for (const { file, title, holder } of files) {
-        const name = path.basename(file);
+      for (const { file, name = path.basename(file), title, holder } of files) {
         const at = `/v1/references?${query({ name, title, holder })}`;
         ids.push((await sendFile<{ reference: { id: string } }>(at, file)).reference.id);
       }

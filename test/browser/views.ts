@@ -23,13 +23,11 @@ export async function everyView(
         const context = await browser.newContext({ viewport, colorScheme, reducedMotion: 'reduce', ...phone });
         const page = await context.newPage();
         const { complaints } = watch(page, stand.url);
-        if (role !== 'nobody')
-          await page.goto(
-            await stand.link(
-              role as Role,
-              role === 'holder' ? { holder: 'studio-a', name: 'Studio A' } : { name: 'Mara Lindqvist' },
-            ),
-          );
+        if (role !== 'nobody') {
+          const about = role === 'holder' ? { holder: 'studio-a', name: 'Studio A' } : { name: 'Mara Lindqvist' };
+          await page.goto(await stand.link(role, about));
+          await page.getByRole('navigation', { name: 'Vigil' }).waitFor();
+        }
         for (const [name, show] of Object.entries(VIEWS[role])) {
           if (only.length > 0 && !only.some((wanted) => `${role}-${name}`.includes(wanted))) continue;
           await show(page, stand.url);
@@ -63,10 +61,10 @@ const at =
     await page.getByRole('heading', { level: 1 }).waitFor();
   };
 const first =
-  (where: string, list: string): View =>
+  (where: string, list: string, which: RegExp = /./): View =>
   async (page, url) => {
     await page.goto(`${url}${where}`);
-    await page.getByRole('list', { name: list }).getByRole('link').first().click();
+    await page.getByRole('list', { name: list }).getByRole('link').filter({ hasText: which }).first().click();
     await page
       .getByRole('link', { name: /Cases|Library/ })
       .last()
@@ -97,7 +95,7 @@ const VIEWS: Record<'nobody' | Role, Record<string, View>> = {
     cases: at('/cases'),
     case: first('/cases?state=taken-down', 'Cases'),
     library: at('/library'),
-    work: first('/library', 'References'),
+    work: first('/library', 'References', /film/),
     empty: at('/cases?state=closed'),
   },
   holder: {

@@ -42,6 +42,7 @@ describeWith('browser', here, 'the page', () => {
       { file: pathOf('picture-harbour-light.jpg'), title: 'Harbour Light', holder: 'paper-house' },
       { file: pathOf('picture-morning-ridge.png'), title: 'Morning Ridge', holder: 'paper-house' },
       { file: pathOf('picture-night-village.png'), title: 'Night Village', holder: 'paper-house' },
+      { file: pathOf('picture-shoal.jpg'), title: 'Shoal', holder: 'paper-house' },
     ]);
     await stand.call('POST', '/v1/policies', { holder: 'paper-house', policy: { onManifest: 'review' } });
   }, 180_000);
@@ -167,7 +168,8 @@ describeWith('browser', here, 'the page', () => {
   });
 
   test('the queue is decided by keyboard alone, nobody gets the same item, and a decision is taken back', async () => {
-    const copies = ['copy-small.jpg', 'copy-mirrored.jpg', 'copy-turned.jpg'];
+    // As many as two people hold at most, so that each has a next one.
+    const copies = ['copy-small.jpg', 'copy-mirrored.jpg', 'copy-turned.jpg', 'copy-inverted.png'];
     await stand.upload(copies.map((name, n) => ({ file: pathOf(name), account: `acc-${n}` })));
     const [ada, ben] = await Promise.all([
       signedIn('reviewer', { name: 'Ada' }),

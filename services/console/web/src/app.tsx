@@ -39,6 +39,9 @@ const places = (): Place[] => {
   return isHolder.value ? own.sort((a, b) => Number(b.path === '/live') - Number(a.path === '/live')) : own;
 };
 
+/** Reviewers begin with what waits for them; whoever only looks in holds nothing back from others. */
+const home = (): string => (session.value?.role === 'reviewer' ? '/review' : may('live:read') ? '/live' : '/cases');
+
 export function App() {
   useEffect(() => void findSession(), []);
   if (session.value === undefined) return <p class="sr-only">Vigil is loading.</p>;
@@ -56,7 +59,7 @@ function Shell() {
   const going = useRef(0);
   const at = path.value;
   useEffect(() => {
-    if (at === '/' || at === '/sign-in') go(places()[0]?.path ?? '/live', { replace: true });
+    if (at === '/' || at === '/sign-in') go(home(), { replace: true });
   }, [at]);
   const jump = (to: Place) => () => {
     if (Date.now() - going.current < 1500) go(to.path);

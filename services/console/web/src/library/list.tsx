@@ -117,7 +117,7 @@ function Row({ reference }: { reference: Reference }) {
         </span>
       </span>
       <span class="line">
-        <MatchLine matches={matches} />
+        {reference.kind === 'video' && <MatchLine matches={matches} />}
         <span class="quiet small num">
           {matches ? (matches.uploads > 0 ? `in ${plural(matches.uploads, 'upload')}` : 'not matched yet') : '\u00a0'}
         </span>

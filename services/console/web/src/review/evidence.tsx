@@ -79,9 +79,14 @@ export function EvidenceView({ item, keys = true }: { item: ReviewItem; keys?: b
         <div class="controls row apart">
           <div class="row">
             {films && (
-              <button type="button" class="button" onClick={() => step.toggle()}>
+              <button
+                type="button"
+                class="button"
+                aria-label={step.playing.value ? 'Pause' : 'Play both'}
+                onClick={() => step.toggle()}
+              >
                 <Icon name={step.playing.value ? 'pause' : 'play'} size={16} />
-                {step.playing.value ? 'Pause' : 'Play both'}
+                <span class="label-wide">{step.playing.value ? 'Pause' : 'Play both'}</span>
               </button>
             )}
             {inOrder.length > 1 && (
@@ -106,12 +111,15 @@ export function EvidenceView({ item, keys = true }: { item: ReviewItem; keys?: b
             <button
               type="button"
               class="button ghost"
+              aria-label="Outlines"
+              title="Outlines (O)"
               aria-pressed={drawn.value}
               onClick={() => {
                 drawn.value = !drawn.value;
               }}
             >
-              Outlines
+              <Icon name="outline" size={17} />
+              <span class="label-wide">Outlines</span>
             </button>
           )}
         </div>

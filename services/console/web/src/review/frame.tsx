@@ -99,9 +99,13 @@ function nothingToShow(media: Side | null): string {
   return media?.kind ? 'The media are not here any more, and no frame was kept.' : 'Nothing is known of these media.';
 }
 
+/** What lies outside is drawn along the frame's edge, so that it is seen that there is more. */
+const OUTSIDE = 0.02;
+const seen = (share: number): number => Math.min(1 + OUTSIDE, Math.max(-OUTSIDE, share));
+
 /** Corners in the order of the picture that they outline; its top edge is drawn thick, so that turned and mirrored can be seen. */
 function Drawn({ corners, of }: Outline) {
-  const points = corners.map(([x, y]) => `${(x * 100).toFixed(2)},${(y * 100).toFixed(2)}`);
+  const points = corners.map(([x, y]) => `${(seen(x) * 100).toFixed(2)},${(seen(y) * 100).toFixed(2)}`);
   const [a, b] = points;
   return (
     <svg class={`outline of-${of}`} viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">

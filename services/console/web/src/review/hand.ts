@@ -46,7 +46,8 @@ export function openHand(): () => void {
   };
   beat();
   const giveBack = () => {
-    if (hand.value.length > 0) ask('POST', '/v1/reviews/release', { json: {}, keepalive: true }).catch(() => undefined);
+    if (hand.value.length > 0 || filling)
+      ask('POST', '/v1/reviews/release', { json: {}, keepalive: true }).catch(() => undefined);
   };
   addEventListener('pagehide', giveBack);
   return () => {

@@ -46,7 +46,7 @@ export function Queue() {
         rowHeight={[56, 72]}
         idOf={(r) => r.item}
         row={(r) => (
-          <a class="list-row" href={`/cases/${encodeURIComponent(r.case)}`}>
+          <a class="list-row queue-cols" href={`/cases/${encodeURIComponent(r.case)}`}>
             <span class="clip main">
               <strong>{r.title}</strong>
               <span class="quiet"> {r.account ? `by ${r.account}` : ''}</span>
