@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const sources = ['packages', 'services', 'seeds', 'infra'];
 /** Suites that boot the whole of Vigil, one file at a time. `npm test` runs all projects side by side. */
 const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts'];
-const fault = ['test/fault/**/*.test.ts'];
+const fault = ['test/fault/**/*.test.ts', 'test/drill/**/*.test.ts'];
 const globalSetup = './test/global-setup.ts';
 
 export default defineConfig({

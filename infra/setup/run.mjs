@@ -24,6 +24,7 @@ const COMMANDS = {
   'test:full': { run: [TESTS], allowFallback: true, browser: true, env: { VIGIL_FULL: '1' } },
   fleet: { run: ['test/network/run-fleet.ts'], allowFallback: false },
   'test:fault': { run: ['test/fault/run.ts'], allowFallback: false },
+  drill: { run: ['test/drill/run.ts'], allowFallback: false },
   bench: { run: ['test/bench/run.ts'], allowFallback: true },
   screenshots: { run: ['test/browser/screenshots.ts'], allowFallback: true, browser: true },
   setup: { run: null, allowFallback: true },

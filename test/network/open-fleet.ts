@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openTemporaryPostgres } from '@vigil/database';
 import { type LocalKafka, startKafka } from '../../infra/kafka/local-kafka.ts';
 import { type S3, startS3 } from '../../infra/s3/start-s3.ts';
-import { startVigil, type VigilProcess } from '../support/vigil-process.ts';
+import { type StartOptions, startVigil, type VigilProcess } from '../support/vigil-process.ts';
 
 /** Which processes there are, and what each of them does. Two that decode: they share the slices by partitions. */
 export const FLEET = {
@@ -28,9 +28,9 @@ export interface Fleet {
   /** Running, or the last one of that name. */
   member(name: string): VigilProcess;
   /** Starts a member (again), and waits until it listens. `roles` are those of FLEET where it is one of these. */
-  spawn(name: string, roles?: Record<string, string>): Promise<VigilProcess>;
+  spawn(name: string, roles?: Record<string, string>, options?: StartOptions): Promise<VigilProcess>;
   /** The same, and waits until it is ready. */
-  start(name: string, roles?: Record<string, string>): Promise<VigilProcess>;
+  start(name: string, roles?: Record<string, string>, options?: StartOptions): Promise<VigilProcess>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -88,27 +88,23 @@ export async function openFleet({
       await Promise.all(running.map((m) => m[Symbol.asyncDispose]()));
     });
 
-    async function spawn(name: string, roles?: Record<string, string>): Promise<VigilProcess> {
+    const spawn: Fleet['spawn'] = async (name, roles, options) => {
       const own = roles ?? (FLEET as Record<string, Record<string, string>>)[name];
       if (!own) throw new Error(`no roles are known of ${name}`);
-      const started = await startVigil(path.join(folder, name), {
-        ...process.env,
-        ...env,
-        ...own,
-        VIGIL_REPLICA: name,
-      });
+      const settings = { ...process.env, ...env, ...own, VIGIL_REPLICA: name };
+      const started = await startVigil(path.join(folder, name), settings, options);
       members.set(name, started);
       return started;
-    }
+    };
 
-    async function start(name: string, roles?: Record<string, string>): Promise<VigilProcess> {
-      const started = await spawn(name, roles);
+    const start: Fleet['start'] = async (name, roles, options) => {
+      const started = await spawn(name, roles, options);
       for (let tries = 0; !(await isReady(started.url)); tries++) {
         if (tries > 600) throw new Error(`${name} does not become ready`);
         await sleep(100);
       }
       return started;
-    }
+    };
 
     const names = Object.keys(FLEET);
     // The first one makes topics and tables; the others find them.

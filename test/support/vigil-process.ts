@@ -30,7 +30,7 @@ export async function vigil(
 }
 
 /** What a test runner leaves in the environment would change colours and say that this is a test. */
-const withoutVitest = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+export const withoutVitest = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(
     Object.entries({ ...env, NO_COLOR: '1' }).filter(
       ([name]) => !/^(VITEST|NODE_ENV|NODE_OPTIONS|FORCE_COLOR)/.test(name),
@@ -63,18 +63,29 @@ export interface VigilProcess {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** `vigil start` on any free port, not waited for. */
-export function spawnVigil(dataFolder: string, env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, [VIGIL, 'start', '--data', dataFolder], {
-    env: withoutVitest({ ...env, VIGIL_PORT: '0' }),
+export interface StartOptions {
+  /** 0: any free one. */
+  port?: number;
+  /** For Node itself, before the program. */
+  nodeArgs?: readonly string[];
+}
+
+/** `vigil start`, not waited for. */
+export function spawnVigil(dataFolder: string, env: NodeJS.ProcessEnv, { port = 0, nodeArgs = [] }: StartOptions = {}) {
+  const child = spawn(process.execPath, [...nodeArgs, VIGIL, 'start', '--data', dataFolder], {
+    env: withoutVitest({ ...env, VIGIL_PORT: `${port}` }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return { child, end: ended(child) };
 }
 
 /** Starts Vigil on any free port and waits until it listens. @throws with what it said when it ends before */
-export async function startVigil(dataFolder: string, env: NodeJS.ProcessEnv = process.env): Promise<VigilProcess> {
-  const { child, end } = spawnVigil(dataFolder, env);
+export async function startVigil(
+  dataFolder: string,
+  env: NodeJS.ProcessEnv = process.env,
+  options: StartOptions = {},
+): Promise<VigilProcess> {
+  const { child, end } = spawnVigil(dataFolder, env, options);
   const listens = new Promise<string>((resolve) => {
     let said = '';
     child.stdout.on('data', (chunk: string) => {
