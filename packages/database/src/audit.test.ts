@@ -46,6 +46,15 @@ const tamper = (sql: string, params: unknown[] = []) =>
     await tx.query('ALTER TABLE case_events DROP CONSTRAINT IF EXISTS case_events_check');
     await tx.query(sql, params);
   });
+/** Columns that are not computed from others. */
+const plainColumns = async (table: string): Promise<string> => {
+  const rows = await db.query<{ columns: string }>(
+    `SELECT string_agg(column_name, ', ') AS columns FROM information_schema.columns
+     WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER'`,
+    [table],
+  );
+  return rows[0]!.columns;
+};
 const restored = async (run: () => Promise<void>) => {
   await db.query('CREATE TABLE kept AS SELECT case_id, seq, body, previous, hash FROM case_events');
   const rest = ['audit_roots', 'audit_heads', 'papers', 'claims', 'cases'];
@@ -55,7 +64,10 @@ const restored = async (run: () => Promise<void>) => {
   } finally {
     await tamper('DELETE FROM case_events');
     for (const table of rest) await tamper(`DELETE FROM ${table}`);
-    for (const table of rest.toReversed()) await tamper(`INSERT INTO ${table} SELECT * FROM kept_${table}`);
+    for (const table of rest.toReversed()) {
+      const columns = await plainColumns(table);
+      await tamper(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM kept_${table}`);
+    }
     await tamper('INSERT INTO case_events (case_id, seq, body, previous, hash) SELECT * FROM kept');
     for (const table of ['kept', ...rest.map((t) => `kept_${t}`)]) await db.query(`DROP TABLE ${table}`);
   }

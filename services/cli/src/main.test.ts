@@ -37,6 +37,7 @@ describe('vigil', () => {
       'shards',
       'replicas',
       'audit',
+      'console',
       'schema',
     ];
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));

@@ -104,16 +104,16 @@ export type Point = [x: number, y: number];
 
 /** As it is in the claim; `words` says it for people. */
 export interface Altered {
-  turn?: string;
-  inverted?: boolean;
+  turn?: string | undefined;
+  inverted?: boolean | undefined;
   /** [left, top, right, bottom] of the upload's picture that shows the reference. */
-  inset?: [number, number, number, number];
+  inset?: [number, number, number, number] | undefined;
   /** [left, top, right, bottom] of the reference's picture that the upload shows. */
-  cropped?: [number, number, number, number];
+  cropped?: [number, number, number, number] | undefined;
   /** Reference seconds per upload second. */
-  speed?: number;
-  affine?: number[];
-  projective?: number[];
+  speed?: number | undefined;
+  affine?: number[] | undefined;
+  projective?: number[] | undefined;
 }
 
 /** To be drawn over both frames. Corners in the order in which the reference's picture has them: top left, top right, bottom right, bottom left. */
@@ -137,9 +137,9 @@ export interface Segment {
   distance: { mean: number; worst: number };
   distinct: number;
   timed: boolean;
-  correlation?: number;
-  inliers?: number;
-  cells?: number;
+  correlation?: number | undefined;
+  inliers?: number | undefined;
+  cells?: number | undefined;
 }
 
 export interface Evidence {
@@ -415,7 +415,12 @@ export interface Reference {
   duration: number | null;
   state: 'received' | 'fingerprinted' | 'checked' | 'live' | 'disabled' | 'rejected';
   reason: string | null;
-  findings: { check: 'length' | 'overlap-own' | 'overlap-other'; detail: string; other?: string; conflict?: string }[];
+  findings: {
+    check: 'length' | 'overlap-own' | 'overlap-other';
+    detail: string;
+    other?: string | undefined;
+    conflict?: string | undefined;
+  }[];
   progress: { slices: number | null; loaded: number };
   life: {
     received: number;

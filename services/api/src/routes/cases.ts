@@ -64,7 +64,7 @@ const ClaimShown = z
   })
   .meta({ id: 'Claim' });
 
-const CaseSummary = z
+export const CaseSummary = z
   .object({
     id: z.string(),
     account: z.string().nullable(),
@@ -78,7 +78,7 @@ const CaseSummary = z
     answerBy: MaybeWhen.describe('the earliest time until which somebody has to answer'),
   })
   .meta({ id: 'CaseSummary' });
-const CaseShown = CaseSummary.extend({ claims: z.array(ClaimShown) }).meta({ id: 'Case' });
+export const CaseShown = CaseSummary.extend({ claims: z.array(ClaimShown) }).meta({ id: 'Case' });
 
 const caseParams = z.object({ case: Id });
 const narrowed = {

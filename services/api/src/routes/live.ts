@@ -19,7 +19,7 @@ const MOST_IN_ALL = 2000;
 
 const Rate = z.number().int().nullable().describe('null where it is not told');
 const Counts = z.array(z.number().int());
-const Status = z
+export const Status = z
   .object({
     at: When,
     rates: z.object({ uploads: Rate, verdicts: Rate, takedowns: Rate }).describe('in the last minute'),

@@ -28,7 +28,7 @@ const Side = z.object({
     .describe('address of the media; null once they are gone, or where they may not be played'),
   contentType: z.string().nullable(),
 });
-const Item = z
+export const Item = z
   .object({
     item: z.string().describe("the claim's id"),
     case: z.string(),
@@ -60,11 +60,11 @@ const Item = z
     order: z
       .object({ harm: z.number(), confidence: z.number(), accounts: z.number().int(), waitingMs: z.number().int() })
       .describe('why it stands where it does: harm 0..1, accounts that showed its reference in a week, waiting'),
-    skips: z.array(z.object({ reason: z.string(), at: When })),
+    skips: z.array(z.object({ reason: z.enum(SKIP_REASONS), at: When })),
     allowed: z.array(z.string()),
   })
   .meta({ id: 'ReviewItem' });
-const Summary = z
+export const Summary = z
   .object({
     item: z.string(),
     case: z.string(),
