@@ -90,6 +90,7 @@ export function brakeRoutes({ database, brakes, witnesses }: Deps): Route[] {
         .strictObject({ reference: Id.optional(), holder: Holder.optional(), why: Statement.min(1) })
         .refine((b) => !(b.reference && b.holder), 'give a reference or a holder; neither means all'),
       answer: { status: 201, describe: 'The brake, or one that was there already', schema: Brake },
+      problems: ['not-found'],
       async run({ body: { reference, holder, why } }, { who }) {
         if (reference && !(await findReference(db, reference))) throw notFound('reference', reference);
         const [brake, subject] = reference
