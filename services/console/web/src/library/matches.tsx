@@ -9,6 +9,12 @@ const BUCKETS = 96;
 const OLD_MS = 30_000;
 const known = new Map<string, { found: Signal<Matches | null>; at: number }>();
 
+/** What may change a count. Also while no reference is in sight: then it is read again as soon as one is. */
+const COUNTS: ReadonlySet<string> = new Set(['takedown', 'case', 'reset']);
+onLive(({ type }) => {
+  if (COUNTS.has(type)) for (const entry of known.values()) entry.at = 0;
+});
+
 /** How often each part of a reference was matched; read once, and again when it is old or something was taken down. */
 export function useMatches(reference: string): Matches | null {
   const entry = known.get(reference) ?? { found: signal(null), at: 0 };
@@ -26,7 +32,7 @@ export function useMatches(reference: string): Matches | null {
     if (Date.now() - entry.at > OLD_MS) read();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = onLive((event) => {
-      if (event.type !== 'takedown' && event.type !== 'reset') return;
+      if (!COUNTS.has(event.type)) return;
       clearTimeout(timer);
       timer = setTimeout(read, 1000);
     });

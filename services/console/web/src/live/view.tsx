@@ -62,9 +62,9 @@ function Now({ now }: { now: Status }) {
     <>
       {brakes && brakes.length > 0 && <Brakes brakes={brakes} />}
       <section class="figures" aria-label="Now">
-        {!isHolder.value && <Figure name="Uploads a minute" value={count(rates.uploads)} />}
-        {!isHolder.value && <Figure name="Verdicts a minute" value={count(rates.verdicts)} />}
-        <Figure name="Takedowns a minute" value={count(rates.takedowns)} />
+        {rates.uploads !== null && <Figure name="Uploads a minute" value={count(rates.uploads)} />}
+        {rates.verdicts !== null && <Figure name="Verdicts a minute" value={count(rates.verdicts)} />}
+        {rates.takedowns !== null && <Figure name="Takedowns a minute" value={count(rates.takedowns)} />}
         <Figure
           name="Time to takedown"
           value={takedown.p50 === null ? '–' : duration(takedown.p50)}

@@ -94,11 +94,16 @@ export async function decide(item: ReviewItem, decision: ReviewDecision): Promis
     const words = { 'take-down': 'Taken down', dismiss: 'Dismissed', skip: 'Skipped' }[done.decision];
     const until = done.undoUntil;
     if (until !== null) undoable.value = [...undoable.value, { done, title: item.work.title }];
-    const ms = until === null ? 4000 : Math.max(3000, until - serverNow());
+    const left = until === null ? 0 : Math.max(3000, until - serverNow());
     const action = until === null ? undefined : { text: 'Undo', key: 'U', run: () => void undo() };
-    const hide = toast(`${words}: ${item.work.title}.`, { ms, ...(action ? { action } : {}) });
-    if (until !== null) hides.set(item.item, hide);
-    setTimeout(() => forget(item.item), ms);
+    const hide = toast(
+      `${words}: ${item.work.title}.`,
+      until === null ? { ms: 4000 } : { ms: Math.min(left, 10_000), action },
+    );
+    if (until === null) return;
+    // The message passes; U goes on to work, and so does the button in the bar.
+    hides.set(item.item, hide);
+    setTimeout(() => forget(item.item), left);
   } catch (error) {
     const conflict = error instanceof ProblemError && error.problem.status === 409;
     // Nobody decided it: it is still this reviewer's to decide.
