@@ -261,6 +261,14 @@ export function uploads(hasEncoder: (name: string) => boolean): SeedUpload[] {
     cleared('glass-works.mp4', 'video', 'another film in another manner', painted),
     cleared('clean-picture-window.jpg', 'image', 'another picture', painted),
     cleared('clean-picture-ridge.jpg', 'image', 'another picture of the same kind as a work', painted),
+    cleared('clean-ridge-bordered.jpg', 'image', 'the same, mirrored and with a wide border', {
+      by: 'ffmpeg',
+      from: ['clean-picture-ridge.jpg'],
+      args: (path) => [
+        ...['-i', path('clean-picture-ridge.jpg'), '-vf', 'hflip,pad=1000:840:100:120:0x305068'],
+        ...imageCodec('clean-ridge-bordered.jpg', 4),
+      ],
+    }),
     cleared('clean-credits.png', 'image', 'a page of end titles', painted, ['rejected']),
     cleared('clean-credits-roll.mp4', 'video', 'end titles, rolling', painted, ['rejected']),
     cleared('clean-test-card.mp4', 'video', 'a test card', painted),

@@ -1,7 +1,7 @@
 import type { Alignment, Evidence, Fingerprint, Region, Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { DRAWN_SHARE, levelsOf, PHOTOGRAPHIC_LEVELS, PLAIN } from './drawn.ts';
-import { GAP_FRAMES } from './limits.ts';
+import { GAP_FRAMES, SOLID_INLIERS } from './limits.ts';
 import { covered } from './line.ts';
 import { guided } from './patch-guided.ts';
 import { agreementOf, bitsOf, mapOf, thumbnailsOf, viewsOf } from './patch-views.ts';
@@ -13,9 +13,10 @@ const AROUND = 2;
 const MIN_INLIERS = 6;
 const MIN_CELLS = 4;
 /**
- * So many places need only not be contradicted; fewer must be borne out by the thumbnails, and closely so unless so large a share of what
- * the upload shows is there within RADIUS. Of 528 pictures against each other, without the drawn ones: at most 11 places in 5 cells, .02
- * of the patches, a correlation of .76 (a blurred photograph of 106 x 150). Copies of few places: .06 to .28, .89 and more.
+ * So many places need only not be contradicted; fewer must be borne out by the thumbnails. And closely so, of fewer than SOLID_INLIERS,
+ * unless so large a share of what the upload shows is there within RADIUS. Of 528 pictures against each other, without the drawn ones: at
+ * most 11 places in 5 cells, .02 of the patches, a correlation of .76 (a blurred photograph of 106 x 150); two made landscapes with the
+ * same sun: 12 in 8, .02, .72. Copies of few places: .06 to .28, .89 and more.
  */
 const MANY_INLIERS = 10;
 const MANY_CELLS = 7;
@@ -50,7 +51,8 @@ export function confirmPatchesStill(
   if (!views || inliers < MIN_INLIERS || cells < MIN_CELLS) return null;
   const isClose = !closer || closer.agreeing >= CLOSE_SHARE * closer.visible;
   const isMany = inliers >= MANY_INLIERS && cells >= MANY_CELLS;
-  const least = isMany ? NOT_CONTRADICTED : isClose ? BORNE_OUT : CLOSELY;
+  const isDoubtful = !isClose && inliers < SOLID_INLIERS;
+  const least = isDoubtful ? CLOSELY : isMany ? NOT_CONTRADICTED : BORNE_OUT;
   const theirs = thumbnailsOf(reference)
     .filter((t) => alignment.referenceMedia === 'image' || Math.abs(t.time - alignment.offset) <= AROUND)
     .map((t) => ({ time: t.time, view: views.reference(t.luma), least: leastFor(t.luma) }));
