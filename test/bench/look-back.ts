@@ -13,9 +13,9 @@ const HELP = `npm run bench -- look-back [--codes 10000000] [--new 500,10000] [-
   which so many are tried as take some seconds. Copies are planted at 0 to ${RADIUS} bits: all must be found. One line of JSON.`;
 
 const SLICE = 64;
-/** Slices that are made at once, and of them one with a copy of a new reference. */
+/** Slices that are made, and pass by again and again; and of so many one with a copy of a new reference. */
 const BLOCK = 4096;
-const COPY_EVERY = 1024;
+const COPY_EVERY = 256;
 /** As many as a run reads at once. */
 const AT_ONCE = 200;
 const LIBRARY_TRIED = 100_000;
@@ -59,8 +59,8 @@ async function measure(stored: number, count: number, seed: number) {
   const sift = createSift(sieve, undefined as never, { warn: () => undefined } as never);
   const [planted, seen] = [new Set<string>(), new Set<string>()];
   let [codes, near, ms] = [0, 0, 0];
-  for (let block = 0; codes < stored; block++) {
-    const records = makeBlock(block, fresh, seed, planted);
+  const records = makeBlock(fresh, seed, planted);
+  while (codes < stored) {
     const begun = cpuMs();
     for (let i = 0; i < records.length; i += AT_ONCE) {
       const found = await sift(records.slice(i, i + AT_ONCE));
@@ -88,12 +88,12 @@ async function measure(stored: number, count: number, seed: number) {
 /** Of records, what a full search opens: reading it is not what is measured. */
 const fingerprints = new WeakMap<LogRecord, Fingerprint>();
 
-function makeBlock(block: number, fresh: Uint8Array, seed: number, planted: Set<string>): LogRecord[] {
-  const next = randomWords(seed * 7919 + block + 1);
-  const bits = fittedCodes('picture', BLOCK * SLICE, seed + block);
+function makeBlock(fresh: Uint8Array, seed: number, planted: Set<string>): LogRecord[] {
+  const next = randomWords(seed + 1);
+  const bits = fittedCodes('picture', BLOCK * SLICE, seed);
   return Array.from({ length: BLOCK }, (_, n) => {
     const own = bits.slice(n * SLICE * CODE_BYTES, (n + 1) * SLICE * CODE_BYTES);
-    const key = `${block}/${n}`;
+    const key = `slice ${n}`;
     if (n % COPY_EVERY === 0) {
       const at = (next() % (fresh.length / CODE_BYTES)) * CODE_BYTES;
       own.set(flipped(fresh.subarray(at, at + CODE_BYTES), next() % (RADIUS + 1), next), (next() % SLICE) * CODE_BYTES);
