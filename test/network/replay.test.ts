@@ -112,7 +112,7 @@ describe('judging again', () => {
   }
   const env = () => ({ ...process.env, DATABASE_URL: network.databaseUrl, VIGIL_DATA: network.dataFolder });
   async function run(...args: string[]): Promise<{ findings: Said[]; tally: Record<string, number> }> {
-    const { code, stdout, stderr } = await vigil([...args, '--json'], { env: env() });
+    const { code, stdout, stderr } = await vigil([...args, '--json'], { env: env(), seconds: 300 });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout
       .trim()
@@ -264,7 +264,7 @@ describe('judging again', () => {
       }
       return found;
     };
-    const dead = async (...args: string[]) => vigil(['dead', ...args], { env: env() });
+    const dead = async (...args: string[]) => vigil(['dead', ...args], { env: env(), seconds: 300 });
     const letters = createDeadLetters({ ...network.instance, clock: realClock });
     const causes = async () => {
       await letters.catchUp();

@@ -7,6 +7,7 @@ import { checkSurfaces, ReplayRefused } from './replay.ts';
 import { RunInUse } from './run.ts';
 
 const POLL_MS = 2000;
+const LATER_MS = 30_000;
 /** References that are looked at to make a batch. */
 const LOOKED_AT = 5000;
 
@@ -23,7 +24,8 @@ export async function followLookBack(
   while (!signal.aborted) {
     const { oldest } = await lookBackLag(database.postgres);
     const due = oldest !== null && clock.now() - oldest >= delayMs;
-    if (!due || !(await oneBatch())) await Promise.allSettled([clock.sleep(POLL_MS, signal)]);
+    const pause = due ? await oneBatch() : POLL_MS;
+    if (pause > 0) await Promise.allSettled([clock.sleep(pause, signal)]);
   }
 
   /** What another process has begun and not ended, or else all that is new. */
@@ -36,10 +38,10 @@ export async function followLookBack(
     return same.length > 0 ? same : fresh;
   }
 
-  /** False when another process is at it, or nothing moves. */
-  async function oneBatch(): Promise<boolean> {
+  /** How long to wait before the next: a while when another process is at it, or nothing moves. */
+  async function oneBatch(): Promise<number> {
     const fresh = await batchOf();
-    if (fresh.length === 0) return false;
+    if (fresh.length === 0) return POLL_MS;
     using newOnes = await loadNewOnes(fresh, references);
     const batch = newOnes.references;
     const begun = await findRun(database.postgres, lookBackId(batch, true));
@@ -54,17 +56,17 @@ export async function followLookBack(
         if (tally[outcome]) metrics.add('vigil_look_back_uploads_total', { outcome }, tally[outcome]);
       }
       logger.info({ ...about, tally, ms: clock.now() - startedAt }, 'looked back');
-      return true;
+      return 0;
     } catch (error) {
-      if (signal.aborted) return false;
+      if (signal.aborted) return 0;
       if (error instanceof ReplayRefused) {
         if (refused !== error.message) logger.error({ reason: error.message }, 'no look back is made');
         refused = error.message;
-        return false;
+        return LATER_MS;
       }
       if (!(error instanceof RunInUse) && !(error instanceof NothingMoves)) throw error;
       logger.info({ reason: error.message }, 'the look back waits');
-      return false;
+      return LATER_MS;
     }
   }
 }
