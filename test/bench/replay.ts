@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { deadSpec, ENGINE_VERSION, type SliceAlignments, TOPICS, type Verdict } from '@vigil/contracts';
 import { type Database, openDatabase, openTemporaryPostgres } from '@vigil/database';
 import { openPostgresEventLog } from '@vigil/event-log';
-import { findFfmpeg, openInstance, openTools, replay } from '@vigil/pipeline';
+import { findFfmpeg, openInstance, openTools, replay, type Tools } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { flipped, type MadeUpload, madeUpload, randomCode, randomWords } from '../support/made-uploads.ts';
 import { cpuMs, machine } from './cpu-time.ts';
@@ -81,7 +81,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     await using tools = await openTools(config, { logger, ffmpeg, withLibrary: true });
     const openMs = performance.now() - opened;
     const [begun, begunCpu] = [performance.now(), cpuMs()];
-    const { tally } = await replay(tools.replay, { apply, concurrency }, new AbortController().signal);
+    const { tally } = await replay(alone(tools), { apply, concurrency }, new AbortController().signal);
     const seconds = (performance.now() - begun) / 1000;
     const after = await counted();
     const wrote = {
@@ -108,6 +108,9 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     Object.values(passes[2]!.wrote).every((n) => n === 0);
   return { bench: 'replay', options: values, machine: machine(), copies, passes, right };
 }
+
+/** There is no live traffic that it would make room for. */
+const alone = ({ replay: deps }: Tools): Tools['replay'] => ({ ...deps, liveFirst: async () => undefined });
 
 /** References that are live, by an instance that then ends. */
 async function protect(

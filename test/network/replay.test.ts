@@ -169,7 +169,7 @@ describe('judging again', () => {
     expect(again.tally).toEqual({ unchanged: MADE + 2, 'media-gone': 1 });
     expect((await network.verdicts()).length).toBe(first + COPIES + 2);
     expect((await network.takedowns()).length).toBe(down.length);
-  }, 170_000);
+  }, 400_000);
 
   async function hashes(...codes: Uint8Array[]): Promise<string[]> {
     const list = codes.map((code, i) => ({ code, name: `later ${i}` }));

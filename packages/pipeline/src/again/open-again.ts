@@ -125,6 +125,8 @@ function createLiveFirst(log: EventLog, shards: number, clock: Clock): ReplayDep
   const matchers = Array.from({ length: shards }, (_, number) => matcher({ number, of: shards }));
   const readers: Reader[] = [...matchers, READERS.alignments, READERS.confirm];
   let lookedAt = Number.NEGATIVE_INFINITY;
+  /** How much waited when nobody was at it: until it is less, nobody is. */
+  let abandoned = Number.POSITIVE_INFINITY;
   return async (signal) => {
     if (clock.now() - lookedAt < LOOK_MS) return;
     let [least, fellAt] = [Number.POSITIVE_INFINITY, clock.now()];
@@ -135,8 +137,12 @@ function createLiveFirst(log: EventLog, shards: number, clock: Clock): ReplayDep
         for (const name of consumes) waiting += await lagOf(log, group, TOPICS[name].name);
       }
       lookedAt = clock.now();
+      if (waiting <= BUSY || waiting >= abandoned) return;
       if (waiting < least) [least, fellAt] = [waiting, lookedAt];
-      if (waiting <= BUSY || lookedAt - fellAt > STUCK_MS) return;
+      if (lookedAt - fellAt > STUCK_MS) {
+        abandoned = waiting;
+        return;
+      }
       await clock.sleep(LOOK_MS, signal);
     }
   };

@@ -9,7 +9,7 @@ import {
   type TopicName,
   Verdict,
 } from '@vigil/contracts';
-import { type Database, type Figures, figuresOf, listLayouts, lookBackLag, listReplicas } from '@vigil/database';
+import { type Database, type Figures, figuresOf, listLayouts, listReplicas, lookBackLag } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { IndexStats, SimilarityIndex } from '@vigil/similarity';

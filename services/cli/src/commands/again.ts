@@ -20,7 +20,7 @@ export async function beside<T>(
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   // Whatever else this machine does comes first.
-  setPriority(10);
+  setPriority(5);
   const bar = remaining(options.title, options.quiet);
   try {
     const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
