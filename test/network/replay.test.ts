@@ -301,6 +301,9 @@ describe('judging again', () => {
   });
 
   test('what is judged again is chosen by what judged it, by offsets, and from any way into the route', async () => {
+    const known = madeUpload('known', flipped(protectedCodes[0]!, 3, next), Date.now());
+    await uploads(known);
+    await network.drain([known.upload], 60);
     const config = readConfig(env());
     const logger = createLogger({ level: 'error' });
     await using tools = await openTools(config, { logger, ffmpeg: await ffmpegHere(), withLibrary: true });
@@ -311,8 +314,9 @@ describe('judging again', () => {
     expect(await tally({ topic: 'uploads', uploads: [copy] })).toEqual({ unchanged: 1 });
     expect(await tally({ topic: 'uploads', uploads: [gone] })).toEqual({ 'media-gone': 1 });
     expect(await tally({ topic: 'slices.first', uploads: [copy] })).toEqual({ unchanged: 1 });
-    expect(await tally({ topic: 'proposals', uploads: [film] })).toEqual({ unchanged: 1 });
-    expect(await tally({ topic: 'evidence', uploads: [film] })).toEqual({ unchanged: 1 });
+    expect(await tally({ topic: 'alignments', uploads: [film] })).toEqual({ unchanged: 1 });
+    for (const topic of ['proposals', 'evidence', 'alignments'])
+      expect(await tally({ topic, uploads: [known.upload] })).toEqual({ unchanged: 1 });
     expect(await tally({ uploads: [copy] })).toEqual({ unchanged: 1 });
     expect(await tally({ uploads: [copy], engine: Number(ENGINE_VERSION) })).toEqual({});
     expect(await tally({ uploads: [copy], engine: Number(ENGINE_VERSION) + 1 })).toEqual({ unchanged: 1 });
