@@ -12,8 +12,10 @@ const BENCHES: Record<string, () => Promise<Bench>> = {
   images: () => import('./images.ts'),
   index: () => import('./index.ts'),
   library: () => import('./library.ts'),
+  'look-back': () => import('./look-back.ts'),
   latency: () => import('./latency.ts'),
   pipeline: () => import('./pipeline.ts'),
+  replay: () => import('./replay.ts'),
   restart: () => import('./restart.ts'),
   video: () => import('./video.ts'),
 };

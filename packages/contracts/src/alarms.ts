@@ -11,6 +11,7 @@ export const ALARM_KINDS = [
   'canary-silent',
   'index-unsound',
   'intake-stopped',
+  'dead-letters',
   'webhook-disabled',
 ] as const;
 export type AlarmKind = (typeof ALARM_KINDS)[number];

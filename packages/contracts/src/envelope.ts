@@ -54,6 +54,13 @@ export function codesEnvelope(key: string, event: CloudEvent, codes: Fingerprint
   return { key, headers: headersOf(event, CODES_TYPE), value };
 }
 
+/** The encoded fingerprint that follows an event's data; empty where there is none, or the event is of another type. */
+export function codesOf({ headers, value }: Envelope): Uint8Array {
+  if (headers['content-type'] !== CODES_TYPE || !value || value.length < 4) return new Uint8Array(0);
+  const length = new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(0, true);
+  return value.subarray(Math.min(value.length, 4 + length));
+}
+
 /** The event cannot be understood: it is the sender's mistake, and reading it again will not help. */
 export class MalformedEvent extends Error {
   override name = 'MalformedEvent';

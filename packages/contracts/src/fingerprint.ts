@@ -138,6 +138,24 @@ export function encodeFingerprint(f: Fingerprint): Uint8Array {
   return out;
 }
 
+/**
+ * The codes of one kind in an encoded fingerprint, 32 bytes each: a view of its bytes, without reading the rest.
+ * @throws RangeError as `decodeFingerprint`
+ */
+export function encodedBits(data: Uint8Array, kind: CodeKind): Uint8Array {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  if (data.length < 8 || view.getUint32(0, true) !== MAGIC) throw new RangeError('not a fingerprint');
+  let at = 5 + data[4]! + 2 + 16 + 8;
+  at += 4 + 10 * view.getUint32(at, true);
+  for (let left = data[at++]!; left > 0; left--) {
+    const bytes = view.getUint32(at + 1, true) * CODE_BYTES;
+    if (at + 5 + bytes > data.length) throw new RangeError('fingerprint is cut short');
+    if (CODE_KINDS[data[at]!] === kind) return data.subarray(at + 5, at + 5 + bytes);
+    at += 5 + (bytes / CODE_BYTES) * (CODE_BYTES + 2 + 8 + 1 + 1);
+  }
+  return new Uint8Array(0);
+}
+
 /** @throws RangeError when the bytes are not a fingerprint of this version, or are cut short. */
 export function decodeFingerprint(data: Uint8Array): Fingerprint {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);

@@ -127,3 +127,11 @@ export async function acknowledgementsOf(db: Queryable, action: string): Promise
     [action],
   );
 }
+
+/** Who was waited for when the newest action was sent. */
+export async function newestSurfaces(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ surfaces: string[] }>(
+    `SELECT surfaces FROM actions WHERE action = 'takedown' ORDER BY sent_at DESC LIMIT 1`,
+  );
+  return rows[0]?.surfaces ?? [];
+}

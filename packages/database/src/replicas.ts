@@ -108,12 +108,13 @@ async function addChecks(
 /**
  * One replica has these slices in its index, and has looked what else holds the same. With the last slice in the last replica that is to hold it, of whatever layout,
  * and a word of every other shard of some layout, a reference is live, or rejected when none of its slices has anything to compare with. Saying it again is cheap and changes
- * nothing. Returns by `referenceKey` what those references are now; those that nobody registered are missing.
+ * nothing. `checkpoint`: how far the index has read, these slices among it. Returns by `referenceKey` what those references are now; those that nobody registered are missing.
  */
 export async function markSlicesLoaded(
   db: Queryable,
   replica: Replica,
   loaded: readonly LoadedSlice[],
+  checkpoint: number | null = null,
 ): Promise<Map<string, ReferenceState>> {
   const column = <T>(of: (one: LoadedSlice) => T): T[] => loaded.map(of);
   const fresh = await db.query<ReferenceKey>(
@@ -134,14 +135,14 @@ export async function markSlicesLoaded(
     ],
   );
   if (fresh.length > 0) await registerReplica(db, replica);
-  const rest = await settlePictures(db, replica, loaded);
+  const rest = await settlePictures(db, replica, loaded, checkpoint);
   const checked = rest.length > 0 ? await addChecks(db, replica, rest) : new Set<string>();
   if (rest.length > 0 && (fresh.length > 0 || checked.size > 0)) {
     const open = new Set(rest.map((l) => referenceKey(l.reference)));
     const changed = new Set([...fresh.map(referenceKey).filter((key) => open.has(key)), ...checked]);
     const slices = new Map(loaded.map((l) => [referenceKey(l.reference), l]));
     for (const key of [...changed].sort())
-      await settleReference(db, slices.get(key)!.reference, slices.get(key)!.slices);
+      await settleReference(db, slices.get(key)!.reference, slices.get(key)!.slices, checkpoint);
   }
   const states = await db.query<ReferenceKey & { state: ReferenceState }>(
     `SELECT id, version, state FROM reference_versions
@@ -159,6 +160,7 @@ async function settlePictures(
   db: Queryable,
   replica: Replica,
   loaded: readonly LoadedSlice[],
+  checkpoint: number | null,
 ): Promise<readonly LoadedSlice[]> {
   const simple = loaded.filter((l) => l.slices === 1 && (l.overlaps ?? []).length === 0);
   if (replica.shards !== 1 || simple.length < 2) return loaded;
@@ -168,7 +170,7 @@ async function settlePictures(
     `UPDATE reference_versions r SET checked_at = coalesce(checked_at, now_ms()),
        fingerprinted_at = coalesce(fingerprinted_at, now_ms()),
        state = CASE WHEN l.usable > 0 THEN 'live' ELSE 'rejected' END,
-       live_at = CASE WHEN l.usable > 0 THEN now_ms() END,
+       live_at = CASE WHEN l.usable > 0 THEN now_ms() END, index_checkpoint = $5,
        reason = CASE WHEN l.usable = 0
          THEN coalesce(l.failed, 'too-little: there is nothing in it to compare with') END
      FROM unnest($1::text[], $2::int[], $3::int[], $4::text[]) AS l (id, version, usable, failed)
@@ -179,6 +181,7 @@ async function settlePictures(
       simple.map((l) => l.reference.version),
       simple.map((l) => l.usable),
       simple.map((l) => l.failed),
+      checkpoint,
     ],
   );
   const done = new Set(settled.map(referenceKey));
@@ -186,7 +189,12 @@ async function settlePictures(
 }
 
 /** Live, rejected, or further on its way, by what the replicas have loaded; true when that changed it. */
-async function settleReference(db: Queryable, { id, version }: ReferenceKey, slices: number): Promise<boolean> {
+async function settleReference(
+  db: Queryable,
+  { id, version }: ReferenceKey,
+  slices: number,
+  checkpoint: number | null = null,
+): Promise<boolean> {
   // Two replicas may say their last slices at once: whoever counts second must see what the first has written.
   const [row] = await db.query<{ state: ReferenceState }>(
     'SELECT state FROM reference_versions WHERE id = $1 AND version = $2 FOR NO KEY UPDATE',
@@ -213,9 +221,9 @@ async function settleReference(db: Queryable, { id, version }: ReferenceKey, sli
   }
   const changed = await db.query(
     `UPDATE reference_versions SET state = $3, reason = $4, fingerprinted_at = coalesce(fingerprinted_at, now_ms()),
-       live_at = CASE WHEN $3 = 'live' THEN now_ms() END
+       live_at = CASE WHEN $3 = 'live' THEN now_ms() END, index_checkpoint = $5
      WHERE id = $1 AND version = $2 AND state <> $3 RETURNING id`,
-    [id, version, state, reason],
+    [id, version, state, reason, checkpoint],
   );
   return changed.length > 0;
 }

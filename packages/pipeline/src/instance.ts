@@ -1,15 +1,17 @@
 import { tmpdir } from 'node:os';
 import type { BlobStore, FileBlobStore } from '@vigil/blob-store';
-import { CALENDARS, DEFAULT_TERMS, type Terms } from '@vigil/cases';
 import { derivedId, RELEASE, TOPICS } from '@vigil/contracts';
 import {
   CONFLICT_DUE,
+  currentShards,
   type Database,
   OUTBOX_CHANNEL,
   purgeBrakes,
+  purgeDeadLetters,
   purgeDeliveries,
   purgeOutbox,
   purgeResults,
+  purgeRuns,
   settleConflict,
 } from '@vigil/database';
 import { type EventLog, lagOf } from '@vigil/event-log';
@@ -27,11 +29,13 @@ import {
   realClock,
 } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
+import { createDeadLetters } from './again/dead-letters.ts';
+import { followLookBack } from './again/follow-look-back.ts';
 import { createActions } from './claims/actions.ts';
 import { copyRoots, createAudit, rootsFile } from './claims/audit.ts';
 import { type Brakes, createBrakes } from './claims/brakes.ts';
 import { type Cases, createCases } from './claims/cases.ts';
-import { createLedger } from './claims/ledger.ts';
+import { createLedger, termsOf } from './claims/ledger.ts';
 import { createReviews, type Reviews } from './claims/reviews.ts';
 import { runWebhooks } from './claims/webhooks.ts';
 import { createEnvironment } from './environment.ts';
@@ -47,6 +51,7 @@ import { runRelay } from './relay.ts';
 import { route } from './route.ts';
 import { runStage, type Stage } from './run-stage.ts';
 import { sendAlarm } from './send-output.ts';
+import { confirmProposal } from './stages/confirm-proposal.ts';
 import { decideUpload } from './stages/decide-upload.ts';
 import { recordAcknowledgement } from './stages/record-acknowledgement.ts';
 import { openStores } from './stores.ts';
@@ -102,6 +107,8 @@ const SEARCH_THREADS = 16;
 const BUILD_KERNELS = 'npm run build:wasm';
 const MAINTENANCE_MS = 60_000;
 const PURGE_MS = 3600_000;
+/** From one look at the dead topics to the next. */
+const DEAD_LETTERS_MS = 10_000;
 /** An index that has not seen the end of the log for so long is not ready: it may not know what was added, or taken away. */
 const STALE_MS = 15_000;
 /** How long an id that was sent is refused a second time. */
@@ -159,8 +166,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     if (has('decide') && config.acknowledgements.surfaces.length === 0) {
       logger.info({ setting: 'VIGIL_SURFACES' }, 'no surfaces are configured: no acknowledgement is waited for');
     }
-    const { calendar, ...periods } = config.cases;
-    const terms: Terms = { ...DEFAULT_TERMS, ...periods, calendar: CALENDARS.find((c) => c.id === calendar)! };
+    const terms = termsOf(config.cases);
     const ledger = createLedger({ now: clock.now, terms });
     const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
     const audit = createAudit({ database, clock });
@@ -169,10 +175,11 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const witnesses = createWitnesses({ database, brakes, clock, published: wake.now });
     const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 8, published: wake.now });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
+    const media = fingerprinter && createMedia(blobs, fingerprinter, stores.buckets);
     const lanes = createLanes(config.concurrency);
     const stages = route({
       mapping: { keyPattern: config.keyPattern },
-      media: fingerprinter && createMedia(blobs, fingerprinter, stores.buckets),
+      media,
       blobs,
       database,
       library,
@@ -227,7 +234,30 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
       });
       parts.push(rideOut('library', () => library.follow(signal)));
     }
+    if (has('confirm') && media && config.lookBackSeconds > 0) {
+      const shards = () => currentShards(database.postgres, config.shards, clock.now());
+      const confirm = confirmProposal({ media, references, lanes, clock, concurrency: 1, lane: 'batch' });
+      const shared = { database, log, blobs, clock, logger, metrics };
+      const deps = {
+        ...shared,
+        references,
+        confirm,
+        again: decide.again,
+        shards,
+        delayMs: config.lookBackSeconds * 1000,
+        surfaces: config.acknowledgements.surfaces,
+      };
+      parts.push(rideOut('look-back', () => followLookBack(deps, signal)));
+    }
     if (has('decide')) {
+      const deadLetters = createDeadLetters({ database, log, clock });
+      parts.push(
+        rideOut('dead-letters', () =>
+          repeat(DEAD_LETTERS_MS, signal, async () => {
+            if ((await deadLetters.catchUp()) > 0) wake.now();
+          }),
+        ),
+      );
       const webhooks = { database, clock, logger, allowPrivate: config.privateWebhooks };
       const timed = { database, clock, logger, handlers, published: wake.now };
       parts.push(
@@ -243,6 +273,8 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
             await untilNone(signal, () => purgeResults(db, now - kept));
             await purgeBrakes(db, now);
             await untilNone(signal, () => purgeDeliveries(db, now - OUTBOX_KEPT_MS));
+            await purgeDeadLetters(db, now - OUTBOX_KEPT_MS);
+            await purgeRuns(db, now - OUTBOX_KEPT_MS);
             // A file that cannot be read or written is a person's to see to: verdicts go on meanwhile.
             await copyRoots(db, rootsFile(config.dataFolder), logger).catch((error: unknown) => {
               if (isRetriable(error)) throw error;

@@ -78,6 +78,8 @@ export interface LibraryDeps {
   threads: number;
   clock: Clock;
   logger: Logger;
+  /** Only looks: it is no replica that anything waits for, marks nothing, puts nothing away and writes no snapshot. */
+  observer?: boolean;
 }
 
 /** Between looks at the log: the first after something new was found, and the most when nothing is. */
@@ -100,10 +102,10 @@ export const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {
-  const { log, blobs, database, references, shard, threads, clock, logger } = deps;
+  const { log, blobs, database, references, shard, threads, clock, logger, observer = false } = deps;
   const startedAt = clock.now();
   const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
-  await registerReplica(database.postgres, replica);
+  if (!observer) await registerReplica(database.postgres, replica);
   const snapshot = await loadSnapshot({ blobs, log, logger, shard, threads }, READ, clock.now());
   const index = snapshot?.index ?? createIndex({ threads });
   const places = new Map(snapshot?.note.places.map((p) => [placeName(p), p]));
@@ -117,6 +119,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   /** Codes of both, until they were compared. */
   const held = new Map<string, Fingerprint>();
   let checkpoint = 0;
+  /** What `checkpoint` will be when all is read that was there when this look at the log began. */
+  let reading = 0;
   let readAt = 0;
   /** Records read since the last snapshot, and when that was. */
   let fresh = 0;
@@ -149,6 +153,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   async function mark(): Promise<void> {
     const [batch, others] = [unmarked, foreign];
     if (batch.length + others.length === 0) return;
+    if (observer) return letGo();
     // All of the batch is in the index by now: of two newcomers that show the same, whichever is marked second sees the first.
     const keys = [...batch, ...others].map((one) => one.reference);
     const unchecked = await uncheckedReferences(database.postgres, keys);
@@ -163,7 +168,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     for (const one of others) if (unchecked.has(referenceKey(one.reference))) looked.push(await compared(one));
     const states = await database.transaction(async (tx) => {
       if (looked.length > 0) await markSlicesChecked(tx, replica, looked);
-      return markSlicesLoaded(tx, replica, loaded);
+      return markSlicesLoaded(tx, replica, loaded, reading);
     });
     for (const one of batch) {
       const key = referenceKey(one.reference);
@@ -171,6 +176,10 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       if (state !== 'received' && state !== 'fingerprinted' && state !== 'checked') waiting.delete(key);
       else waiting.set(key, [...(waiting.get(key) ?? []).filter((w) => w.slice !== one.slice), one]);
     }
+    letGo();
+  }
+
+  function letGo(): void {
     [unmarked, foreign] = [[], []];
     held.clear();
   }
@@ -210,7 +219,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
         if (!(error instanceof MalformedEvent)) throw error;
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
         const headers = { ...record.headers, vigil_reason: error.message, vigil_stage: 'library' };
-        await log.append([{ topic: deadTopic(topic), key: record.key, headers, value: record.value }]);
+        const dead = { topic: deadTopic(topic), key: record.key, headers, value: record.value };
+        if (!observer) await log.append([dead]);
       }
       last = record;
       fresh++;
@@ -267,9 +277,10 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       const askedAt = clock.now();
       // The ends of one moment, all of them read before anything is said of it: so a larger sum has seen more.
       const ends = (await Promise.all(READ.map((topic) => log.ends(topic)))).flat();
+      reading = ends.reduce((sum, { end }) => sum + end, 0);
       for (const end of ends) await readTo(end);
       await mark();
-      checkpoint = ends.reduce((sum, { end }) => sum + end, 0);
+      checkpoint = reading;
       readAt = askedAt;
     },
 
@@ -330,7 +341,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     async [Symbol.asyncDispose]() {
       await saving;
       const bytes = index.stats().reduce((sum, s) => sum + s.bytes, 0);
-      if (fresh > 0 && bytes <= LAST_SAVE_BYTES && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
+      if (!observer && fresh > 0 && bytes <= LAST_SAVE_BYTES && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
         await library.save(AbortSignal.timeout(LAST_SAVE_MS)).catch((error: unknown) => {
           logger.warn(
             { error },

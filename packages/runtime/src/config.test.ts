@@ -19,6 +19,7 @@ test('nothing need be set', () => {
     cases: { disputeDays: 30, appealDays: 7, strikeDays: 90, strikes: 3, calendar: 'us-federal' },
     privateWebhooks: false,
     keepDays: 180,
+    lookBackSeconds: 60,
     ffmpeg: { ffmpegPath: undefined, ffprobePath: undefined, path: '/bin' },
     unknown: [],
   });

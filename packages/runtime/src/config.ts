@@ -39,6 +39,8 @@ export interface Config {
   privateWebhooks: boolean;
   /** What uploads were found to hold is kept so long; what people decided, always. */
   keepDays: number;
+  /** New references are gathered for so long before what was uploaded earlier is compared with them; 0: only by command. */
+  lookBackSeconds: number;
   api: ApiSettings;
   watching: WatchSettings;
   /** Decoders and worker threads at once. */
@@ -274,6 +276,7 @@ export function assertConfig(settings: Settings): Config {
     canary: oneOf('VIGIL_CANARY', ['true', 'false'], 'false') === 'true',
     privateWebhooks: oneOf('VIGIL_PRIVATE_WEBHOOKS', ['true', 'false'], 'false') === 'true',
     keepDays: whole('VIGIL_KEEP_DAYS', 180, 1, 3650),
+    lookBackSeconds: whole('VIGIL_LOOK_BACK_SECONDS', 60, 0, 86_400),
     api: apiOf(text, whole, problems),
     watching: {
       diskReserveBytes: MIB * whole('VIGIL_DISK_RESERVE_MIB', 1024, 0, 1_048_576),

@@ -52,6 +52,13 @@ export const METRICS = {
   vigil_index_behind_seconds: gauge('Since this index last read the log to its end', []),
   vigil_index_self_check: gauge('1: planted codes are found, and what must not be found is not', ['index']),
 
+  vigil_look_back_references: gauge('Live references with which older uploads were not compared yet', []),
+  vigil_look_back_oldest_seconds: gauge('Since the first of them went live; 0 without any', []),
+  vigil_look_back_uploads_total: counter(
+    'Older uploads that show something of a new reference, by what became of them',
+    ['outcome'],
+  ),
+
   vigil_canary_green: gauge('1: the last round of this canary got its verdict in time', ['case']),
   vigil_canary_run_timestamp_seconds: gauge('When the last round of this canary ended', ['case']),
   vigil_brake_on: gauge('How many brakes of this kind are on', ['brake']),

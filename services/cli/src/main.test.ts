@@ -32,6 +32,9 @@ describe('vigil', () => {
       'upload',
       'reference',
       'trace',
+      'replay',
+      'look-back',
+      'dead',
       'doctor',
       'status',
       'shards',
@@ -67,6 +70,8 @@ describe('vigil', () => {
     ['an event that is none', ['schema', 'rumour'], /there is no event rumour: vigil schema lists them/],
     ['no file to upload', ['upload'], /missing required argument 'file'/],
     ['an instance that is not there', ['trace', 'up_1', '-i', 'http://127.0.0.1:9'], /nothing answers at .*npm start/],
+    ['a topic that goes out', ['replay', '-t', 'takedowns'], /takedowns is not replayed: give one of vigil\.uploads/],
+    ['a time that is none', ['replay', '--since', 'noon'], /--since noon is no time: give one like .* or 24h/],
     ['no number of shards', ['shards', 'many'], /give a whole number/],
     ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],
     [

@@ -101,11 +101,81 @@ program
   .option('-j, --json', 'as JSON; with --watch one line each time')
   .action(async (options) => (await import('./commands/status.ts')).status(options));
 
+const data = ['--data <folder>', 'where the instance keeps its data; DATABASE_URL comes first'] as const;
+
+program
+  .command('replay')
+  .description('judge again what was judged, and show what would be said; with --apply, say it')
+  .option('-t, --topic <name>', 'from where: any way into the route, or its dead topic (vigil.fingerprints)')
+  .option('--since <time>', 'what the log took from then on: 2030-01-31T08:00Z, or 24h for that long ago')
+  .option('--until <time>', 'and before then')
+  .option('--offsets <p:from-to...>', 'of these partitions and offsets; TO is left out')
+  .option('-u, --upload <id...>', 'of these uploads')
+  .option('--reason <text>', 'whose verdict has a reason that begins so; of a dead topic: that died of it')
+  .option('--engine-before <n>', 'that were judged by an engine below this version')
+  .option('--policy-before <id@n>', 'that were judged by this policy, in a version below')
+  .option('--index-before <n>', 'that were searched before the index had read so far')
+  .option('--apply', 'give what differs a further revision, with its takedowns; without it nothing is sent')
+  .option('--restart', 'begin anew, though an earlier run with the same options was not finished')
+  .option('--rate <n>', 'at most so many records a second', positive)
+  .option('--concurrency <n>', 'looks at a time (2)', positive)
+  .option('-j, --json', 'one line of JSON an upload that is not as it was, then one with the sum')
+  .option(...data)
+  .addHelpText(
+    'after',
+    `
+After a day in which the matcher found nothing:
+  $ vigil replay --since 26h --until 1h          what would be said now
+  $ vigil replay --since 26h --until 1h --apply  say it
+Interrupted, the same command goes on. Done twice it changes nothing more.`,
+  )
+  .action(async (options) => (await import('./commands/replay.ts')).replay(options));
+
+program
+  .command('look-back')
+  .description('compare new references with what was uploaded before them; with --apply, act on what is found')
+  .option('-r, --reference <id...>', 'these; else all with which that was not done yet')
+  .option('--since <time>', 'all that went live since then')
+  .option('--apply', 'give what is found a further revision, with its takedowns; without it nothing is sent')
+  .option('--restart', 'begin anew, though an earlier run was not finished')
+  .option('-j, --json', 'one line of JSON an upload that is not as it was, then one with the sum')
+  .option(...data)
+  .action(async (options) => (await import('./commands/look-back.ts')).lookBack(options));
+
+const dead = program.command('dead').description('events that could not be handled');
+const deadCommands = () => import('./commands/dead.ts');
+const deadCommand = (name: string, about: string) =>
+  dead
+    .command(name)
+    .description(about)
+    .option('-t, --topic <name>', 'of this topic')
+    .option('--reason <text>', 'whose reason has these words in it')
+    .option('-j, --json', 'as JSON')
+    .option(...data);
+deadCommand('list', 'what is open, by topic and reason')
+  .option('-a, --all', 'what was settled as well')
+  .action(async (options) => (await deadCommands()).listDead(options));
+deadCommand('show', 'the events of one cause, or one event with all that it carries')
+  .argument('<cause|letter>', 'of `vigil dead list`; a letter is TOPIC/PARTITION/OFFSET')
+  .option('-n, --limit <n>', 'so many (20)', positive)
+  .action(async (given, options) => (await deadCommands()).showDead(given, options));
+deadCommand('retry', 'send them again to where they came from')
+  .argument('[cause|letter]')
+  .option('-a, --all', 'all that are open')
+  .option('--by <name>', 'who says so (whoever sits here)')
+  .action(async (given, options) => (await deadCommands()).retryDead(given, options));
+deadCommand('drop', 'nothing is to be done about them')
+  .argument('[cause|letter]')
+  .option('-a, --all', 'all that are open')
+  .option('--by <name>', 'who says so (whoever sits here)')
+  .option('--why <text>', 'is kept with it')
+  .action(async (given, options) => (await deadCommands()).dropDead(given, options));
+
 const audit = program.command('audit').description('what was said and done in all cases');
 audit
   .command('verify')
   .description('check every chain and root, and name the first link that is not as it was written')
-  .option('--data <folder>', 'where the instance keeps its data; DATABASE_URL comes first')
+  .option(...data)
   .option('--roots <file>', 'a copy of the roots that was kept elsewhere')
   .option('-j, --json', 'as JSON')
   .action(async (options) => (await import('./commands/audit.ts')).verifyAudit(options));

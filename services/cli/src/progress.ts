@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
-import { dim, say } from './output.ts';
+import { dim, note, say } from './output.ts';
 
 /** A bar for people, a line for logs. `at` takes 0..1. */
 export function progress(title: string): { at(part: number): void; end(): void } {
@@ -13,4 +13,33 @@ export function progress(title: string): { at(part: number): void; end(): void }
   );
   bar.start(100, 0);
   return { at: (part) => bar.update(Math.round(part * 100)), end: () => bar.stop() };
+}
+
+/** A bar with the time that is left; a line now and then where nobody watches. What was counted so far goes along. */
+export function remaining(title: string, quiet: boolean) {
+  const terminal = process.stderr.isTTY && !quiet;
+  const format = `${title} [{bar}] {percentage} %, {value} of {total}, {eta_formatted} left  {counts}`;
+  const bar = terminal
+    ? new SingleBar(
+        { format, stream: process.stderr, clearOnComplete: true, hideCursor: true, etaBuffer: 50 },
+        Presets.shades_classic,
+      )
+    : null;
+  let [begun, saidAt] = [false, Date.now()];
+  return {
+    at({ done, all, tally }: { done: number; all: number; tally: Readonly<Record<string, number>> }): void {
+      const counts = Object.entries(tally)
+        .map(([name, n]) => `${n} ${name}`)
+        .join(', ');
+      if (bar && !begun) bar.start(all, done, { counts });
+      begun = true;
+      bar?.update(done, { counts });
+      if (bar || quiet || Date.now() - saidAt < 10_000) return;
+      saidAt = Date.now();
+      note(`${title}: ${done} of ${all}; ${counts}`);
+    },
+    end(): void {
+      bar?.stop();
+    },
+  };
 }

@@ -1,4 +1,15 @@
-import { type Claim, caseState, clockOf, passTime, type Step, type StepName, step, type Terms } from '@vigil/cases';
+import {
+  CALENDARS,
+  type Claim,
+  caseState,
+  clockOf,
+  DEFAULT_TERMS,
+  passTime,
+  type Step,
+  type StepName,
+  step,
+  type Terms,
+} from '@vigil/cases';
 import {
   type Actor,
   type CaseEvent,
@@ -27,11 +38,16 @@ import {
   strikeStands,
   strikesOf,
 } from '@vigil/database';
-import type { Queryable } from '@vigil/runtime';
+import type { CaseSettings, Queryable } from '@vigil/runtime';
 import { sendAlarm } from '../send-output.ts';
 
 /** Kind of the timers that do what time alone does to a claim. */
 export const CLAIM_CLOCK = 'claim-clock';
+
+/** Periods of the law, and those that the installation has set. */
+export function termsOf({ calendar, ...periods }: CaseSettings): Terms {
+  return { ...DEFAULT_TERMS, ...periods, calendar: CALENDARS.find((c) => c.id === calendar)! };
+}
 
 export const SYSTEM: Actor = { role: 'system', id: null };
 

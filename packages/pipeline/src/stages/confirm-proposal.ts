@@ -9,7 +9,7 @@ import {
 import { confirm, reachOf } from '@vigil/decision';
 import type { Clock } from '@vigil/runtime';
 import { sliceConfirmed } from '../events.ts';
-import type { Lanes } from '../lanes.ts';
+import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { READERS } from '../readers.ts';
@@ -22,10 +22,13 @@ export interface ConfirmDeps {
   lanes: Lanes;
   clock: Clock;
   concurrency: number;
+  /** Whose turn it is to decode: look-back and replay wait in the last one. */
+  lane?: Lane;
 }
 
 /** Looks again, closely, only where something was proposed: two frames a second against the reference's own codes. */
-export function confirmProposal({ media, references, lanes, clock, concurrency }: ConfirmDeps): Stage<Proposal> {
+export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
+  const { media, references, lanes, clock, concurrency, lane = 'confirm' } = deps;
   const evidenceOf = (
     p: Proposal,
     startedAt: number,
@@ -39,7 +42,7 @@ export function confirmProposal({ media, references, lanes, clock, concurrency }
 
   function dense({ media: location, probe, span }: Proposal, signal: AbortSignal, alive?: () => void) {
     const again = () => media.fingerprint(location, { probe, span, purpose: 'confirm' }, signal);
-    return lanes.run('confirm', signal, again, alive);
+    return lanes.run(lane, signal, again, alive);
   }
 
   async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {

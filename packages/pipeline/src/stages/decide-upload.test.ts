@@ -14,6 +14,7 @@ import {
   actionsOf,
   type Database,
   disableReference,
+  findUpload,
   markSlicesLoaded,
   planReference,
   registerReference,
@@ -233,6 +234,53 @@ describe('decide', () => {
     const late = await sent();
     expect(late.takedowns).toEqual([]);
     expect(late.verdicts).toMatchObject([{ verdict: 'taken-down', revision: 1 }]);
+  });
+
+  test('judged again by a second look: shown without a trace, then one further revision, and no second time', async () => {
+    await planned(2);
+    await aligned(0, nothing, 7);
+    await aligned(1, nothing, 7);
+    expect((await sent()).verdicts).toMatchObject([{ revision: 1, verdict: 'cleared' }]);
+    const shared = { upload, slice: 0, shards: 1, shard: 0, steps: [] };
+    // Of the same checkpoint: the look before was wrong.
+    const seen = (checkpoint: number) => ({
+      alignments: {
+        ...shared,
+        span: [0, 30] as [number, number],
+        checkpoint,
+        outcome: proposes('pr'),
+        frames: { seen: 9, usable: 9 },
+      },
+      evidence: {
+        ...shared,
+        proposal: 'pr',
+        checkpoint,
+        outcome: { status: 'confirmed' as const, evidence: [copied(0, 30)] },
+      },
+    });
+    const noted: (string | undefined)[] = [];
+    const again = (checkpoint: number, dry: boolean) =>
+      decide.again(upload, {
+        ...{ results: [seen(checkpoint)], cause: 'replay', dry },
+        note: async (_tx, { after }) => void noted.push(after?.verdict),
+      });
+    expect(await again(6, false)).toMatchObject({ before: { revision: 1 }, after: { revision: 1 } });
+    expect(await again(7, true)).toMatchObject({
+      settled: 'judged',
+      before: { revision: 1 },
+      after: { verdict: 'taken-down' },
+    });
+    expect(await sent()).toEqual({ takedowns: [], verdicts: [], alarms: 0 });
+
+    await again(7, false);
+    const applied = await sent();
+    expect(applied.verdicts).toMatchObject([{ revision: 2, supersedes: 1, cause: 'replay', verdict: 'taken-down' }]);
+    expect(applied.takedowns).toMatchObject([{ upload, reference, epoch: 0 }]);
+    await again(7, false);
+    expect(await sent()).toEqual({ takedowns: [], verdicts: [], alarms: 0 });
+    expect(noted).toEqual(['cleared', 'taken-down', 'taken-down']);
+    expect((await decide.again('up_nobody', { results: [], cause: 'replay', dry: false })).settled).toBe('unknown');
+    expect(await findUpload(database.postgres, 'up_nobody')).toBeNull();
   });
 
   test('a takedown and the action that waits for its acknowledgements are written together, or not at all', async () => {

@@ -22,6 +22,7 @@ import {
   recordAlignments,
   recordEvidence,
   referenceFacts,
+  replaceResult,
   resultsOf,
   saveManifest,
   setTimer,
@@ -51,6 +52,30 @@ export interface DecideDeps {
   /** Called after a transaction wrote to the outbox. */
   published(): void;
 }
+
+/** What a second look at an upload came to: per slice and shard, with the evidence of what was proposed. */
+export interface SecondLook {
+  results: readonly { alignments: SliceAlignments; evidence: SliceEvidence | null }[];
+  /** Where nobody has planned the upload yet. */
+  manifest?: Manifest | null;
+}
+
+interface Again {
+  cause: Verdict['cause'];
+  dry: boolean;
+  /** Written down in the same transaction, so that whoever is killed after it does not forget what was done. */
+  note?: (tx: Queryable, judged: Rejudged) => Promise<void>;
+}
+
+export interface Rejudged {
+  before: Verdict | null;
+  after: Verdict | null;
+  /** incomplete: not all results are there, so that nothing is said yet. unknown: nobody has planned it. */
+  settled: 'judged' | 'incomplete' | 'deleted' | 'unknown';
+}
+
+/** Rolls back what is not to be: a dry run, the row of an upload that nobody has planned. */
+class Undone extends Error {}
 
 export const DEADLINE = 'upload-deadline';
 /** Kind of the timers that forget what a deleted upload was found to hold. */
@@ -238,7 +263,41 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     run: ({ event }) => take(event.data.upload, (tx) => recordEvidence(tx, event.data)),
   };
 
+  /**
+   * Judges an upload again, by results of a second look that take the place of those recorded. One transaction: claims, takedowns and
+   * at most one further revision, or, of a dry run, nothing. Uploads without a verdict get their first one.
+   */
+  async function again(upload: string, { results, manifest, cause, dry, note }: SecondLook & Again): Promise<Rejudged> {
+    let found: Rejudged | null = null;
+    const work = async (tx: Queryable): Promise<number> => {
+      const row = await lockUpload(tx, upload);
+      if (!row.manifest && manifest) await saveManifest(tx, upload, manifest);
+      const heard = row.manifest ?? manifest;
+      if (!heard || row.deleted) {
+        found = { before: row.verdict, after: row.verdict, settled: row.deleted ? 'deleted' : 'unknown' };
+        throw new Undone();
+      }
+      for (const { alignments, evidence } of results) {
+        if (!(await replaceResult(tx, 'slice_alignments', alignments))) continue;
+        if (evidence) await replaceResult(tx, 'slice_evidence', evidence);
+      }
+      const sent = await settle(tx, { ...row, manifest: heard }, false, row.verdict ? cause : causeOf(row));
+      const { verdict } = await lockUpload(tx, upload);
+      found = { before: row.verdict, after: verdict, settled: verdict ? 'judged' : 'incomplete' };
+      if (dry) throw new Undone();
+      await note?.(tx, found);
+      return sent;
+    };
+    const sent = await database.transaction(work).catch((error: unknown) => {
+      if (error instanceof Undone) return 0;
+      throw error;
+    });
+    if (sent > 0) published();
+    return found!;
+  }
+
   return {
+    again,
     stages: { recordManifest, recordSlice, recordProposal },
     handlers: {
       /** The time is up: what is not judged by now goes to a person. */

@@ -17,7 +17,7 @@ import { matcher } from '../readers.ts';
 import type { Stage } from '../run-stage.ts';
 
 export interface MatchDeps {
-  index: SimilarityIndex;
+  index: Pick<SimilarityIndex, 'searchAsync'>;
   /** How far the index has read the library. */
   checkpoint(): number;
   shard: { number: number; of: number };
@@ -95,7 +95,10 @@ const noteOf = (a: Alignment): string =>
 /** Hits per query code that are looked at; a code with more relatives than this says little about any of them. */
 const HITS_PER_CODE = { picture: 64, patch: 32, sound: 64 };
 
-export async function searchSlice(index: SimilarityIndex, codes: Fingerprint): Promise<Alignment[]> {
+export async function searchSlice(
+  index: Pick<SimilarityIndex, 'searchAsync'>,
+  codes: Fingerprint,
+): Promise<Alignment[]> {
   const found = searches(codes).map(async (s) => ({
     ...s,
     hits: await index.searchAsync(s.kind, s.queries.bits, HITS_PER_CODE[s.kind]),

@@ -1,5 +1,5 @@
 import { ENGINE_VERSION, TOPICS } from '@vigil/contracts';
-import { type Database, figuresOf } from '@vigil/database';
+import { type Database, figuresOf, lookBackLag } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock, Metrics, Reading } from '@vigil/runtime';
 import { type Environment, REACHABLE } from '../environment.ts';
@@ -100,6 +100,7 @@ const FIGURES = [
   'vigil_timers_due',
   'vigil_webhooks_due',
 ] as const;
+const LOOK_BACK = ['vigil_look_back_references', 'vigil_look_back_oldest_seconds'] as const;
 const WATCHED = [
   'vigil_canary_green',
   'vigil_canary_run_timestamp_seconds',
@@ -123,6 +124,13 @@ function gatherWhole({ metrics, database, status, watch, clock, ackSeconds }: Ga
       ['vigil_outbox_oldest_seconds', outbox.oldest === null ? 0 : Math.max(0, now - outbox.oldest) / 1000, {}],
       ['vigil_timers_due', timersDue, {}],
       ['vigil_webhooks_due', webhooksDue, {}],
+    ];
+  });
+  metrics.gather('look back', LOOK_BACK, async () => {
+    const { waiting, oldest } = await lookBackLag(database.postgres);
+    return [
+      ['vigil_look_back_references', waiting, {}],
+      ['vigil_look_back_oldest_seconds', oldest === null ? 0 : Math.max(0, clock.now() - oldest) / 1000, {}],
     ];
   });
   metrics.gather('dead letters', ['vigil_dead_letters'], async () =>

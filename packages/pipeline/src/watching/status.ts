@@ -9,7 +9,7 @@ import {
   type TopicName,
   Verdict,
 } from '@vigil/contracts';
-import { type Database, type Figures, figuresOf, listLayouts, listReplicas } from '@vigil/database';
+import { type Database, type Figures, figuresOf, listLayouts, listReplicas, lookBackLag } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { IndexStats, SimilarityIndex } from '@vigil/similarity';
@@ -43,6 +43,8 @@ export interface Status {
   alarms: Alarm[];
   /** References by state; codes and megabytes of what this process holds of the index, null where it does not match. */
   library: { references: Record<string, number>; index: { codes: number; megabytes: number } | null };
+  /** Live references with which what was uploaded before them was not compared yet, and since when the first of them is live. */
+  lookBack: { waiting: number; oldestSeconds: number };
   layout: { shards: number | null; replicas: ReplicaView[] };
   outbox: { waiting: number; oldestSeconds: number };
   /** Topics with events that could not be handled: of the last 24 hours, and all that are kept. */
@@ -205,7 +207,7 @@ export function createStatus(deps: StatusDeps): StatusReader {
           return empty;
         });
       const late = now - deps.ackSeconds * 1000;
-      const [checks, uploads, verdicts, takedowns, waiting, times, last, alarms, figures, fleet, dead, disk] =
+      const [checks, uploads, verdicts, takedowns, waiting, times, last, alarms, figures, fleet, dead, disk, back] =
         await Promise.all([
           environment.checks(),
           part('rate of uploads', () => rate('uploads'), 0),
@@ -219,6 +221,7 @@ export function createStatus(deps: StatusDeps): StatusReader {
           part('layout', () => layouts.view(), { layouts: [], replicas: [] }),
           part('dead letters', deadLetters, []),
           part('disks', () => disks.look(), []),
+          part('look back', () => lookBackLag(db), { waiting: 0, oldest: null }),
         ]);
       const watched = watch ? await part('canaries and brakes', () => watch.view(), NOBODY) : NOBODY;
       const oldest = figures?.outbox.oldest ?? now;
@@ -234,6 +237,7 @@ export function createStatus(deps: StatusDeps): StatusReader {
         lastVerdicts: last,
         alarms,
         library: { references: figures?.references ?? {}, index: held() },
+        lookBack: { waiting: back.waiting, oldestSeconds: Math.max(0, now - (back.oldest ?? now)) / 1000 },
         layout: {
           shards: fleet.layouts.find((l) => l.state === 'current')?.shards ?? null,
           replicas: fleet.replicas,

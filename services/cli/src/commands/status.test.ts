@@ -21,6 +21,7 @@ const well: Status = {
     waiting: 0,
     behindSeconds: 0,
   })),
+  lookBack: { waiting: 0, oldestSeconds: 0 },
   timeToTakedown: { count: 200, p50: 0.42, p99: 3.2, within5s: 0.995 },
   lastVerdicts: Array.from({ length: 16 }, (_, n) => ({
     upload: `up_${n}`,

@@ -82,6 +82,8 @@ export function screen(s: Status): string[] {
   const { index } = s.library;
   const held = index ? `; here ${index.codes} codes, ${index.megabytes} MB` : '';
   lines.push(`  references: ${states.join(', ') || 'none'}${held}`);
+  const { waiting, oldestSeconds } = s.lookBack;
+  if (waiting > 0) lines.push(`  look back: ${waiting} new references wait, the first for ${ago(oldestSeconds)}`);
   for (const r of s.layout.replicas) {
     const paint = r.state === 'ready' ? green : r.state === 'silent' ? red : yellow;
     lines.push(`  shard ${r.shard}/${r.shards} ${r.replica}: ${paint(r.state)}, ${r.behind} records behind`);

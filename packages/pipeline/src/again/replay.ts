@@ -1,0 +1,356 @@
+import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import {
+  deadTopic,
+  derivedId,
+  MalformedEvent,
+  openEnvelope,
+  Proposal,
+  placeOf,
+  type ReadUploads,
+  Slice,
+  SliceAlignments,
+  SliceCodes,
+  SliceEvidence,
+  TOPICS,
+  type TopicName,
+  uploadId,
+} from '@vigil/contracts';
+import {
+  canonical,
+  confirmResults,
+  type Database,
+  findingsAmong,
+  findUpload,
+  type JudgedBefore,
+  judgedBefore,
+  type KnownUpload,
+  knownUploads,
+  newestSurfaces,
+  type RunPlace,
+  type RunRow,
+  saveFindings,
+} from '@vigil/database';
+import type { EventLog, LogRecord } from '@vigil/event-log';
+import { type Clock, isRetriable, type Logger, type Queryable } from '@vigil/runtime';
+import { unspilled } from '../emit.ts';
+import { INCOMPLETE } from '../judgement.ts';
+import type { Stage } from '../run-stage.ts';
+import type { decideUpload } from '../stages/decide-upload.ts';
+import { type Finding, findingOf, isQuiet, leftAlone, troubled } from './finding.ts';
+import { goThrough, type Piece, type RunProgress, type Worker } from './run.ts';
+import { addTo, type Looked, type SecondLooks } from './second-look.ts';
+
+/** Which records are judged again. All that is given must hold. */
+export interface ReplayRequest extends JudgedBefore {
+  /** `vigil.fingerprints` unless told otherwise: what was decoded is searched and judged again. Or any that `REPLAYED` names, or its dead topic. */
+  topic?: string | undefined;
+  /** By the log's time, milliseconds since 1970; `until` is exclusive. */
+  since?: number | undefined;
+  until?: number | undefined;
+  /** `to` is exclusive. */
+  offsets?: readonly { partition: number; from: number; to: number }[] | undefined;
+  uploads?: readonly string[] | undefined;
+  /** Of a letter's reason these words. */
+  deadReason?: string | undefined;
+  apply: boolean;
+  /** In the words of whoever asked (`24h` ago is another time each time): by these a run that was not finished is known again. */
+  asked?: unknown;
+  restart?: boolean | undefined;
+  /** Records a second, at most. */
+  rate?: number | undefined;
+  concurrency?: number | undefined;
+}
+
+/** What can be judged again from: the ways into the route. Others go out, or are not about uploads. */
+export const REPLAYED = [
+  'uploads',
+  'slicesFirst',
+  'slicesRest',
+  'slicesBatch',
+  'fingerprints',
+  'alignments',
+  'proposals',
+  'evidence',
+] as const satisfies TopicName[];
+type Replayed = (typeof REPLAYED)[number];
+
+/** It cannot be done as it was asked for; the message says what can. */
+export class ReplayRefused extends Error {
+  override name = 'ReplayRefused';
+  readonly retriable = false;
+}
+
+export interface ReplayDeps {
+  database: Database;
+  log: EventLog;
+  blobs: BlobStore;
+  clock: Clock;
+  logger: Logger;
+  looks: SecondLooks;
+  /** How a message of the platform is read. */
+  readUploads: Stage<ReadUploads>['schema'];
+  again: ReturnType<typeof decideUpload>['again'];
+  /** Waits while live traffic has more to do than it keeps up with. */
+  liveFirst(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * A takedown waits for the surfaces that its sender knows of: settings of a shell are easily not those of the fleet.
+ * @throws ReplayRefused
+ */
+export async function checkSurfaces({ postgres }: Database, surfaces: readonly string[]): Promise<void> {
+  const missing = (await newestSurfaces(postgres)).filter((s) => !surfaces.includes(s));
+  if (missing.length === 0) return;
+  throw new ReplayRefused(
+    `takedowns are waited for by ${missing.join(', ')}, which VIGIL_SURFACES does not name here: set it as it is set where decide runs`,
+  );
+}
+
+/** The full name of a topic that can be replayed, by any of its names. @throws ReplayRefused */
+export function replayedTopic(given = TOPICS.fingerprints.name): { name: string; base: Replayed } {
+  const full = given.startsWith('vigil.') ? given : `vigil.${given}`;
+  const base = REPLAYED.find((name) => [TOPICS[name].name, deadTopic(TOPICS[name].name)].includes(full));
+  if (base) return { name: full, base };
+  const names = REPLAYED.map((name) => TOPICS[name].name).join(', ');
+  throw new ReplayRefused(
+    `${given} is not replayed: give one of ${names}, or the dead topic of one (${deadTopic(TOPICS.fingerprints.name)}); dead letters of other topics are tried again by \`vigil dead retry\``,
+  );
+}
+
+/** A run's id is what it was asked for: asked again, it is gone on with. */
+export function replayId({ restart: _r, rate: _a, concurrency: _c, asked, ...spec }: ReplayRequest): string {
+  return derivedId('replay', String(spec.apply), canonical(JSON.parse(JSON.stringify(asked ?? spec))));
+}
+
+/**
+ * Judges again what was judged, by the stages of the route and decide's own code. Dry, nothing is written but how far it is; else
+ * what differs becomes further revisions, with their takedowns. Done twice it changes nothing more.
+ * @throws ReplayRefused, RunInUse, the signal's reason
+ */
+export async function replay(
+  deps: ReplayDeps,
+  request: ReplayRequest,
+  signal: AbortSignal,
+  onProgress?: (progress: RunProgress) => void,
+): Promise<RunRow> {
+  const { name, base } = replayedTopic(request.topic);
+  const { apply, restart = false } = request;
+  const spec = { ...request, topic: name };
+  const run = { id: replayId(spec), kind: 'replay' as const, spec, apply, restart };
+  const places = () => placesOf(deps, name, request);
+  return goThrough(deps, { ...run, places }, createWorker(deps, run.id, base, request, signal), signal, onProgress);
+}
+
+async function placesOf({ log, database }: ReplayDeps, topic: string, request: ReplayRequest): Promise<RunPlace[]> {
+  const { since, until, offsets, uploads } = request;
+  const ends = await log.ends(topic);
+  for (const { partition } of offsets ?? []) {
+    if (!ends.some((e) => e.partition === partition)) throw new ReplayRefused(`${topic} has no partition ${partition}`);
+  }
+  let from = since;
+  if (uploads && since === undefined) {
+    const rows = await Promise.all(uploads.map((id) => findUpload(database.postgres, id)));
+    const times = rows.map((row) => row?.receivedAt ?? null);
+    // Before an upload was received nothing was said of it; clocks may differ by a little.
+    if (times.every((t) => t !== null)) from = Math.min(...times) - 60_000;
+  }
+  // Announcements of others have keys of their own.
+  const byUpload = uploads && (topic === TOPICS.fingerprints.name || topic === TOPICS.proposals.name);
+  const places: RunPlace[] = [];
+  for (const { partition, start: first, end: last } of ends) {
+    if (byUpload && !uploads.some((id) => placeOf(id, ends.length) === partition)) continue;
+    const given = offsets?.filter((o) => o.partition === partition);
+    if (given?.length === 0) continue;
+    let start = from === undefined ? first : await log.offsetAt(topic, partition, from);
+    let end = until === undefined ? last : Math.min(last, await log.offsetAt(topic, partition, until));
+    for (const o of given ?? [{ from: start, to: end }]) {
+      [start, end] = [Math.max(first, start, o.from), Math.min(end, o.to)];
+      if (start < end) places.push({ topic, partition, start, end, next: start });
+    }
+  }
+  return places;
+}
+
+/** Uploads whose slices are still coming; beyond this the oldest is judged by what there is. */
+const OPEN_AT_MOST = 5000;
+const TRIES = 5;
+
+interface Item {
+  upload: string;
+  offset: number;
+  look(known: KnownUpload | null): Promise<Looked>;
+}
+
+function createWorker(
+  deps: ReplayDeps,
+  run: string,
+  base: Replayed,
+  request: ReplayRequest,
+  signal: AbortSignal,
+): Worker {
+  const { database, blobs, clock, looks, again, logger } = deps;
+  const { apply, rate, concurrency = 2, uploads, deadReason } = request;
+  const db = database.postgres;
+  const wanted = uploads ? new Set(uploads) : null;
+  const chooses = [request.engine, request.policy, request.checkpoint, request.reason].some((one) => one !== undefined);
+  const open = new Map<string, { first: number; looked: Looked }>();
+  const settled = new Set<string>();
+
+  /** What a record is about, and how it is looked at again. @throws MalformedEvent, BlobStoreError */
+  async function itemsOf(record: LogRecord): Promise<Item[]> {
+    const { offset } = record;
+    const envelope = await unspilled(record, blobs);
+    if (base === 'uploads') {
+      const { readUploads } = deps;
+      const read = typeof readUploads === 'function' ? readUploads(envelope) : openEnvelope(readUploads, envelope);
+      return read.event.data.events
+        .filter((event) => event.action !== 'deleted')
+        .map((event) => ({
+          upload: uploadId(event.media),
+          offset,
+          async look(known) {
+            const one = { ...read, event: { ...read.event, data: { events: [event] } } };
+            return (await looks.ofUpload(one, async () => known, signal))[0]!.looked;
+          },
+        }));
+    }
+    if (base === 'fingerprints') {
+      const opened = openEnvelope(SliceCodes, envelope);
+      const { owner } = opened.event.data;
+      if (owner.type !== 'upload') return [];
+      return [{ upload: owner.id, offset, look: (known) => looks.ofCodes(opened, known, signal) }];
+    }
+    if (base === 'proposals') {
+      const opened = openEnvelope(Proposal, envelope);
+      return [{ upload: opened.event.data.upload, offset, look: (known) => looks.ofProposal(opened, known, signal) }];
+    }
+    if (base === 'alignments' || base === 'evidence') {
+      const opened =
+        base === 'evidence' ? openEnvelope(SliceEvidence, envelope) : openEnvelope(SliceAlignments, envelope);
+      const { data } = opened.event;
+      return [{ upload: data.upload, offset, look: async (known) => looks.ofResult(data, known) }];
+    }
+    const slice = openEnvelope(Slice, envelope).event.data;
+    const { owner } = slice;
+    if (owner.type !== 'upload') return [];
+    return [{ upload: owner.id, offset, look: (known) => looks.ofSlice(slice, known, signal) }];
+  }
+
+  async function insist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isRetriable(error) || tries >= TRIES || signal.aborted) throw error;
+        logger.warn({ error, tries }, `${what}: will try again`);
+        await clock.sleep(200 * 3 ** tries, signal);
+      }
+    }
+  }
+
+  /** Judges by what was seen. Where nothing differs and nothing was ever found, there is nothing to judge. */
+  async function settle(upload: string, looked: Looked, known: KnownUpload | null): Promise<Finding> {
+    const { results, trouble, manifest } = looked;
+    if (known?.deleted) return leftAlone(upload, known.verdict, 'deleted');
+    if (trouble) return troubled(upload, known?.verdict ?? null, trouble);
+    const verdict = known?.verdict;
+    const open = !verdict || verdict.reason?.startsWith(INCOMPLETE);
+    const found = verdict?.decisions.length || known?.alignments.some((a) => a.outcome.status === 'alignments');
+    if (results.length === 0 && !open && !found) return leftAlone(upload, verdict, 'unchanged');
+    const note: Note = (tx, judged) => noteFinding(tx, run, findingOf(upload, judged));
+    return findingOf(upload, await again(upload, { results, manifest, cause: 'replay', dry: !apply, note }));
+  }
+
+  async function settleAll(which: readonly (readonly [string, Looked])[]): Promise<Piece> {
+    const piece: Piece = { findings: [], tally: {}, open: null };
+    const ids = which.map(([upload]) => upload);
+    const known = await knownUploads(db, ids);
+    const told = await findingsAmong<Finding>(db, run, ids);
+    await inParallel(concurrency, which, async ([upload, looked]) => {
+      const finding =
+        told.get(upload) ?? (await insist('could not judge', () => settle(upload, looked, known.get(upload) ?? null)));
+      piece.findings.push(finding);
+      piece.tally[finding.outcome] = (piece.tally[finding.outcome] ?? 0) + 1;
+      open.delete(upload);
+      if (settled.size < 1e6) settled.add(upload);
+    });
+    if (apply) {
+      const written = new Set(piece.findings.filter((f) => f.outcome !== 'deleted').map((f) => f.upload));
+      await confirmResults(
+        db,
+        which.flatMap(([upload, looked]) => (written.has(upload) ? looked.same : [])),
+      );
+    }
+    return piece;
+  }
+
+  async function take(records: readonly LogRecord[]): Promise<Piece> {
+    await deps.liveFirst(signal);
+    const startedAt = clock.now();
+    const unread: Record<string, number> = {};
+    const items: Item[] = [];
+    for (const record of records) {
+      const { vigil_reason: reason = '' } = record.headers;
+      if (!record.value || (deadReason && !reason.toLowerCase().includes(deadReason.toLowerCase()))) continue;
+      try {
+        const about = await insist('could not read', () => itemsOf(record));
+        items.push(...about.filter(({ upload }) => (wanted?.has(upload) ?? true) && !settled.has(upload)));
+      } catch (error) {
+        if (!(error instanceof MalformedEvent) && !(error instanceof BlobStoreError)) throw error;
+        if (isRetriable(error)) throw error;
+        const { topic, partition, offset } = record;
+        logger.warn({ topic, partition, offset, error: error.message }, 'cannot be read, and is left out');
+        unread.unreadable = (unread.unreadable ?? 0) + 1;
+      }
+    }
+    const ids = [...new Set(items.map((i) => i.upload))];
+    const chosen = chooses ? await judgedBefore(db, ids, request) : new Set(ids);
+    const known = await knownUploads(db, [...chosen]);
+    const due = items.filter(({ upload }) => chosen.has(upload));
+    await inParallel(concurrency, due, async ({ upload, offset, look }) => {
+      signal.throwIfAborted();
+      const row = known.get(upload) ?? null;
+      const looked = row?.deleted ? unseen() : await insist('could not look', () => look(row));
+      const before = open.get(upload);
+      if (before) addTo(before.looked, looked);
+      else open.set(upload, { first: offset, looked: { ...looked } });
+    });
+    const ready = [...open].filter(([upload, { looked }]) => {
+      if (base !== 'fingerprints' || known.get(upload)?.deleted) return true;
+      return new Set(looked.seen).size >= looked.slices;
+    });
+    if (open.size - ready.length > OPEN_AT_MOST) ready.push(...[...open].slice(0, open.size - OPEN_AT_MOST));
+    const piece = await settleAll([...new Map(ready)].map(([upload, { looked }]) => [upload, looked] as const));
+    for (const [name, n] of Object.entries(unread)) piece.tally[name] = n;
+    if (open.size > 0) piece.open = Math.min(...[...open.values()].map((o) => o.first));
+    if (rate) {
+      const left = (records.length / rate) * 1000 - (clock.now() - startedAt);
+      if (left > 0) await Promise.allSettled([clock.sleep(left, signal)]);
+    }
+    return piece;
+  }
+
+  return {
+    take,
+    finish: () => settleAll([...open].map(([upload, { looked }]) => [upload, looked] as const)),
+  };
+}
+
+/** By the transaction that judges. */
+export async function noteFinding(tx: Queryable, run: string, finding: Finding): Promise<void> {
+  if (!isQuiet(finding)) await saveFindings(tx, run, [{ upload: finding.upload, finding }]);
+}
+export type Note = NonNullable<Parameters<ReplayDeps['again']>[1]['note']>;
+
+const unseen = (): Looked => ({ results: [], same: [], trouble: null, manifest: null, seen: [], slices: 0 });
+
+/** So many at once; the first failure ends it when those that run are done. */
+export async function inParallel<T>(n: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  const hands = Array.from({ length: Math.min(n, items.length) }, async () => {
+    while (next < items.length) await work(items[next++]!);
+  });
+  const ended = await Promise.allSettled(hands);
+  const failed = ended.find((e) => e.status === 'rejected');
+  if (failed) throw failed.reason;
+}

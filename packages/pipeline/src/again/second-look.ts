@@ -1,0 +1,279 @@
+import {
+  ENGINE_VERSION,
+  type Manifest,
+  type Opened,
+  type Proposal,
+  placeOf,
+  type ReadUploads,
+  type ReferenceKey,
+  type Slice,
+  type SliceAlignments,
+  type SliceCodes,
+  type SliceEvidence,
+  visitOrder,
+} from '@vigil/contracts';
+import { canonical, type KnownUpload } from '@vigil/database';
+import type { Clock } from '@vigil/runtime';
+import type { IndexHit, SimilarityIndex } from '@vigil/similarity';
+import { sliceCut } from '../events.ts';
+import type { Outcome, Output } from '../outcome.ts';
+import type { Stage } from '../run-stage.ts';
+import type { SecondLook } from '../stages/decide-upload.ts';
+import { matchSlice } from '../stages/match-slice.ts';
+
+/** Why an upload is left as it is though it should have been looked at: its media are gone, or cannot be read any more. */
+export interface Trouble {
+  kind: 'media-gone' | 'failed';
+  detail: string;
+}
+
+/** What a second look at some slices came to. */
+export interface Looked {
+  /** That differ from what is recorded. */
+  results: SecondLook['results'][number][];
+  /** Searched again with the same answer. */
+  same: SliceAlignments[];
+  trouble: Trouble | null;
+  manifest: Manifest | null;
+  /** Slices that were looked at, of so many. */
+  seen: number[];
+  slices: number;
+}
+
+/** The library as a replay searches it. */
+export interface Searched {
+  index: Pick<SimilarityIndex, 'searchAsync'>;
+  checkpoint(): number;
+}
+
+export interface SecondLookDeps {
+  /** All shards of one layout, in order. */
+  libraries: readonly Searched[];
+  /** The stages of the route, by which everything is done: those that read media only where that is needed. */
+  plan: Stage<ReadUploads>;
+  fingerprint: Stage<Slice>;
+  confirm: Stage<Proposal>;
+  clock: Clock;
+}
+
+/** The stages of the route once more, whose outputs go nowhere but to the next stage, and in the end to whoever asked. */
+export interface SecondLooks {
+  ofCodes(input: Opened<SliceCodes>, known: KnownUpload | null, signal: AbortSignal): Promise<Looked>;
+  /** Decoded anew; with the slices that were to follow it and of which nothing is known. */
+  ofSlice(slice: Slice, known: KnownUpload | null, signal: AbortSignal): Promise<Looked>;
+  /** The whole upload, from its announcement on; null when it announces none. */
+  ofUpload(
+    input: Opened<ReadUploads>,
+    known: (upload: string) => Promise<KnownUpload | null>,
+    signal: AbortSignal,
+  ): Promise<{ upload: string; looked: Looked }[]>;
+  ofProposal(input: Opened<Proposal>, known: KnownUpload | null, signal: AbortSignal): Promise<Looked>;
+  /** A result as it lies on the log, which nobody has recorded. */
+  ofResult(result: SliceAlignments | SliceEvidence, known: KnownUpload | null): Looked;
+}
+
+export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock }: SecondLookDeps): SecondLooks {
+  const matchers = new Map<string, Stage<SliceCodes>>();
+
+  function matcher(number: number, of: number): Stage<SliceCodes> {
+    const key = `${number}/${of}`;
+    const known = matchers.get(key);
+    if (known) return known;
+    const checkpoint = () => Math.min(...libraries.map((l) => l.checkpoint()));
+    const index = of === libraries.length ? libraries[number]!.index : partOf(libraries, number, of);
+    const made = matchSlice({ index, checkpoint, shard: { number, of }, clock, concurrency: 1 });
+    matchers.set(key, made);
+    return made;
+  }
+
+  async function confirmed(input: Opened<Proposal>, signal: AbortSignal): Promise<SliceEvidence> {
+    return outputsOf(await confirm.run(input, signal)).find((o) => o.to === 'evidence')!.data as SliceEvidence;
+  }
+
+  async function ofCodes(input: Opened<SliceCodes>, known: KnownUpload | null, signal: AbortSignal): Promise<Looked> {
+    const slice = input.event.data;
+    const looked: Looked = { ...nothing(slice.slices), seen: [slice.slice] };
+    if (input.codes && input.codes.engine !== ENGINE_VERSION) {
+      // Codes of another engine are not compared with those of this one: the media are read anew.
+      const { outcome: _o, ...rest } = slice;
+      const position = Math.max(0, visitOrder(slice.slices).indexOf(slice.slice));
+      const steps = slice.steps.filter((s) => s.stage === 'plan');
+      return ofSlice({ ...rest, position, steps }, known, signal, false);
+    }
+    for (let number = 0; number < slice.shards; number++) {
+      const outputs = outputsOf(await matcher(number, slice.shards).run(input, signal));
+      const alignments = outputs.find((o) => o.to === 'alignments')!.data as SliceAlignments;
+      const recorded = known?.alignments.find(
+        (a) => a.shards === slice.shards && a.slice === slice.slice && a.shard === number,
+      );
+      if (recorded && isSame(recorded, alignments) && isAnswered(recorded, known!.evidence)) {
+        looked.same.push(alignments);
+        continue;
+      }
+      const proposal = outputs.find((o) => o.to === 'proposals');
+      const evidence = proposal ? await confirmed(openedOf(proposal), signal) : null;
+      if (evidence?.outcome.status === 'failed') {
+        looked.trouble ??= troubleOf(evidence.outcome);
+        continue;
+      }
+      looked.results.push({ alignments, evidence });
+    }
+    return looked;
+  }
+
+  async function ofSlice(slice: Slice, known: KnownUpload | null, signal: AbortSignal, follow = true): Promise<Looked> {
+    const outputs = outputsOf(
+      await fingerprint.run(openedOf({ key: '', id: 'again', type: 'again', data: slice }), signal),
+    );
+    const made = outputs.find((o) => o.to === 'fingerprints');
+    // Deleted meanwhile.
+    if (!made) return { ...nothing(slice.slices), seen: [slice.slice] };
+    const codes = openedOf<SliceCodes>(made);
+    const { outcome } = codes.event.data;
+    const before = known?.alignments.find((a) => a.slice === slice.slice);
+    if (outcome.status === 'failed' && before && before.outcome.status !== 'failed') {
+      return { ...nothing(slice.slices), seen: [slice.slice], trouble: troubleOf(outcome) };
+    }
+    const looked = await ofCodes(codes, known, signal);
+    if (!follow) return looked;
+    for (const next of outputs.filter((o) => o.to !== 'fingerprints').map((o) => o.data as Slice)) {
+      if (known?.alignments.some((a) => a.slice === next.slice)) continue;
+      addTo(looked, await ofSlice(next, known, signal));
+    }
+    return looked;
+  }
+
+  return {
+    ofCodes,
+    ofSlice,
+
+    async ofUpload(input, knownOf, signal) {
+      const outputs = outputsOf(await plan.run(input, signal));
+      const all: { upload: string; looked: Looked }[] = [];
+      for (const { data } of outputs.filter((o) => o.to === 'manifests')) {
+        const manifest = data as Manifest;
+        const known = await knownOf(manifest.upload);
+        const { upload, outcome } = manifest;
+        if (outcome.status === 'rejected') {
+          const trouble = known?.manifest?.outcome.status === 'planned' ? troubleOf(outcome) : null;
+          all.push({ upload, looked: { ...nothing(0), manifest, trouble } });
+          continue;
+        }
+        const first = outputs
+          .map((o) => o.data as Slice)
+          .find((s) => s.owner?.type === 'upload' && s.owner.id === upload)!;
+        // As it was planned then, so that its results take the place of those.
+        const shards = known?.manifest?.outcome.status === 'planned' ? known.manifest.outcome.shards : outcome.shards;
+        const { slice: _n, position: _p, span: _s, ...rest } = first;
+        const looked: Looked = { ...nothing(outcome.slices), manifest };
+        for (let position = 0; position < outcome.slices; position++) {
+          const slice = sliceCut({ ...rest, shards }, position).data as Slice;
+          addTo(looked, await ofSlice(slice, known, signal, false));
+        }
+        all.push({ upload, looked });
+      }
+      return all;
+    },
+
+    async ofProposal(input, known, signal) {
+      const { id, slice, slices, shards, shard } = input.event.data;
+      const looked: Looked = { ...nothing(slices), seen: [slice] };
+      const alignments = known?.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      // Proposed by a look that another has taken the place of.
+      if (alignments?.outcome.status !== 'alignments' || alignments.outcome.proposal !== id) return looked;
+      const evidence = await confirmed(input, signal);
+      const before = known!.evidence.find((e) => e.proposal === id);
+      if (evidence.outcome.status === 'failed' && before?.outcome.status !== 'failed') {
+        return { ...looked, trouble: troubleOf(evidence.outcome) };
+      }
+      if (before && canonical(before.outcome) === canonical(evidence.outcome)) return { ...looked, same: [alignments] };
+      return { ...looked, results: [{ alignments, evidence }] };
+    },
+
+    ofResult(result, known) {
+      const { slice, shards, shard } = result;
+      const looked: Looked = { ...nothing(0), seen: [slice] };
+      const recorded = known?.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      if ('frames' in result) {
+        if (recorded && recorded.checkpoint >= result.checkpoint) return looked;
+        return { ...looked, results: [{ alignments: result, evidence: null }] };
+      }
+      const asked = recorded?.outcome.status === 'alignments' && recorded.outcome.proposal === result.proposal;
+      if (!asked || known!.evidence.some((e) => e.proposal === result.proposal)) return looked;
+      return { ...looked, results: [{ alignments: recorded, evidence: result }] };
+    },
+  };
+}
+
+const nothing = (slices: number): Looked => ({
+  results: [],
+  same: [],
+  trouble: null,
+  manifest: null,
+  seen: [],
+  slices,
+});
+
+export function addTo(all: Looked, more: Looked): void {
+  all.results.push(...more.results);
+  all.same.push(...more.same);
+  all.seen.push(...more.seen);
+  all.trouble ??= more.trouble;
+  all.manifest ??= more.manifest;
+}
+
+export const troubleOf = ({ reason, detail }: { reason: string; detail: string }): Trouble => ({
+  kind: reason === 'missing' || reason === 'deleted' ? 'media-gone' : 'failed',
+  detail: `${reason}: ${detail}`,
+});
+
+function outputsOf(outcome: Outcome): Output[] {
+  if (outcome.kind === 'done') return outcome.outputs;
+  if (outcome.kind === 'rejected') return outcome.outputs;
+  return [];
+}
+
+/** An output as the next stage would have read it. */
+export const openedOf = <T>({
+  id,
+  type,
+  key,
+  data,
+  codes = null,
+}: Pick<Output, 'id' | 'type' | 'key' | 'data' | 'codes'>): Opened<T> => ({
+  event: { id, type, source: 'vigil', subject: key, time: 0, data: data as T },
+  codes,
+});
+
+/** The same library says the same; why nothing was alike is not compared. */
+function isSame({ outcome: a }: SliceAlignments, { outcome: b }: SliceAlignments): boolean {
+  if (a.status === 'nothing' || b.status === 'nothing') return a.status === b.status;
+  if (a.status === 'failed' || b.status === 'failed')
+    return a.status === 'failed' && b.status === 'failed' && a.reason === b.reason;
+  return canonical(a.alignments) === canonical(b.alignments);
+}
+
+function isAnswered({ outcome }: SliceAlignments, evidence: readonly SliceEvidence[]): boolean {
+  if (outcome.status !== 'alignments' || outcome.proposal === null) return true;
+  return evidence.some((e) => e.proposal === outcome.proposal && e.outcome.status !== 'failed');
+}
+
+/** Part `number` of `of` of a library that is held in another number of parts: what was planned for that layout is answered in it. */
+function partOf(libraries: readonly Searched[], number: number, of: number): Searched['index'] {
+  const mine = ({ origin }: IndexHit) => placeOf(origin.reference.id, of) === number;
+  return {
+    async searchAsync(kind, bits, limit) {
+      const found = await Promise.all(libraries.map((l) => l.index.searchAsync(kind, bits, limit)));
+      return found.flat().filter(mine).sort(inOrder);
+    },
+  };
+}
+
+const nameOf = ({ id, version }: ReferenceKey) => `${id}@${String(version).padStart(10, '0')}`;
+
+function inOrder(a: IndexHit, b: IndexHit): number {
+  if (a.query !== b.query) return a.query - b.query;
+  if (a.distance !== b.distance) return a.distance - b.distance;
+  const [x, y] = [nameOf(a.origin.reference), nameOf(b.origin.reference)];
+  return x === y ? a.origin.time - b.origin.time : x < y ? -1 : 1;
+}
