@@ -70,7 +70,48 @@ export function handOver(command, args, env) {
     };
     for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
     child.on('error', (error) => reject(new SetupError(`could not start ${command}: ${error.message}`)));
-    child.on('close', (code, signal) => resolve(exitCode(code, signal)));
+    child.on('close', (code, signal) => {
+      for (const [name, handler] of Object.entries(handlers)) process.off(name, handler);
+      resolve(exitCode(code, signal));
+    });
+  });
+}
+
+/** From a failure to the next start; what fails more often than that in a row is left alone. */
+const PAUSES_MS = [1000, 5000, 15_000];
+/** What ran for so long had started well. */
+const WELL_MS = 60_000;
+
+/**
+ * Hands over to a service, and again when it had run well and ended by a failure of its own (code 1): a store that went away for
+ * good, an index that proved unsound. What cannot be started at all ends with its code, at once.
+ */
+export async function superviseService(command, args, env, { wellMs = WELL_MS, pauses = PAUSES_MS } = {}) {
+  for (let failures = 0; ; ) {
+    const startedAt = Date.now();
+    const code = await handOver(command, args, env);
+    const ranWell = Date.now() - startedAt > wellMs;
+    if (code !== 1 || (!ranWell && failures === 0)) return code;
+    failures = ranWell ? 1 : failures + 1;
+    if (failures > pauses.length) return code;
+    const pause = pauses[failures - 1];
+    say(`It ended with 1; it is started again in ${pause / 1000} s.`);
+    if (await stopsWithin(pause)) return 0;
+  }
+}
+
+/** Whether somebody asks us to stop meanwhile. */
+function stopsWithin(ms) {
+  return new Promise((resolve) => {
+    const signals = ['SIGTERM', 'SIGHUP', 'SIGINT'];
+    const end = (asked) => {
+      clearTimeout(timer);
+      for (const signal of signals) process.off(signal, stop);
+      resolve(asked);
+    };
+    const stop = () => end(true);
+    const timer = setTimeout(end, ms, false);
+    for (const signal of signals) process.on(signal, stop);
   });
 }
 

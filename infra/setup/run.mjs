@@ -7,7 +7,7 @@ import { ensureDependencies } from './dependencies.mjs';
 import { ensureFfmpeg } from './ffmpeg.mjs';
 import { alone } from './lock.mjs';
 import { ensurePage } from './page.mjs';
-import { handOver, NODE, ROOT, SetupError, say, withProjectPath } from './process.mjs';
+import { handOver, NODE, ROOT, SetupError, say, superviseService, withProjectPath } from './process.mjs';
 import { ensureWasm } from './wasm.mjs';
 
 const CLI = 'services/cli/bin/vigil.mjs';
@@ -41,7 +41,8 @@ async function main([name = '', ...args]) {
   }
   const [entry, ...first] = command.run;
   if (!existsSync(join(ROOT, entry))) throw new SetupError(`${entry} is missing from this copy of Vigil.`);
-  return handOver(NODE, [entry, ...first, ...args], env);
+  const run = name === 'start' ? superviseService : handOver;
+  return run(NODE, [entry, ...first, ...args], env);
 }
 
 async function prepare({ allowFallback, browser, env: extra }) {
