@@ -4,7 +4,13 @@ import { defineConfig } from 'vitest/config';
 const sources = ['packages', 'services', 'seeds', 'infra'];
 /** Suites that boot the whole of Vigil, one file at a time. `npm test` runs all projects side by side. */
 const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts'];
-const fault = ['test/fault/**/*.test.ts', 'test/drill/**/*.test.ts'];
+/** So are these, which take as long together as the others: what is killed, stopped, broken and started again. */
+const fault = [
+  'test/fault/**/*.test.ts',
+  'test/drill/**/*.test.ts',
+  'test/network/replay.test.ts',
+  'test/e2e/start.test.ts',
+];
 const globalSetup = './test/global-setup.ts';
 
 export default defineConfig({
@@ -33,6 +39,7 @@ export default defineConfig({
         test: {
           name,
           include,
+          exclude: ['**/node_modules/**', ...(include === whole ? fault : [])],
           maxWorkers: 1,
           testTimeout: 300_000,
           hookTimeout: 300_000,

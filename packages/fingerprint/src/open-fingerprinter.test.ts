@@ -159,7 +159,7 @@ describe('an upload', () => {
     expect(long.thumbnails.luma).toHaveLength(4096 * long.frames.time.length);
     // Read at two sizes at once, frames still say what they are.
     expect([...long.frames.flags].some((flags) => (flags & FRAME_KEY) === 0)).toBe(true);
-  });
+  }, 60_000);
 
   test('that is mirrored has, mirrored, the codes of the original', async () => {
     const [original, mirrored] = await Promise.all([

@@ -36,7 +36,7 @@ describe('isolation', () => {
       'POST /v1/keys/{key}/rotate': {},
       'POST /v1/brakes/{brake}/release': {},
       'POST /v1/brakes': { holder: 'holder-b', why: 'x' },
-      'POST /v1/canary/rounds': { canary: 'x', everySeconds: 60, results: [{ case: 'clean', green: true }] },
+      'POST /v1/canary/rounds': { canary: 'x', everySeconds: 7.1063, results: [{ case: 'clean', green: true }] },
       // Names B's things in the body: refused, or A's own only.
       'POST /v1/works': { title: 'x', holder: 'holder-b' },
       'POST /v1/reference-uploads': { name: 'x', size: 10, work },

@@ -102,7 +102,7 @@ export function createWitnesses(deps: {
   };
 
   async function watchFor(tx: Queryable, about: Silence, ms = (MISSED + 1) * about.everySeconds * 1000): Promise<void> {
-    const dueAt = clock.now() + ms;
+    const dueAt = clock.now() + Math.ceil(ms);
     await setTimer(tx, { id: `${CANARY_SILENT}:${about.canary}`, kind: CANARY_SILENT, dueAt, payload: about });
   }
 }
