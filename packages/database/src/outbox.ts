@@ -52,13 +52,16 @@ export async function flushOutbox(tx: Queryable): Promise<void> {
     events.length,
   ]);
   const first = head!.seq - events.length + 1;
-  const rows = events.map(
-    (_, i) =>
-      `($${6 * i + 1}::bigint, $${6 * i + 2}, $${6 * i + 3}, $${6 * i + 4}, $${6 * i + 5}::jsonb, $${6 * i + 6}::bytea)`,
-  );
+  const column = <T>(of: (e: OutboxEvent) => T): T[] => events.map(of);
   await tx.query(
-    `INSERT INTO outbox (seq, event_id, topic, key, headers, value) VALUES ${rows.join(', ')} ON CONFLICT (event_id) DO NOTHING`,
-    events.flatMap((e, i) => [first + i, e.headers.ce_id, e.topic, e.key, jsonb(e.headers), e.value]),
+    `INSERT INTO outbox (seq, event_id, topic, key, headers, value)
+     SELECT $1::bigint + e.n - 1, e.id, e.topic, e.key, e.headers::jsonb, e.value
+     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[]) WITH ORDINALITY AS e (id, topic, key, headers, value, n)
+     ORDER BY e.n ON CONFLICT (event_id) DO NOTHING`,
+    [
+      ...[first, column((e) => e.headers.ce_id), column((e) => e.topic), column((e) => e.key)],
+      ...[column((e) => jsonb(e.headers)), column((e) => e.value)],
+    ],
   );
   await tx.query(`NOTIFY ${OUTBOX_CHANNEL}`);
 }

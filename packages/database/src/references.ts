@@ -51,6 +51,10 @@ export interface ReferenceFacts {
   policy: Policy;
 }
 
+/** Registered at once. */
+const MANY_ROWS = 500;
+/** A process that serves others beside stands still while it takes in so many: some milliseconds. */
+const LIVE_AT_ONCE = 2000;
 const ROW = `SELECT r.id, r.version, r.work, w.title, r.holder, r.media, r.kind, r.state, r.reason, r.duration, r.slices,
   (SELECT count(DISTINCT s.slice) FROM reference_slices s WHERE s.reference = r.id AND s.version = r.version) AS loaded,
   r.name, r.findings, r.received_at AS "receivedAt", r.fingerprinted_at AS "fingerprintedAt",
@@ -116,8 +120,20 @@ export async function registerHashes(
       ...[pictures.map((p) => jsonb(p.media)), pictures.map((p) => p.name)],
     ],
   );
+  if (rows.length >= MANY_ROWS) await learnSize(tx);
   const made = new Set(rows.map((r) => r.id));
   return new Map([...versions].map(([id, version]) => [id, { version, isNew: made.has(id) }]));
+}
+
+/**
+ * As long as the planner knows nothing of the table it walks much of it for each row of a batch: seconds instead of milliseconds, until
+ * autovacuum comes by.
+ */
+async function learnSize(tx: Queryable): Promise<void> {
+  const [table] = await tx.query<{ reltuples: number }>(
+    "SELECT reltuples FROM pg_class WHERE oid = 'reference_versions'::regclass",
+  );
+  if (table!.reltuples < MANY_ROWS) await tx.query('ANALYZE reference_versions');
 }
 
 /** What a look at its container said. */
@@ -166,16 +182,24 @@ export interface LibraryReference extends ReferenceKey {
   slices: number | null;
 }
 
-/** Every version that an index may hold: those that are live, and those that are on their way to it. */
-export async function liveReferences(
+/** Every version that an index may hold, some at a time: those that are live, and those that are on their way to it. */
+export async function* liveReferences(
   db: Queryable,
   shard?: { number: number; of: number },
-): Promise<LibraryReference[]> {
-  const rows = await db.query<LibraryReference>(
-    `SELECT id, version, state, kind, slices FROM reference_versions
-     WHERE state IN ('received', 'fingerprinted', 'checked', 'live') ORDER BY id, version`,
-  );
-  return shard ? rows.filter((r) => placeOf(r.id, shard.of) === shard.number) : rows;
+): AsyncGenerator<LibraryReference[]> {
+  let after: readonly [id: string, version: number] = ['', 0];
+  while (true) {
+    const rows = await db.query<LibraryReference>(
+      `SELECT id, version, state, kind, slices FROM reference_versions
+       WHERE state IN ('received', 'fingerprinted', 'checked', 'live') AND (id, version) > ($1, $2)
+       ORDER BY id, version LIMIT $3`,
+      [...after, LIVE_AT_ONCE],
+    );
+    yield shard ? rows.filter((r) => placeOf(r.id, shard.of) === shard.number) : rows;
+    const last = rows.at(-1);
+    if (!last || rows.length < LIVE_AT_ONCE) return;
+    after = [last.id, last.version];
+  }
 }
 
 /** Newest first. */

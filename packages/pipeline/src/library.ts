@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
@@ -286,8 +287,13 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
     async reconcile() {
       reconciledAt = clock.now();
-      const allowed = new Map((await liveReferences(database.postgres, shard)).map((r) => [referenceKey(r), r]));
+      const allowed = new Map<string, LibraryReference>();
+      for await (const some of liveReferences(database.postgres, shard))
+        for (const one of some) allowed.set(referenceKey(one), one);
+      let looked = 0;
       for (const known of index.references()) {
+        // Whoever else works in this process is not kept waiting by a large library. Nothing is learned meanwhile: that is done in turn.
+        if (++looked % 5000 === 0) await setImmediate();
         if (allowed.has(referenceKey(known)) || isPlanted(known)) continue;
         logger.info({ reference: referenceKey(known) }, 'no longer in the library');
         index.remove(known.id, known.version);
