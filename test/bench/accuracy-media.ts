@@ -95,7 +95,8 @@ function filmSample(draw: Draw, alteration: Alteration, random: () => number, n:
   const own = `scale=${size.width}:${size.height},setsar=1`;
   const parts =
     shots.length === 1
-      ? [`[0:v]${own}[in]`]
+      ? // Of one rate with what stands beside it: two rates make one of thousands of pictures a second.
+        [`[0:v]${own}${others.length > 0 ? ',fps=25' : ''}[in]`]
       : [
           ...shots.map(
             (s, k) =>
