@@ -19,7 +19,8 @@ export default defineConfig({
     maxWorkers: 2,
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
     exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**'],
-    testTimeout: 20_000,
+    // Not what a test takes, but what a busy machine may make of it.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     restoreMocks: true,
