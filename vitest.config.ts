@@ -4,12 +4,14 @@ import { defineConfig } from 'vitest/config';
 const sources = ['packages', 'services', 'seeds', 'infra'];
 /** Suites that boot the whole of Vigil, one file at a time. `npm test` runs all projects side by side. */
 const whole = ['test/network/**/*.test.ts', 'test/e2e/**/*.test.ts'];
-/** So are these, which take as long together as the others: what is killed, stopped, broken and started again. */
+/** So are these, which take as long together as the others: what is killed, stopped, broken and started again, and some more. */
 const fault = [
   'test/fault/**/*.test.ts',
   'test/drill/**/*.test.ts',
   'test/network/replay.test.ts',
   'test/e2e/start.test.ts',
+  'test/e2e/seeds.test.ts',
+  'test/e2e/accuracy.test.ts',
 ];
 const globalSetup = './test/global-setup.ts';
 

@@ -12,14 +12,14 @@ import { describeWith } from '../support/require.ts';
 
 /** A small draw, always the same; `npm run bench -- accuracy` is the examination itself. */
 const SEED = 9;
-const PICTURES = 2;
-const CLEAN = 40;
-const STRANGERS = 60;
+const PICTURES = 1;
+const CLEAN = 25;
+const STRANGERS = 30;
 /** Films are two, so that learning them is quick: one that is cut and one that is not in it. */
 const FILMS = ['tears_of_steel_battle_clip.webm', 'chair_orig_22.mp4'];
 /** A protected photograph, and a small blurred one of something else that once agreed with it in 11 places. */
 const TRAP = ['photo_n03710637-maillot.jpg', 'photo_n03825788-nipple.jpg'] as const;
-const FILM_ALTERATIONS = ['as it is', '240p, CRF 35', 'speed 1.06', 'mirrored', 'crop 25 %', 'caption band'];
+const FILM_ALTERATIONS = ['240p, CRF 35', 'speed 1.06', 'mirrored', 'crop 25 %', 'caption band'];
 
 describeWith('corpus', corpusHere, 'accuracy of a small examination', () => {
   let exam: Exam;
@@ -50,7 +50,7 @@ describeWith('corpus', corpusHere, 'accuracy of a small examination', () => {
 
   test('most altered pictures, and nearly all altered films, are taken down', () => {
     const [pictures, films] = [all('image'), all('video')];
-    expect(pictures.works).toBeGreaterThanOrEqual(70);
+    expect(pictures.works).toBeGreaterThanOrEqual(35);
     expect(pictures.down / pictures.works).toBeGreaterThanOrEqual(0.8);
     expect(films.works).toBe(FILM_ALTERATIONS.length);
     expect(films.down).toBeGreaterThanOrEqual(films.works - 1);
