@@ -258,9 +258,9 @@ describe('watching', () => {
     full = false;
     await network.drain([waiting], 60);
     expect((await put()).status).toBeLessThan(300);
-    const kinds = (await status.read()).alarms.map((a) => a.kind);
-    expect(kinds.filter((kind) => kind === 'intake-stopped').length).toBe(1);
-    expect(await value('vigil_alarms_total', { kind: 'intake-stopped' })).toBe(1);
+    const alarms = async () => (await status.read()).alarms.filter((alarm) => alarm.kind === 'intake-stopped').length;
+    await expect.poll(alarms, { timeout: 30_000 }).toBe(1);
+    await expect.poll(() => value('vigil_alarms_total', { kind: 'intake-stopped' }), { timeout: 30_000 }).toBe(1);
     await new Promise((resolve) => door.close(resolve));
   });
 });
