@@ -58,23 +58,24 @@ export async function demo(options: { references?: string; uploads?: string; pag
     say(`${checked}, in ${seconds(startedAt)}.`);
     if (wrong > 0 && !own) process.exitCode = 1;
     if (config.roles.includes('console'))
-      await showPage(instance, { config, logger, stay: options.page ?? process.stdin.isTTY });
+      await showPage(instance, { config, logger, old: ffmpeg.old, stay: options.page ?? process.stdin.isTTY });
   } finally {
     await instance[Symbol.asyncDispose]();
   }
 }
 
-/** What was done, to be looked at: here until Ctrl-C, or later by `npm start` on the same data. */
+/** What was done, to be looked at: here until Ctrl-C, or later by `npm start` on the same data, which takes no `old` ffmpeg. */
 async function showPage(
   instance: Instance,
-  { config, logger, stay }: { config: Config; logger: Logger; stay: boolean },
+  { config, logger, old, stay }: { config: Config; logger: Logger; old: boolean; stay: boolean },
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const mounted = stack.use(await openSite(instance, { config, logger }));
   say();
   if (!stay) {
     const folder = path.relative('.', config.dataFolder);
-    say(`See it in the page: npm start -- --data ${folder}  (npm run demo -- --page stays by itself)`);
+    const later = `npm start -- --data ${folder}${old ? ', once there is ffmpeg 5 or newer' : ''}`;
+    say(`See it in the page: ${later}. Or npm run demo -- --page: it does all this again, and stays.`);
     for (const line of await mounted.greet(`http://127.0.0.1:${config.port}`)) say(line);
     return;
   }
