@@ -240,6 +240,8 @@ function createWorker(
       const held: Held = open.get(owner.id) ?? {
         ...{ first: record.offset, slices, results: [], trouble: null, unsearched: false },
       };
+      // Two are looked at at once: the later one may be done first.
+      held.first = Math.min(held.first, record.offset);
       open.set(owner.id, held);
       if (!recorded) {
         held.unsearched = true;

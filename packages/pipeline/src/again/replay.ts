@@ -312,8 +312,11 @@ function createWorker(
       const row = known.get(upload) ?? null;
       const looked = row?.deleted ? unseen() : await insist('could not look', () => look(row));
       const before = open.get(upload);
-      if (before) addTo(before.looked, looked);
-      else open.set(upload, { first: offset, looked: { ...looked } });
+      if (before) {
+        // Several are looked at at once: the later one may be done first.
+        before.first = Math.min(before.first, offset);
+        addTo(before.looked, looked);
+      } else open.set(upload, { first: offset, looked: { ...looked } });
     });
     const ready = [...open].filter(([upload, { looked }]) => {
       if (base !== 'fingerprints' || known.get(upload)?.deleted) return true;
