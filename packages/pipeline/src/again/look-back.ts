@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import {
   type Alignment,
@@ -30,6 +31,7 @@ import type { EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
 import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
+import { hashCodesOf } from '../hash-lists.ts';
 import { indexedCodes } from '../indexed-codes.ts';
 import { matchGroup, READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
@@ -79,7 +81,7 @@ export async function loadNewOnes(
   let taken = 0;
   for (const one of references.slice(0, MOST_REFERENCES)) {
     for (let slice = 0; slice < one.slices; slice++) {
-      const found = await codes.slice(one, slice);
+      const found = hashCodesOf(one.media) ?? (await codes.slice(one, slice));
       if (!found) continue;
       const kept = indexedCodes(found);
       index.add(one, slice, one.kind ?? 'video', kept);
@@ -92,9 +94,11 @@ export async function loadNewOnes(
     }
     taken++;
     if (count >= MOST_CODES) break;
+    // Hashes come without a look at any store: whoever else works in this process is not kept waiting by thousands of them.
+    if (taken % 100 === 0) await setImmediate();
   }
   index.compact();
-  const sieve = createSieve(new Uint8Array(Buffer.concat(bits)));
+  const sieve = await createSieve(new Uint8Array(Buffer.concat(bits)));
   return { references: references.slice(0, taken), sieve, index, [Symbol.dispose]: () => index[Symbol.dispose]() };
 }
 
@@ -127,6 +131,10 @@ export async function lookBack(
     onProgress,
   );
 }
+
+/** Was anything fingerprinted that new references are to be compared with? */
+export const isAnyStored = async ({ log }: Pick<LookBackDeps, 'log'>): Promise<boolean> =>
+  (await log.ends(TOPICS.fingerprints.name)).some(({ start, end }) => start < end);
 
 const WAIT_MS = 200;
 /** Where matchers or decide get nothing done for so long, there is nobody to wait for. */
