@@ -39,9 +39,8 @@ import type { Stage } from '../run-stage.ts';
 import type { decideUpload, SecondLook } from '../stages/decide-upload.ts';
 import { canConfirm, searchSlice } from '../stages/match-slice.ts';
 import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
-import { inParallel, type Note, noteFinding } from './replay.ts';
-import { goThrough, type Piece, type RunProgress, type Worker } from './run.ts';
-import { openedOf, type Trouble, troubleOf } from './second-look.ts';
+import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
+import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
 
 export interface LookBackDeps {
   database: Database;
@@ -242,7 +241,7 @@ function createWorker(
     if (owner.type !== 'upload' || !codes || !known || known.deleted) return;
     const found = await searchSlice(index, codes);
     for (let shard = 0; shard < shards; shard++) {
-      const recorded = known.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      const recorded = recordedOf(known, { shards, slice, shard });
       const fresh = found.filter((a) => placeOf(a.reference.id, shards) === shard && isNews(a, recorded));
       if (fresh.length === 0) continue;
       const held: Held = open.get(owner.id) ?? {
