@@ -54,7 +54,7 @@ async function measure(stored: number, count: number, seed: number) {
   fill(index, fresh);
   index.compact();
   const building = cpuMs();
-  const sieve = createSieve(fresh);
+  const sieve = await createSieve(fresh);
   const buildMs = cpuMs() - building;
   const sift = createSift(sieve, undefined as never, { warn: () => undefined } as never);
   const [planted, seen] = [new Set<string>(), new Set<string>()];

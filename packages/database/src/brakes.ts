@@ -102,13 +102,12 @@ export async function saveHold(
   );
 }
 
-/** May this takedown pass whatever brakes say, because one that held it was released for good? */
-export async function mayPass(tx: Queryable, upload: string, reference: string): Promise<boolean> {
-  const rows = await tx.query('SELECT 1 AS one FROM brake_holds WHERE upload = $1 AND reference = $2 AND passed', [
+/** References whose takedowns of an upload may pass whatever brakes say, because one that held them was released for good. */
+export async function passedOf(tx: Queryable, upload: string): Promise<Set<string>> {
+  const rows = await tx.query<{ reference: string }>('SELECT reference FROM brake_holds WHERE upload = $1 AND passed', [
     upload,
-    reference,
   ]);
-  return rows.length > 0;
+  return new Set(rows.map((r) => r.reference));
 }
 
 /** Uploads that a brake holds, some at a time, in order of id. */
@@ -163,36 +162,39 @@ const hourOf = (ms: number): number => Math.floor(ms / HOUR);
 
 /**
  * Takedowns in the hour that ends now: this hour's, and of the one before the share that still counts. `busiest`: the largest of the
- * hours before, of `days`; 0 looks at none.
+ * hours before, of `days`; of all together it is not looked for. null: only all together are counted.
  */
 export async function takedownsInHour(
   db: Queryable,
-  { scope, subject }: HourSubject,
+  about: { reference: string; holder: string } | null,
   now: number,
   days: number,
-): Promise<{ n: number; busiest: number }> {
+): Promise<Record<HourSubject['scope'], { n: number; busiest: number }>> {
   const hour = hourOf(now);
-  const rows = await db.query<{ hour: number; n: number }>(
-    `SELECT hour, sum(n)::bigint AS n FROM takedown_hours
-     WHERE scope = $1 AND ($1 = 'all' OR subject = $2) AND hour > $3 GROUP BY hour`,
-    [scope, subject, hour - 2 - 24 * days],
+  const rows = await db.query<{ scope: HourSubject['scope']; hour: number; n: number }>(
+    `SELECT scope, hour, sum(n)::bigint AS n FROM takedown_hours WHERE scope = 'all' AND hour > $1 GROUP BY scope, hour
+     UNION ALL SELECT scope, hour, n FROM takedown_hours
+     WHERE (scope, subject) IN (('reference', $3), ('holder', $4)) AND hour > $2`,
+    [hour - 2, hour - 2 - 24 * days, about?.reference ?? null, about?.holder ?? null],
   );
-  const at = (h: number) => rows.find((r) => r.hour === h)?.n ?? 0;
   const left = 1 - (now % HOUR) / HOUR;
-  const busiest = rows.filter((r) => r.hour < hour - 1).reduce((most, r) => Math.max(most, r.n), 0);
-  return { n: at(hour) + Math.floor(left * at(hour - 1)), busiest };
+  const of = (scope: HourSubject['scope']) => {
+    const mine = rows.filter((r) => r.scope === scope);
+    const at = (h: number) => mine.find((r) => r.hour === h)?.n ?? 0;
+    const busiest = mine.filter((r) => r.hour < hour - 1).reduce((most, r) => Math.max(most, r.n), 0);
+    return { n: at(hour) + Math.floor(left * at(hour - 1)), busiest };
+  };
+  return { reference: of('reference'), holder: of('holder'), all: of('all') };
 }
 
 /** The last thing of a transaction but the outbox: whoever counts the same waits for its end. */
 export async function countTakedown(tx: Queryable, subjects: readonly HourSubject[], now: number): Promise<void> {
-  const sorted = [...subjects].sort((a, b) => (`${a.scope}/${a.subject}` < `${b.scope}/${b.subject}` ? -1 : 1));
-  for (const { scope, subject } of sorted) {
-    await tx.query(
-      `INSERT INTO takedown_hours AS t (scope, subject, hour, n) VALUES ($1, $2, $3, 1)
-       ON CONFLICT (scope, subject, hour) DO UPDATE SET n = t.n + 1`,
-      [scope, subject, hourOf(now)],
-    );
-  }
+  await tx.query(
+    `INSERT INTO takedown_hours AS t (scope, subject, hour, n)
+     SELECT s.scope, s.subject, $3::bigint, 1 FROM unnest($1::text[], $2::text[]) AS s (scope, subject) ORDER BY s.scope, s.subject
+     ON CONFLICT (scope, subject, hour) DO UPDATE SET n = t.n + 1`,
+    [subjects.map((s) => s.scope), subjects.map((s) => s.subject), hourOf(now)],
+  );
 }
 
 const KEPT_HOURS = 31 * 24;

@@ -1,5 +1,5 @@
 import type { SliceAlignments, SliceEvidence } from '@vigil/contracts';
-import { jsonb, type Queryable } from '@vigil/runtime';
+import type { Queryable } from '@vigil/runtime';
 import type { UploadRow } from './uploads.ts';
 
 /** Which uploads were judged by something that is older than what is asked for. All that are given must hold. */
@@ -57,25 +57,6 @@ export async function knownUploads(db: Queryable, uploads: readonly string[]): P
     for (const { result } of results) known.get(result.upload)?.[into].push(result as never);
   }
   return known;
-}
-
-/**
- * A result of a second look takes the place of the recorded one unless that is of a later checkpoint: then the answer is false.
- * Unlike a delivery, one of the same checkpoint does: the look before may have been wrong.
- */
-export async function replaceResult(
-  tx: Queryable,
-  table: 'slice_alignments' | 'slice_evidence',
-  result: SliceAlignments | SliceEvidence,
-): Promise<boolean> {
-  const { upload, shards, slice, shard, checkpoint } = result;
-  const rows = await tx.query(
-    `INSERT INTO ${table} AS known (upload, shards, slice, shard, checkpoint, result) VALUES ($1, $2, $3, $4, $5, $6)
-     ON CONFLICT (upload, shards, slice, shard) DO UPDATE SET checkpoint = $5, result = $6, recorded_at = now_ms()
-     WHERE known.checkpoint <= $5 RETURNING slice`,
-    [upload, shards, slice, shard, checkpoint, jsonb(result)],
-  );
-  return rows.length > 0;
 }
 
 /** These slices were searched again in a library that has grown, and the answer was the same. */

@@ -1,8 +1,9 @@
-import type { ReferenceKey } from '@vigil/contracts';
+import type { MediaLocation, ReferenceKey } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 
 /** A reference that is live, and with which not all that was uploaded before has been compared yet. */
 export interface NewReference extends ReferenceKey {
+  media: MediaLocation;
   kind: 'image' | 'video' | null;
   slices: number;
   liveAt: number;
@@ -10,7 +11,7 @@ export interface NewReference extends ReferenceKey {
   checkpoint: number | null;
 }
 
-const ROW = `SELECT id, version, kind, slices, live_at AS "liveAt", index_checkpoint AS checkpoint FROM reference_versions`;
+const ROW = `SELECT id, version, media, kind, slices, live_at AS "liveAt", index_checkpoint AS checkpoint FROM reference_versions`;
 
 /** Longest live first. */
 export const newReferences = (db: Queryable, limit: number): Promise<NewReference[]> =>

@@ -32,7 +32,6 @@ const REACH_MS = 2 * 3600_000;
 /**
  * Takes the next open claims that nobody holds, and that this reviewer did not pass on since `skippedSince`. Among the first in the
  * queue those go ahead whose reference many accounts have shown since `spreadSince`. Two who ask at once never get the same: of
- * one claim
  * one claim one insert wins; `raced` tells the other that it got less than there was, and may ask again.
  */
 export async function takeLocks(

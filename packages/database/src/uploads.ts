@@ -95,7 +95,7 @@ export async function setBlocked(tx: Queryable, id: string, blocked: readonly st
  * redelivery: nothing changes and the answer is false.
  */
 export const recordAlignments = (tx: Queryable, result: SliceAlignments): Promise<boolean> =>
-  record(tx, 'slice_alignments', result);
+  record(tx, 'slice_alignments', result, '<');
 
 /** How many slices and shards have said something. */
 export async function countAlignments(tx: Queryable, upload: string): Promise<number> {
@@ -105,18 +105,29 @@ export async function countAlignments(tx: Queryable, upload: string): Promise<nu
 
 /** What was confirmed of one slice and shard; same rule as `recordAlignments`. */
 export const recordEvidence = (tx: Queryable, result: SliceEvidence): Promise<boolean> =>
-  record(tx, 'slice_evidence', result);
+  record(tx, 'slice_evidence', result, '<');
+
+/**
+ * A result of a second look takes the place of the recorded one unless that is of a later checkpoint: then the answer is false.
+ * Unlike a delivery, one of the same checkpoint does: the look before may have been wrong.
+ */
+export const replaceResult = (
+  tx: Queryable,
+  table: 'slice_alignments' | 'slice_evidence',
+  result: SliceAlignments | SliceEvidence,
+): Promise<boolean> => record(tx, table, result, '<=');
 
 async function record(
   tx: Queryable,
   table: 'slice_alignments' | 'slice_evidence',
   result: SliceAlignments | SliceEvidence,
+  replaces: '<' | '<=',
 ): Promise<boolean> {
   const { upload, shards, slice, shard, checkpoint } = result;
   const rows = await tx.query(
     `INSERT INTO ${table} AS known (upload, shards, slice, shard, checkpoint, result) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (upload, shards, slice, shard) DO UPDATE SET checkpoint = $5, result = $6, recorded_at = now_ms()
-     WHERE known.checkpoint < $5 RETURNING slice`,
+     WHERE known.checkpoint ${replaces} $5 RETURNING slice`,
     [upload, shards, slice, shard, checkpoint, jsonb(result)],
   );
   return rows.length > 0;

@@ -1,4 +1,5 @@
 import {
+  codeFromHex,
   codeToHex,
   derivedId,
   ENGINE_VERSION,
@@ -18,6 +19,10 @@ export const hashMedia = (code: Uint8Array): MediaLocation => ({
   key: codeToHex(code),
   version: '',
 });
+
+/** The codes of a reference that is a hash; null of any other. */
+export const hashCodesOf = (media: MediaLocation): Fingerprint | null =>
+  media.source === HASH_SOURCE ? hashFingerprint(codeFromHex(media.key)) : null;
 
 /** Of lists that say no quality: their makers left out what is below 50. */
 const ASSUMED_QUALITY = 100;

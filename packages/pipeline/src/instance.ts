@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { BlobStore, FileBlobStore } from '@vigil/blob-store';
-import { derivedId, RELEASE, TOPICS } from '@vigil/contracts';
+import { derivedId, RELEASE } from '@vigil/contracts';
 import {
   CONFLICT_DUE,
   currentShards,
@@ -14,7 +14,7 @@ import {
   purgeRuns,
   settleConflict,
 } from '@vigil/database';
-import { type EventLog, lagOf } from '@vigil/event-log';
+import type { EventLog } from '@vigil/event-log';
 import { checkKernels, openFingerprinter } from '@vigil/fingerprint';
 import {
   type Config,
@@ -46,10 +46,11 @@ import { createLayout } from './layout.ts';
 import { createLayouts, type Layouts } from './layouts.ts';
 import { type Library, openLibrary } from './library.ts';
 import { createMedia } from './media.ts';
+import { lagOfAll } from './readers.ts';
 import { createReferenceCodes } from './reference-codes.ts';
 import { runRelay } from './relay.ts';
 import { route } from './route.ts';
-import { runStage, type Stage } from './run-stage.ts';
+import { runStage } from './run-stage.ts';
 import { sendAlarm } from './send-output.ts';
 import { confirmProposal } from './stages/confirm-proposal.ts';
 import { decideUpload } from './stages/decide-upload.ts';
@@ -341,14 +342,6 @@ async function repeat(everyMs: number, signal: AbortSignal, work: () => Promise<
 /** What is done a bounded number at a time, until nothing of it is left. */
 async function untilNone(signal: AbortSignal, some: () => Promise<number>): Promise<void> {
   while (!signal.aborted && (await some()) > 0);
-}
-
-async function lagOfAll(log: EventLog, stages: readonly Stage<never>[]): Promise<number> {
-  let lag = 0;
-  for (const { group, consumes } of stages) {
-    for (const name of consumes) lag += await lagOf(log, group, TOPICS[name].name);
-  }
-  return lag;
 }
 
 /** A bell: `next` resolves at the following `now`, however many ring at once. */

@@ -1,5 +1,5 @@
 import { TOPICS, type TopicName } from '@vigil/contracts';
-import { type EventLog, unreadOf } from '@vigil/event-log';
+import { type EventLog, lagOf, unreadOf } from '@vigil/event-log';
 import type { Shard } from './library-snapshot.ts';
 
 /** Who reads what: a stage's name, its group on the log, and its topics. */
@@ -35,6 +35,15 @@ export const matcher = (shard: Shard): Reader => ({
   group: matchGroup(shard),
   consumes: ['fingerprints'],
 });
+
+/** Events that these have yet to read. @throws EventLogError */
+export async function lagOfAll(log: EventLog, readers: readonly Pick<Reader, 'group' | 'consumes'>[]): Promise<number> {
+  let lag = 0;
+  for (const { group, consumes } of readers) {
+    for (const name of consumes) lag += await lagOf(log, group, TOPICS[name].name);
+  }
+  return lag;
+}
 
 /** What one reader has yet to do. */
 export interface Queue {

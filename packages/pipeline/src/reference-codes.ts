@@ -1,16 +1,9 @@
 import { type BlobStore, BlobStoreError, readBlob } from '@vigil/blob-store';
-import {
-  codeFromHex,
-  decodeFingerprint,
-  type Fingerprint,
-  type ReferenceKey,
-  referenceKey,
-  SLICE_SECONDS,
-} from '@vigil/contracts';
+import { decodeFingerprint, type Fingerprint, type ReferenceKey, referenceKey, SLICE_SECONDS } from '@vigil/contracts';
 import { findReference } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
-import { HASH_SOURCE, hashFingerprint } from './hash-lists.ts';
+import { hashCodesOf } from './hash-lists.ts';
 import { codesKey } from './stages/fingerprint-slice.ts';
 
 /** Codes of references by place in time, for those who compare frame by frame. */
@@ -63,7 +56,7 @@ export function createReferenceCodes(blobs: BlobStore, db: Queryable): Reference
   /** A reference of a hash list has no codes in the store: its row is all there is of it. */
   async function hashOf({ id, version }: ReferenceKey): Promise<Fingerprint | null> {
     const media = (await findReference(db, id, version))?.media;
-    return media?.source === HASH_SOURCE ? hashFingerprint(codeFromHex(media.key)) : null;
+    return media ? hashCodesOf(media) : null;
   }
 
   return {

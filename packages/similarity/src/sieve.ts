@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { CODE_BYTES, RADIUS } from '@vigil/contracts';
 
 /** Says which of a stream of codes may be near one of a few. */
@@ -26,11 +27,11 @@ const AT_ONCE = 512;
  * The index turned round: few codes are held, millions pass by. Each code that is held stands in the buckets of all chunks that differ
  * from its own in so few bits that nothing near is missed, so that what passes by looks into one bucket a table, 16 in all. The ring
  * filter (rules.ts) then leaves few to be compared in full. Exact: it says `near` of what lies within the radius, and of nothing else.
- * Takes 3.4 kB a code at RADIUS.
+ * Takes 3.4 kB a code at RADIUS. Made a table at a time, between which others in this process have their turn.
  * @param bits 32 bytes a code, at most MOST_SIEVE_CODES
  * @throws RangeError
  */
-export function createSieve(bits: Uint8Array, radius: number = RADIUS): Sieve {
+export async function createSieve(bits: Uint8Array, radius: number = RADIUS): Promise<Sieve> {
   const codes = bits.length / CODE_BYTES;
   if (!Number.isInteger(codes)) throw new RangeError('bits are not whole codes');
   if (codes > MOST_SIEVE_CODES) throw new RangeError(`a sieve holds at most ${MOST_SIEVE_CODES} codes`);
@@ -50,7 +51,11 @@ export function createSieve(bits: Uint8Array, radius: number = RADIUS): Sieve {
     }
   }
   const flips = flipsOf(own);
-  const tables = held.map((chunks, c) => tableOf(chunks, held[(c + 1) % CHUNKS]!, held[(c + 2) % CHUNKS]!, flips));
+  const tables: ReturnType<typeof tableOf>[] = [];
+  for (let c = 0; c < CHUNKS; c++) {
+    await setImmediate();
+    tables.push(tableOf(held[c]!, held[(c + 1) % CHUNKS]!, held[(c + 2) % CHUNKS]!, flips));
+  }
 
   const begins = new Uint32Array(AT_ONCE);
   const heads = new Int32Array(AT_ONCE);

@@ -2,7 +2,7 @@ import { type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { findRun, listRuns, lookBackLag, markLookedBack, type NewReference, newReferences } from '@vigil/database';
 import type { Metrics } from '@vigil/runtime';
 import { FINDINGS } from './finding.ts';
-import { type LookBackDeps, loadNewOnes, lookBack, lookBackId, NothingMoves } from './look-back.ts';
+import { isAnyStored, type LookBackDeps, loadNewOnes, lookBack, lookBackId, NothingMoves } from './look-back.ts';
 import { checkSurfaces, ReplayRefused } from './replay.ts';
 import { RunInUse } from './run.ts';
 
@@ -42,6 +42,12 @@ export async function followLookBack(
   async function oneBatch(): Promise<number> {
     const fresh = await batchOf();
     if (fresh.length === 0) return POLL_MS;
+    // Asked with the references live: whatever comes from here on is searched with them in the index.
+    if (!(await isAnyStored(deps))) {
+      await markLookedBack(database.postgres, fresh, clock.now());
+      logger.info({ references: fresh.length }, 'nothing was uploaded before: there is nothing to look back at');
+      return 0;
+    }
     using newOnes = await loadNewOnes(fresh, references);
     const batch = newOnes.references;
     const begun = await findRun(database.postgres, lookBackId(batch, true));

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import {
   type Alignment,
@@ -30,6 +31,7 @@ import type { EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
 import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
+import { hashCodesOf } from '../hash-lists.ts';
 import { indexedCodes } from '../indexed-codes.ts';
 import { matchGroup, READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
@@ -37,9 +39,8 @@ import type { Stage } from '../run-stage.ts';
 import type { decideUpload, SecondLook } from '../stages/decide-upload.ts';
 import { canConfirm, searchSlice } from '../stages/match-slice.ts';
 import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
-import { inParallel, type Note, noteFinding } from './replay.ts';
-import { goThrough, type Piece, type RunProgress, type Worker } from './run.ts';
-import { openedOf, type Trouble, troubleOf } from './second-look.ts';
+import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
+import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
 
 export interface LookBackDeps {
   database: Database;
@@ -79,7 +80,7 @@ export async function loadNewOnes(
   let taken = 0;
   for (const one of references.slice(0, MOST_REFERENCES)) {
     for (let slice = 0; slice < one.slices; slice++) {
-      const found = await codes.slice(one, slice);
+      const found = hashCodesOf(one.media) ?? (await codes.slice(one, slice));
       if (!found) continue;
       const kept = indexedCodes(found);
       index.add(one, slice, one.kind ?? 'video', kept);
@@ -92,9 +93,11 @@ export async function loadNewOnes(
     }
     taken++;
     if (count >= MOST_CODES) break;
+    // Hashes come without a look at any store: whoever else works in this process is not kept waiting by thousands of them.
+    if (taken % 100 === 0) await setImmediate();
   }
   index.compact();
-  const sieve = createSieve(new Uint8Array(Buffer.concat(bits)));
+  const sieve = await createSieve(new Uint8Array(Buffer.concat(bits)));
   return { references: references.slice(0, taken), sieve, index, [Symbol.dispose]: () => index[Symbol.dispose]() };
 }
 
@@ -127,6 +130,10 @@ export async function lookBack(
     onProgress,
   );
 }
+
+/** Was anything fingerprinted that new references are to be compared with? */
+export const isAnyStored = async ({ log }: Pick<LookBackDeps, 'log'>): Promise<boolean> =>
+  (await log.ends(TOPICS.fingerprints.name)).some(({ start, end }) => start < end);
 
 const WAIT_MS = 200;
 /** Where matchers or decide get nothing done for so long, there is nobody to wait for. */
@@ -234,12 +241,14 @@ function createWorker(
     if (owner.type !== 'upload' || !codes || !known || known.deleted) return;
     const found = await searchSlice(index, codes);
     for (let shard = 0; shard < shards; shard++) {
-      const recorded = known.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      const recorded = recordedOf(known, { shards, slice, shard });
       const fresh = found.filter((a) => placeOf(a.reference.id, shards) === shard && isNews(a, recorded));
       if (fresh.length === 0) continue;
       const held: Held = open.get(owner.id) ?? {
         ...{ first: record.offset, slices, results: [], trouble: null, unsearched: false },
       };
+      // Two are looked at at once: the later one may be done first.
+      held.first = Math.min(held.first, record.offset);
       open.set(owner.id, held);
       if (!recorded) {
         held.unsearched = true;

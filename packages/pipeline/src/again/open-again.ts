@@ -1,7 +1,6 @@
 import type { BlobStore } from '@vigil/blob-store';
-import { TOPICS } from '@vigil/contracts';
 import { currentShards, type Database, findRunningPostgres, openDatabase, openEmbeddedPostgres } from '@vigil/database';
-import { type EventLog, lagOf } from '@vigil/event-log';
+import type { EventLog } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import { type Clock, type Config, type Logger, realClock } from '@vigil/runtime';
 import { createActions } from '../claims/actions.ts';
@@ -13,7 +12,7 @@ import { REFERENCE_BUCKET, UPLOAD_BUCKET } from '../intake.ts';
 import { createLanes } from '../lanes.ts';
 import { openLibrary } from '../library.ts';
 import { createMedia } from '../media.ts';
-import { matcher, READERS, type Reader } from '../readers.ts';
+import { lagOfAll, matcher, READERS, type Reader } from '../readers.ts';
 import { createReferenceCodes } from '../reference-codes.ts';
 import { confirmProposal } from '../stages/confirm-proposal.ts';
 import { decideUpload } from '../stages/decide-upload.ts';
@@ -132,10 +131,7 @@ function createLiveFirst(log: EventLog, shards: number, clock: Clock): ReplayDep
     let [least, fellAt] = [Number.POSITIVE_INFINITY, clock.now()];
     for (;;) {
       signal.throwIfAborted();
-      let waiting = 0;
-      for (const { group, consumes } of readers) {
-        for (const name of consumes) waiting += await lagOf(log, group, TOPICS[name].name);
-      }
+      const waiting = await lagOfAll(log, readers);
       lookedAt = clock.now();
       if (waiting <= BUSY || waiting >= abandoned) return;
       if (waiting < least) [least, fellAt] = [waiting, lookedAt];

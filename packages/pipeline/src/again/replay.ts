@@ -28,17 +28,16 @@ import {
   newestSurfaces,
   type RunPlace,
   type RunRow,
-  saveFindings,
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
-import { type Clock, isRetriable, type Logger, type Queryable } from '@vigil/runtime';
+import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
 import { unspilled } from '../emit.ts';
 import { INCOMPLETE } from '../judgement.ts';
 import type { Stage } from '../run-stage.ts';
 import type { decideUpload } from '../stages/decide-upload.ts';
-import { type Finding, findingOf, isQuiet, leftAlone, troubled } from './finding.ts';
-import { goThrough, type Piece, type RunProgress, type Worker } from './run.ts';
-import { addTo, type Looked, type SecondLooks } from './second-look.ts';
+import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
+import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
+import { addTo, type Looked, nothing, type SecondLooks } from './second-look.ts';
 
 /** Which records are judged again. All that is given must hold. */
 export interface ReplayRequest extends JudgedBefore {
@@ -310,10 +309,13 @@ function createWorker(
     await inParallel(concurrency, due, async ({ upload, offset, look }) => {
       signal.throwIfAborted();
       const row = known.get(upload) ?? null;
-      const looked = row?.deleted ? unseen() : await insist('could not look', () => look(row));
+      const looked = row?.deleted ? nothing(0) : await insist('could not look', () => look(row));
       const before = open.get(upload);
-      if (before) addTo(before.looked, looked);
-      else open.set(upload, { first: offset, looked: { ...looked } });
+      if (before) {
+        // Several are looked at at once: the later one may be done first.
+        before.first = Math.min(before.first, offset);
+        addTo(before.looked, looked);
+      } else open.set(upload, { first: offset, looked: { ...looked } });
     });
     const ready = [...open].filter(([upload, { looked }]) => {
       if (base !== 'fingerprints' || known.get(upload)?.deleted) return true;
@@ -334,23 +336,4 @@ function createWorker(
     take,
     finish: () => settleAll([...open].map(([upload, { looked }]) => [upload, looked] as const)),
   };
-}
-
-/** By the transaction that judges. */
-export async function noteFinding(tx: Queryable, run: string, finding: Finding): Promise<void> {
-  if (!isQuiet(finding)) await saveFindings(tx, run, [{ upload: finding.upload, finding }]);
-}
-export type Note = NonNullable<Parameters<ReplayDeps['again']>[1]['note']>;
-
-const unseen = (): Looked => ({ results: [], same: [], trouble: null, manifest: null, seen: [], slices: 0 });
-
-/** So many at once; the first failure ends it when those that run are done. */
-export async function inParallel<T>(n: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0;
-  const hands = Array.from({ length: Math.min(n, items.length) }, async () => {
-    while (next < items.length) await work(items[next++]!);
-  });
-  const ended = await Promise.allSettled(hands);
-  const failed = ended.find((e) => e.status === 'rejected');
-  if (failed) throw failed.reason;
 }

@@ -1,6 +1,7 @@
-import { beginRun, type Database, findRun, type RunPlace, type RunRow, saveRun } from '@vigil/database';
+import { beginRun, type Database, findRun, type RunPlace, type RunRow, saveFindings, saveRun } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
-import type { Clock } from '@vigil/runtime';
+import type { Clock, Queryable } from '@vigil/runtime';
+import type { Rejudged } from '../stages/decide-upload.ts';
 import { type Finding, isQuiet } from './finding.ts';
 
 /** Somebody else goes through the same run at this moment. */
@@ -119,4 +120,21 @@ export async function goThrough(
   run = { ...run, state: 'done' };
   await database.transaction((tx) => saveRun(tx, run, [], clock.now()));
   return run;
+}
+
+/** By the transaction that judges. */
+export async function noteFinding(tx: Queryable, run: string, finding: Finding): Promise<void> {
+  if (!isQuiet(finding)) await saveFindings(tx, run, [{ upload: finding.upload, finding }]);
+}
+export type Note = (tx: Queryable, judged: Rejudged) => Promise<void>;
+
+/** So many at once; the first failure ends it when those that run are done. */
+export async function inParallel<T>(n: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  const hands = Array.from({ length: Math.min(n, items.length) }, async () => {
+    while (next < items.length) await work(items[next++]!);
+  });
+  const ended = await Promise.allSettled(hands);
+  const failed = ended.find((e) => e.status === 'rejected');
+  if (failed) throw failed.reason;
 }

@@ -103,9 +103,7 @@ export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock
     for (let number = 0; number < slice.shards; number++) {
       const outputs = outputsOf(await matcher(number, slice.shards).run(input, signal));
       const alignments = outputs.find((o) => o.to === 'alignments')!.data as SliceAlignments;
-      const recorded = known?.alignments.find(
-        (a) => a.shards === slice.shards && a.slice === slice.slice && a.shard === number,
-      );
+      const recorded = recordedOf(known, { ...slice, shard: number });
       if (recorded && isSame(recorded, alignments) && isAnswered(recorded, known!.evidence)) {
         looked.same.push(alignments);
         continue;
@@ -176,9 +174,9 @@ export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock
     },
 
     async ofProposal(input, known, signal) {
-      const { id, slice, slices, shards, shard } = input.event.data;
+      const { id, slice, slices } = input.event.data;
       const looked: Looked = { ...nothing(slices), seen: [slice] };
-      const alignments = known?.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      const alignments = recordedOf(known, input.event.data);
       // Proposed by a look that another has taken the place of.
       if (alignments?.outcome.status !== 'alignments' || alignments.outcome.proposal !== id) return looked;
       const evidence = await confirmed(input, signal);
@@ -191,9 +189,8 @@ export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock
     },
 
     ofResult(result, known) {
-      const { slice, shards, shard } = result;
-      const looked: Looked = { ...nothing(0), seen: [slice] };
-      const recorded = known?.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+      const looked: Looked = { ...nothing(0), seen: [result.slice] };
+      const recorded = recordedOf(known, result);
       if ('frames' in result) {
         if (recorded && recorded.checkpoint >= result.checkpoint) return looked;
         return { ...looked, results: [{ alignments: result, evidence: null }] };
@@ -205,7 +202,15 @@ export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock
   };
 }
 
-const nothing = (slices: number): Looked => ({
+/** What is recorded of a slice, by that shard of that layout. */
+export const recordedOf = (
+  known: KnownUpload | null,
+  { shards, slice, shard }: Pick<SliceAlignments, 'shards' | 'slice' | 'shard'>,
+): SliceAlignments | undefined =>
+  known?.alignments.find((a) => a.shards === shards && a.slice === slice && a.shard === shard);
+
+/** Of an upload of so many slices, none of which was looked at. */
+export const nothing = (slices: number): Looked => ({
   results: [],
   same: [],
   trouble: null,

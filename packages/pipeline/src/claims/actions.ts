@@ -16,7 +16,10 @@ import {
   setTimer,
 } from '@vigil/database';
 import type { AcknowledgementSettings, Clock, Queryable } from '@vigil/runtime';
+import type { Output } from '../outcome.ts';
 import { sendAlarm, sendOutput } from '../send-output.ts';
+
+type About = Pick<Output, 'headers' | 'trace'>;
 
 /** Kinds of timers. */
 export const RESEND = 'action-resend';
@@ -30,8 +33,11 @@ export const ALARM_AGAIN_MS = 6 * 3600 * 1000;
  * All of it happens in the caller's transaction (`Database.transaction`), under the lock on the upload's row.
  */
 export interface Actions {
-  /** Sends, once an id, in place of all that was open for this upload, the first time with `headers`. The caller holds the upload's row. */
-  send(tx: Queryable, event: TakedownEvent, headers?: Record<string, string>): Promise<void>;
+  /**
+   * Sends, once an id, in place of all that was open for this upload: in its upload's trace, the first time with `headers`. The caller
+   * holds the upload's row.
+   */
+  send(tx: Queryable, event: TakedownEvent, about?: About): Promise<void>;
   /** Nothing is waited for any more. The caller holds the upload's row. */
   close(tx: Queryable, upload: string, why: ClosedWhy): Promise<void>;
   /** Closes the action if all that is waited for is done. The caller holds the upload's row. */
@@ -64,10 +70,10 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
     await setTimer(tx, { id: deadlineTimer(id), kind: UNACKNOWLEDGED, dueAt, payload: { action: id } });
   }
 
-  async function emitAction(tx: Queryable, data: TakedownEvent, headers: Record<string, string> = {}): Promise<void> {
-    const about = { key: data.upload, id: attemptId(data.id, data.attempt), type: `vigil.media.${data.action}` };
-    const trace = (await findUpload(tx, data.upload))?.manifest?.trace;
-    await sendOutput(tx, { to: 'takedowns', ...about, data, headers, trace }, clock.now());
+  async function emitAction(tx: Queryable, data: TakedownEvent, about: About): Promise<void> {
+    const { upload: key, id, attempt, action } = data;
+    const named = { key, id: attemptId(id, attempt), type: `vigil.media.${action}` };
+    await sendOutput(tx, { to: 'takedowns', ...named, data, ...about }, clock.now());
   }
 
   async function end(tx: Queryable, { id, attempts }: ActionRow, why: ClosedWhy): Promise<void> {
@@ -113,10 +119,10 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
   }
 
   return {
-    async send(tx, event, headers) {
+    async send(tx, event, about = {}) {
       if (!(await addAction(tx, { event, surfaces, now: clock.now() }))) return;
       await close(tx, event.upload, 'superseded', event.id);
-      await emitAction(tx, event, headers);
+      await emitAction(tx, event, about);
       if (surfaces.length === 0) return closeAction(tx, event.id, 'not-awaited', clock.now());
       await setResend(tx, event.id, event.attempt + 1, 0);
       await setDeadline(tx, event.id, deadlineSeconds * 1000);
@@ -138,7 +144,8 @@ export function createActions({ clock, settings }: { clock: Clock; settings: Ack
         const action = await lockOpen(tx, id);
         if (!action || action.attempts !== attempt - 1) return;
         await countAttempt(tx, id, clock.now());
-        await emitAction(tx, { ...action.event, attempt });
+        const trace = (await findUpload(tx, action.upload))?.manifest?.trace;
+        await emitAction(tx, { ...action.event, attempt }, { trace });
         await setResend(tx, id, attempt + 1, attempt - 1);
       },
 

@@ -2,17 +2,18 @@ import { type Decision, derivedId, isCanary, placeOf, type SliceAlignments } fro
 import {
   type BrakeRow,
   brakesInForce,
-  type ClaimRow,
+  claimsOf,
   countTakedown,
   type Database,
   distrusted,
   dropMark,
   findBrake,
+  type HourSubject,
   heldBy,
   listBrakes,
   listWitnesses,
   marksOf,
-  mayPass,
+  passedOf,
   passHold,
   releaseBrake,
   saveHold,
@@ -44,12 +45,6 @@ const HOUR_MS = 3600_000;
 const HISTORY_DAYS = 30;
 /** Rows that the count of all takedowns is spread over. */
 const SPREAD = 8;
-
-/** What a takedown is about, beside its decision. */
-export interface Wanted {
-  decision: Decision;
-  holder: string;
-}
 
 export interface BrakesView {
   brakes: BrakeRow[];
@@ -88,8 +83,8 @@ export interface Brakes {
 interface Applied {
   row: UploadRow;
   decisions: readonly Decision[];
-  wanted(decision: Decision): Wanted;
-  claims: readonly ClaimRow[];
+  /** Of a takedown. */
+  holderOf(decision: Decision): string;
   alignments: readonly SliceAlignments[];
   final: boolean;
 }
@@ -103,9 +98,11 @@ export function createBrakes(deps: {
   const { database, clock, limits, published } = deps;
 
   /** Of one wanted takedown: null, or the brake that keeps it back. */
-  async function look(tx: Queryable, mark: Mark, reference: string, holder: string): Promise<Held | null> {
+  async function look(
+    tx: Queryable,
+    { mark, reference, holder, trusted }: { mark: Mark; reference: string; holder: string; trusted: boolean },
+  ): Promise<Held | null> {
     const now = clock.now();
-    const trusted = (await distrusted(tx)).length === 0;
     const inForce = await brakesInForce(tx, { reference, holder });
     const keeper = inForce.find((b) => holds(b, mark, trusted));
     if (keeper) return { ...keeper };
@@ -114,22 +111,12 @@ export function createBrakes(deps: {
     const others = marks.filter((o) => o.upload !== mark.upload);
     const counted = counts(mark, others, trusted);
     const unlike = !mark.solid && isUnlike(mark, others);
-    const subjects = [
-      ...(counted
-        ? [{ scope: 'reference', subject: reference } as const, { scope: 'holder', subject: holder } as const]
-        : []),
-      { scope: 'all', subject: `${placeOf(mark.upload, SPREAD)}` } as const,
-    ];
-    const inHour = async (scope: 'reference' | 'holder' | 'all', subject: string, days: number) => {
-      const own = subjects.some((s) => s.scope === scope);
-      const { n, busiest } = await takedownsInHour(tx, { scope, subject }, now, days);
-      return { slight: n + (own ? 1 : 0), busiest };
-    };
-    const none = { slight: 0, busiest: 0 };
+    const inHour = await takedownsInHour(tx, counted ? { reference, holder } : null, now, HISTORY_DAYS);
+    const slight = ({ n, busiest }: { n: number; busiest: number }) => ({ slight: n + (counted ? 1 : 0), busiest });
     const sums = {
-      reference: counted ? await inHour('reference', reference, HISTORY_DAYS) : none,
-      holder: counted ? await inHour('holder', holder, HISTORY_DAYS) : none,
-      all: (await inHour('all', '*', 0)).slight,
+      reference: slight(inHour.reference),
+      holder: slight(inHour.holder),
+      all: inHour.all.n + 1,
       unlike: others.length + (unlike ? 1 : 0),
     };
     const tripped = trippedBy(mark, sums, limits, trusted);
@@ -140,6 +127,8 @@ export function createBrakes(deps: {
     }
     if (unlike) await saveMark(tx, { upload: mark.upload, reference, now, mark });
     if (mark.solid) await dropMark(tx, mark.upload, reference);
+    const subjects: HourSubject[] = [{ scope: 'all', subject: `${placeOf(mark.upload, SPREAD)}` }];
+    if (counted) subjects.push({ scope: 'reference', subject: reference }, { scope: 'holder', subject: holder });
     await countTakedown(tx, subjects, now);
     return null;
   }
@@ -179,24 +168,33 @@ export function createBrakes(deps: {
   }
 
   return {
-    async apply(tx, { row, decisions, wanted, claims, alignments, final }) {
+    async apply(tx, { row, decisions, holderOf, alignments, final }) {
+      const isFree = (d: Decision) => d.action !== 'takedown' || isCanary(holderOf(d));
+      if (decisions.every(isFree)) return [...decisions];
       const planned = row.manifest?.outcome.status === 'planned' ? row.manifest.outcome : null;
       const duration = planned?.probe.kind === 'video' ? planned.probe.duration : 0;
       const upload = { id: row.id, account: row.manifest?.event.account ?? null, duration };
+      const claims = await claimsOf(tx, row.id);
+      let asked: { passed: Set<string>; trusted: boolean } | null = null;
       const left: Decision[] = [];
       for (const decision of decisions) {
-        const { id: reference } = decision.evidence.reference;
-        const claim = claims.find((c) => c.reference === reference);
-        const { holder } = wanted(decision);
-        if (decision.action !== 'takedown' || isCanary(holder)) {
+        if (isFree(decision)) {
           left.push(decision);
           continue;
         }
+        const { id: reference } = decision.evidence.reference;
+        const claim = claims.find((c) => c.reference === reference);
         const mark = markOf(decision, upload, alignments);
         // Taken down already: by then it may have looked slight, and is a long copy now that all was seen.
         if (final && mark.solid && claim?.state === 'taken-down') await dropMark(tx, row.id, reference);
-        const isNew = !claim || claim.state === 'open';
-        const held = isNew && !(await mayPass(tx, row.id, reference)) ? await look(tx, mark, reference, holder) : null;
+        if (claim && claim.state !== 'open') {
+          left.push(decision);
+          continue;
+        }
+        asked ??= { passed: await passedOf(tx, row.id), trusted: (await distrusted(tx)).length === 0 };
+        const { passed, trusted } = asked;
+        const about = { mark, reference, holder: holderOf(decision), trusted };
+        const held = passed.has(reference) ? null : await look(tx, about);
         if (!held) left.push(decision);
         else if (final) {
           await saveHold(tx, { upload: row.id, reference, brake: held.id, now: clock.now() });

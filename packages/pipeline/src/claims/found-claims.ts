@@ -25,6 +25,7 @@ export async function claimFound(
   tx: Queryable,
   { ledger, row, found, final }: { ledger: Ledger; row: UploadRow; found: readonly Found[]; final: boolean },
 ): Promise<void> {
+  if (found.length === 0) return;
   const account = row.manifest!.event.account ?? null;
   const known = new Map((await claimsOf(tx, row.id)).map((c) => [c.reference, c]));
   // Chains are locked in order of their ids.

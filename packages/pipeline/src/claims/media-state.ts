@@ -30,7 +30,7 @@ export async function alignMedia(
   await setBlocked(tx, row.id, blocked, epoch);
   // Of an upload that has no verdict yet, found by us: what the objective for time to takedown is about.
   const first = row.verdict === null && event.action === 'takedown' && event.reference !== null;
-  await actions.send(tx, event, first ? { [FIRST]: 'true' } : {});
+  await actions.send(tx, event, { trace: row.manifest.trace, headers: first ? { [FIRST]: 'true' } : {} });
   // Into the chain of the case that it is about: when which media were to be disabled where.
   const about = standing[0] ?? lastEnded(claims) ?? claims.find((c) => last?.event.claims.includes(c.id));
   const data = { action: event.id, do: event.action, epoch, territories: blocked };

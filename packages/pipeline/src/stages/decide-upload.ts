@@ -144,8 +144,7 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     const decisions = await brakes.apply(tx, {
       row,
       decisions: row.deleted ? [] : final ? free.decisions : free.certain,
-      wanted: (decision) => ({ decision, ...facts.get(referenceKey(decision.evidence.reference))! }),
-      claims: await claimsOf(tx, row.id),
+      holderOf: (decision) => facts.get(referenceKey(decision.evidence.reference))!.holder,
       alignments,
       final,
     });

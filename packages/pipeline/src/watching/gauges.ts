@@ -1,5 +1,6 @@
 import { ENGINE_VERSION, TOPICS } from '@vigil/contracts';
 import { type Database, figuresOf, lookBackLag } from '@vigil/database';
+import { BRAKES } from '@vigil/decision';
 import type { EventLog } from '@vigil/event-log';
 import type { Clock, Metrics, Reading } from '@vigil/runtime';
 import { type Environment, REACHABLE } from '../environment.ts';
@@ -140,7 +141,6 @@ function gatherWhole({ metrics, database, status, watch, clock, ackSeconds }: Ga
 }
 
 const CANARY = 'canary-';
-const BRAKES = ['hot-reference', 'flood-reference', 'flood-holder', 'all'];
 
 /** Of canaries and indexes their newest word; of brakes how many of each kind are on. */
 function watchReadings({ witnesses, brakes }: WatchView): Extract<Reading, [(typeof WATCHED)[number], ...unknown[]]>[] {
