@@ -58,6 +58,13 @@ export function liveRoutes({ database, live }: Deps): Route[] {
     const all = [...streams.values()].reduce((sum, n) => sum + n, 0);
     if (mine >= MOST_OF_ONE || all >= MOST_IN_ALL)
       throw new Problem('too-many-requests', 'too many live views are open', {}, { 'retry-after': '10' });
+    // Before anything is waited for: those that come meanwhile are counted as well.
+    streams.set(seat, mine + 1);
+    const leave = () => {
+      const left = streams.get(seat)! - 1;
+      if (left > 0) streams.set(seat, left);
+      else streams.delete(seat);
+    };
     const stream = new Readable({ read: () => undefined });
     const write = (text: string) => {
       if (stream.destroyed) return;
@@ -71,7 +78,11 @@ export function liveRoutes({ database, live }: Deps): Route[] {
     // What happens while the past is looked up comes after it, once.
     const during: Told[] = [];
     let begun = false;
-    const stop = await live.feed.watch(who, (told) => (begun ? tell(told) : void during.push(told)));
+    const watching = live.feed.watch(who, (told) => (begun ? tell(told) : void during.push(told)));
+    const stop = await watching.catch((error: unknown) => {
+      leave();
+      throw error;
+    });
     const missed = since === undefined ? [] : live.feed.missed(who, since);
     say('hello', { now: Date.now(), resumed: since !== undefined && missed !== null });
     if (missed === null) say('reset', {});
@@ -107,15 +118,12 @@ export function liveRoutes({ database, live }: Deps): Route[] {
       );
     }, HEARTBEAT_MS);
     const end = setTimeout(() => stream.push(null), LONGEST_MS);
-    streams.set(seat, mine + 1);
     stream.once('close', () => {
       stop();
+      leave();
       clearInterval(ticks);
       clearInterval(beats);
       clearTimeout(end);
-      const left = (streams.get(seat) ?? 1) - 1;
-      if (left > 0) streams.set(seat, left);
-      else streams.delete(seat);
     });
     void status().catch(() => undefined);
     return stream;
