@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
@@ -219,6 +219,11 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
   reply.code(it.answer.ranges ? (answer.status ?? it.answer.status) : it.answer.status);
   if (answer.body === undefined) return reply.send();
   const type = answer.headers?.['content-type'] ?? it.answer.type ?? 'application/json';
+  if (request.method === 'HEAD' && answer.body instanceof Readable) {
+    // Nobody gets it: a film is not read for that, and what has no end is not kept open.
+    answer.body.destroy();
+    return reply.type(`${type}`).send(Readable.from([]));
+  }
   return reply.type(`${type}`).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
 }
 

@@ -176,4 +176,9 @@ test('one key has so many live views, also when it asks for more of them at once
     return status === 200 || null;
   };
   expect(await until(again)).toBe(true);
+  // Whoever wants its head alone opens none.
+  for (let n = 0; n < 25; n++) {
+    const { status } = await fetch(`${api.url}/v1/live`, { method: 'HEAD', headers });
+    expect(status).toBe(200);
+  }
 });
