@@ -37,6 +37,8 @@ export interface App {
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+/** Of open routes; a name that stands twice in a query comes as a list. */
+const OnceEach = z.record(z.string(), z.string());
 const MAX_DEPTH = 32;
 const MAX_JSON_BYTES = 256 * 1024;
 /** Requests without a valid key, an address and a minute. */
@@ -170,7 +172,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     try {
       const { method, headers } = request;
       const base = options.publicUrl ?? `${request.protocol}://${request.host}`;
-      const query = request.query as Record<string, string>;
+      const query = OnceEach.parse(request.query);
       const answer = await it.run({ method, headers, base, query, body: jsonOf(request) });
       reply
         .code(answer.status ?? 200)
