@@ -114,7 +114,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     limit(await known(request));
   }
 
-  const add = (scope: FastifyInstance, it: Route) =>
+  function add(scope: FastifyInstance, it: Route): void {
+    const query = it.query && z.strictObject(it.query.shape);
     scope.route({
       method: it.method,
       url: it.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -123,8 +124,9 @@ export async function createApp(options: AppOptions): Promise<App> {
         await identify(request);
         mustBeAllowed(whoOf(request), it.verb);
       },
-      handler: (request, reply) => respond(it, request, reply),
+      handler: (request, reply) => respond(it, query, request, reply),
     });
+  }
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, raw);
@@ -140,14 +142,19 @@ export async function createApp(options: AppOptions): Promise<App> {
     for (const it of routes) if (isStream(it.body)) add(scope, it);
   });
 
-  async function respond(it: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  async function respond(
+    it: Route,
+    query: z.ZodObject | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     const who = whoOf(request);
     const key = it.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
     const context = contextOf(request, key, clock.now(), options.publicUrl);
     const { body, digest } = bodyOf(it, request, options.maxMediaBytes);
     const read = () => ({
       params: it.params?.parse(request.params) ?? {},
-      query: it.query ? z.strictObject(it.query.shape).parse(request.query) : {},
+      query: query?.parse(request.query) ?? {},
       body: it.body && !isStream(it.body) ? it.body.parse(body) : body,
     });
     const run = () => it.run(read() as never, context);
