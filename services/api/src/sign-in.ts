@@ -10,8 +10,9 @@ import {
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import { z } from 'zod';
+import { ownerOf } from './credentials.ts';
 import type { Identities } from './identities.ts';
-import { type Principal, ROLE_VERBS } from './principal.ts';
+import { ROLE_VERBS } from './principal.ts';
 import { Problem } from './problem.ts';
 import type { Answer } from './route.ts';
 import { type Asking, digestOf, mustBeSameOrigin, newSecret, type Opened, type Sessions } from './sessions.ts';
@@ -35,11 +36,9 @@ export function signInRoutes(deps: {
   clock: Clock;
   sessions: Sessions;
   identities: Identities | null;
-  /** Who a key is. @throws Problem unauthenticated */
-  keyHolder(key: string): Promise<{ who: Omit<Principal, 'session'>; name: string }>;
   secure: boolean;
 }): OpenRoute[] {
-  const { database, clock, sessions, identities, keyHolder, secure } = deps;
+  const { database, clock, sessions, identities, secure } = deps;
   const db = database.postgres;
 
   const show = (s: SessionRow) => {
@@ -55,7 +54,7 @@ export function signInRoutes(deps: {
 
   async function opened(wanted: z.output<typeof SignIn>): Promise<Opened> {
     if ('key' in wanted) {
-      const { who, name } = await keyHolder(wanted.key.trim());
+      const { who, name } = await ownerOf(db, wanted.key.trim(), clock.now());
       return sessions.open(who, { name, key: who.id });
     }
     const link = await useSignInLink(db, digestOf(wanted.link), clock.now());

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { findKey, sessionLives } from '@vigil/database';
 import { z } from 'zod';
+import { opensAt } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import type { Told } from '../live-feed.ts';
 import type { Principal } from '../principal.ts';
@@ -49,7 +50,7 @@ export function liveRoutes({ database, live }: Deps): Route[] {
     if (who.session) return sessionLives(db, who.session, Date.now());
     if (!who.id.startsWith('key_')) return true;
     const key = await findKey(db, who.id);
-    return key !== null && key.revokedAt === null && key.expiresAt > Date.now();
+    return key !== null && opensAt(key, Date.now());
   }
 
   async function open(who: Principal, since: string | undefined): Promise<Readable> {
