@@ -15,7 +15,15 @@ import type { Identities } from './identities.ts';
 import { ROLE_VERBS } from './principal.ts';
 import { Problem } from './problem.ts';
 import type { Answer } from './route.ts';
-import { type Asking, digestOf, mustBeSameOrigin, newSecret, type Opened, type Sessions } from './sessions.ts';
+import {
+  type Asking,
+  digestOf,
+  mustBeSameOrigin,
+  mustComeFromPage,
+  newSecret,
+  type Opened,
+  type Sessions,
+} from './sessions.ts';
 
 /** What the page asks before anybody is known: not part of the API, and in no document. */
 export interface OpenRoute {
@@ -48,7 +56,7 @@ export function signInRoutes(deps: {
   const answer = ({ session, cookie }: Opened, status = 200): Answer => ({
     status,
     body: show(session),
-    headers: { ...(cookie ? { 'set-cookie': cookie } : {}), 'cache-control': 'no-store' },
+    headers: cookie ? { 'set-cookie': cookie } : {},
   });
   const signedOut = () => new Problem('unauthenticated', 'nobody is signed in');
 
@@ -65,7 +73,7 @@ export function signInRoutes(deps: {
 
   const redirect = (location: string, cookies: string[] = []): Answer => ({
     status: 303,
-    headers: { location, 'cache-control': 'no-store', ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}) },
+    headers: { location, ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}) },
   });
   // Lax: it has to come along when the provider sends the browser back. It opens nothing by itself.
   const browserCookie = (value: string, seconds: number) =>
@@ -114,7 +122,7 @@ export function signInRoutes(deps: {
       async run(asking) {
         const session = await sessions.find(asking);
         if (!session) throw signedOut();
-        return { body: show(session), headers: { 'cache-control': 'no-store' } };
+        return { body: show(session) };
       },
     },
     {
@@ -144,7 +152,7 @@ export function signInRoutes(deps: {
       async run(asking) {
         const session = await sessions.find(asking);
         if (!session) throw signedOut();
-        await sessions.principalOf(asking);
+        mustComeFromPage(asking, session.csrf);
         return { status: 204, headers: { 'set-cookie': await sessions.end(session), 'clear-site-data': '"cache"' } };
       },
     },

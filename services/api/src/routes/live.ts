@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { opensAt } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import type { Told } from '../live-feed.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, seatOf } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { When } from '../schemas.ts';
@@ -54,7 +54,7 @@ export function liveRoutes({ database, live }: Deps): Route[] {
   }
 
   async function open(who: Principal, since: string | undefined): Promise<Readable> {
-    const seat = who.session ?? who.id;
+    const seat = seatOf(who);
     const mine = streams.get(seat) ?? 0;
     const all = [...streams.values()].reduce((sum, n) => sum + n, 0);
     if (mine >= MOST_OF_ONE || all >= MOST_IN_ALL)
