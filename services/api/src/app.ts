@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
@@ -37,6 +37,8 @@ export interface App {
 }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+/** Of open routes; a name that stands twice in a query comes as a list. */
+const OnceEach = z.record(z.string(), z.string());
 const MAX_DEPTH = 32;
 const MAX_JSON_BYTES = 256 * 1024;
 /** Requests without a valid key, an address and a minute. */
@@ -112,7 +114,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     limit(await known(request));
   }
 
-  const add = (scope: FastifyInstance, it: Route) =>
+  function add(scope: FastifyInstance, it: Route): void {
+    const query = it.query && z.strictObject(it.query.shape);
     scope.route({
       method: it.method,
       url: it.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -121,8 +124,9 @@ export async function createApp(options: AppOptions): Promise<App> {
         await identify(request);
         mustBeAllowed(whoOf(request), it.verb);
       },
-      handler: (request, reply) => respond(it, request, reply),
+      handler: (request, reply) => respond(it, query, request, reply),
     });
+  }
   await app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, raw);
@@ -138,14 +142,19 @@ export async function createApp(options: AppOptions): Promise<App> {
     for (const it of routes) if (isStream(it.body)) add(scope, it);
   });
 
-  async function respond(it: Route, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+  async function respond(
+    it: Route,
+    query: z.ZodObject | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<unknown> {
     const who = whoOf(request);
     const key = it.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
     const context = contextOf(request, key, clock.now(), options.publicUrl);
     const { body, digest } = bodyOf(it, request, options.maxMediaBytes);
     const read = () => ({
       params: it.params?.parse(request.params) ?? {},
-      query: it.query ? z.strictObject(it.query.shape).parse(request.query) : {},
+      query: query?.parse(request.query) ?? {},
       body: it.body && !isStream(it.body) ? it.body.parse(body) : body,
     });
     const run = () => it.run(read() as never, context);
@@ -170,7 +179,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     try {
       const { method, headers } = request;
       const base = options.publicUrl ?? `${request.protocol}://${request.host}`;
-      const query = request.query as Record<string, string>;
+      const query = OnceEach.parse(request.query);
       const answer = await it.run({ method, headers, base, query, body: jsonOf(request) });
       reply
         .code(answer.status ?? 200)
@@ -219,6 +228,11 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
   reply.code(it.answer.ranges ? (answer.status ?? it.answer.status) : it.answer.status);
   if (answer.body === undefined) return reply.send();
   const type = answer.headers?.['content-type'] ?? it.answer.type ?? 'application/json';
+  if (request.method === 'HEAD' && answer.body instanceof Readable) {
+    // Nobody gets it: a film is not read for that, and what has no end is not kept open.
+    answer.body.destroy();
+    return reply.type(`${type}`).send(Readable.from([]));
+  }
   return reply.type(`${type}`).send(type === 'application/json' ? JSON.stringify(answer.body) : answer.body);
 }
 

@@ -1,10 +1,10 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { type ApiKey, addKey, type Database, findKey, type KeyRole, touchKey } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Identities } from './identities.ts';
 import { type Principal, ROLE_VERBS, type Verb } from './principal.ts';
 import { Problem } from './problem.ts';
-import type { Asking, Sessions } from './sessions.ts';
+import { type Asking, digestOf, newSecret, type Sessions } from './sessions.ts';
 
 /** "vgl", the key's id, and 32 random bytes. Found by its id, compared by the hash of all of it. */
 const FORM = /^vgl_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
@@ -22,7 +22,7 @@ export interface NewKey {
 /** Makes a key. The secret is in the answer and nowhere else. */
 export async function createKey(tx: Queryable, about: NewKey, now: number): Promise<{ key: ApiKey; secret: string }> {
   const id = randomBytes(8).toString('hex');
-  const secret = `vgl_${id}_${randomBytes(32).toString('base64url')}`;
+  const secret = `vgl_${id}_${newSecret()}`;
   const verbs = [...(about.verbs ?? ROLE_VERBS[about.role])];
   const row = { ...about, id: `key_${id}`, verbs, createdAt: now };
   if (!(await addKey(tx, { ...row, hash: digestOf(secret) }))) throw new Error('two keys drew the same id');
@@ -34,15 +34,29 @@ export async function createKey(tx: Queryable, about: NewKey, now: number): Prom
   return { key, secret };
 }
 
-const digestOf = (secret: string): Buffer => createHash('sha256').update(secret).digest();
-
 /** The key that a secret is, if it opens anything now. Looked up each time: a revocation counts at once. */
 export async function keyOf(db: Queryable, secret: string, now: number): Promise<ApiKey | null> {
   const id = FORM.exec(secret)?.[1];
   if (!id) return null;
   const found = await findKey(db, `key_${id}`);
   if (!found || !timingSafeEqual(found.hash, digestOf(secret))) return null;
-  return found.revokedAt === null && found.expiresAt > now ? found : null;
+  return opensAt(found, now) ? found : null;
+}
+
+export const opensAt = ({ revokedAt, expiresAt }: ApiKey, now: number): boolean =>
+  revokedAt === null && expiresAt > now;
+
+/** Who comes with a key, and what the key is called; that it was used is written down. @throws Problem unauthenticated */
+export async function ownerOf(
+  db: Queryable,
+  secret: string,
+  now: number,
+): Promise<{ who: Omit<Principal, 'session'>; name: string }> {
+  const key = await keyOf(db, secret, now);
+  if (!key) throw unauthenticated('the key is unknown, revoked or expired');
+  if ((key.lastUsedAt ?? 0) < now - 60_000) await touchKey(db, key.id, now);
+  const { id, role, holder, verbs, name } = key;
+  return { who: { id, role, holder, verbs }, name };
 }
 
 /**
@@ -70,11 +84,7 @@ export function createAuthenticate(deps: {
       if (person) return person;
       throw unauthenticated('the token is not one that this installation accepts, or has expired');
     }
-    const now = clock.now();
-    const key = await keyOf(db, token, now);
-    if (!key) throw unauthenticated('the key is unknown, revoked or expired');
-    if ((key.lastUsedAt ?? 0) < now - 60_000) await touchKey(db, key.id, now);
-    return { id: key.id, role: key.role, holder: key.holder, verbs: key.verbs };
+    return (await ownerOf(db, token, clock.now())).who;
   };
 }
 

@@ -159,3 +159,26 @@ describe('the live view', () => {
     expect(api.logged).toEqual([]);
   });
 });
+
+test('one key has so many live views, also when it asks for more of them at once', async () => {
+  await using api = await openTestApi();
+  const headers = { authorization: `Bearer ${await api.key({ role: 'operator' })}` };
+  const abort = new AbortController();
+  const open = () => fetch(`${api.url}/v1/live`, { headers, signal: abort.signal });
+  const statuses = (await Promise.all(Array.from({ length: 25 }, open))).map(({ status }) => status).sort();
+  expect(statuses).toEqual([...new Array(20).fill(200), ...new Array(5).fill(429)]);
+  abort.abort();
+  // They are forgotten as they close.
+  const one = new AbortController();
+  const again = async () => {
+    const { status, body } = await fetch(`${api.url}/v1/live`, { headers, signal: one.signal });
+    await body?.cancel();
+    return status === 200 || null;
+  };
+  expect(await until(again)).toBe(true);
+  // Whoever wants its head alone opens none.
+  for (let n = 0; n < 25; n++) {
+    const { status } = await fetch(`${api.url}/v1/live`, { method: 'HEAD', headers });
+    expect(status).toBe(200);
+  }
+});

@@ -138,6 +138,8 @@ describe('signing in by OpenID Connect', () => {
     // A token that was made for another sign-in.
     const five = await begin();
     expect(await failed(signIn(five.location, { ...reviewer, nonce: 'replayed' }), five.browser)).toMatch(/no role/);
+    // What is said twice is not understood, and nothing fails by it.
+    expect((await visit('/session/oidc/callback?state=a&state=b')).status).toBe(400);
     expect(api.logged).toEqual([]);
   });
 

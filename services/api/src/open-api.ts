@@ -9,7 +9,7 @@ import {
 import { BLOBS_PATH, type Instance, REFERENCE_BUCKET } from '@vigil/pipeline';
 import { type Config, type Logger, realClock } from '@vigil/runtime';
 import { createApp } from './app.ts';
-import { createAuthenticate, keyOf } from './credentials.ts';
+import { createAuthenticate } from './credentials.ts';
 import { docsPage } from './docs-page.ts';
 import { IDEMPOTENCY_KEPT_MS } from './idempotent.ts';
 import { createIdentities } from './identities.ts';
@@ -17,7 +17,6 @@ import { createLiveFeed } from './live-feed.ts';
 import { createLiveStatus } from './live-status.ts';
 import { openApiDocument } from './openapi.ts';
 import { keepOperatorKey } from './operator-key.ts';
-import { Problem } from './problem.ts';
 import { routesOf } from './routes.ts';
 import { createSessions } from './sessions.ts';
 import { type Invitation, invite, signInRoutes } from './sign-in.ts';
@@ -48,15 +47,9 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   const secure = config.api.publicUrl?.startsWith('https:') ?? false;
   // Cookies are taken where there is a page to sign in at, and nowhere else.
   const sessions = config.roles.includes('console') ? createSessions({ database, clock, secure }) : null;
-  const keyHolder = async (secret: string) => {
-    const key = await keyOf(database.postgres, secret, clock.now());
-    if (!key) throw new Problem('unauthenticated', 'the key is unknown, revoked or expired');
-    const { id, role, holder, verbs, name } = key;
-    return { who: { id, role, holder, verbs }, name };
-  };
   const app = await createApp({
     routes,
-    open: sessions ? signInRoutes({ database, clock, sessions, identities, keyHolder, secure }) : [],
+    open: sessions ? signInRoutes({ database, clock, sessions, identities, secure }) : [],
     pages: {
       '/openapi.json': { type: 'application/json', body: JSON.stringify(document) },
       '/docs': { type: 'text/html; charset=utf-8', body: docsPage(document) },

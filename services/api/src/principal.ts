@@ -101,8 +101,8 @@ export function ownRow<T extends { holder: string }>(
 /** Of whoever acts, as long as the contract of actors allows. */
 export const actingId = (who: Principal): string => who.id.slice(0, 200);
 
-/** Who holds items of the review queue: two people with one key are two. */
-export const lockHolder = (who: Principal): string => who.session ?? who.id;
+/** By whom items of the review queue are held, and live views counted: two people with one key are two. */
+export const seatOf = (who: Principal): string => who.session ?? who.id;
 
 /** In whose name a key acts in cases: the platform's key speaks for the uploader, an operator is a reviewer. */
 export function actorOf(who: Principal, account: string | null = null): Actor {

@@ -59,11 +59,12 @@ export async function reviewItem(
   for (const id of new Set(others.map((c) => c.work))) titles.set(id, (await findWork(db, id))?.title ?? id);
   const harm = place ? (claim.openedAt - place.reviewAt) / DAY_MS : 0;
 
-  const side = async (name: 'upload' | 'reference') => {
-    const media = who.verbs.includes('reviews:write') ? await mediaOf(deps, claim, name) : null;
+  const side = async (name: 'upload' | 'reference', row: Parameters<typeof mediaOf>[1]) => {
+    const media = who.verbs.includes('reviews:write') ? await mediaOf(deps, row) : null;
     const play = media?.type ? `/v1/claims/${claim.id}/media/${name}` : null;
     return { play, contentType: media?.type ?? null };
   };
+  const [ofUpload, ofReference] = await Promise.all([side('upload', upload), side('reference', row)]);
 
   return {
     item: claim.id,
@@ -80,11 +81,11 @@ export async function reviewItem(
     uploadMedia: {
       ...{ kind: probe?.kind ?? null, duration: probe?.duration ?? null },
       ...{ width: probe?.width ?? null, height: probe?.height ?? null },
-      ...(await side('upload')),
+      ...ofUpload,
     },
     referenceMedia: reference && {
       ...{ kind: row?.kind ?? null, duration: row?.duration ?? null, width: null, height: null },
-      ...(await side('reference')),
+      ...ofReference,
     },
     evidence,
     geometry: evidence && outlinesOf(evidence.altered),

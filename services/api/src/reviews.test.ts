@@ -213,6 +213,8 @@ describe('the review queue', () => {
       ...[206, `bytes 4-11/${bytes.length}`, 'ftypmp42'],
     ]);
     expect((await get('bytes=-3')).headers.get('content-range')).toBe(`bytes 5009-5011/${bytes.length}`);
+    const head = await api.call('HEAD', play);
+    expect([head.status, head.headers.get('content-length'), head.body]).toEqual([200, `${bytes.length}`, '']);
     expect((await get('bytes=5012-')).status).toBe(416);
     // For reviewers alone; and what is not media is not shown.
     const holder = await signedIn(api, { key: await api.key({ holder: 'holder-b' }) });

@@ -27,6 +27,11 @@ describe('sessions', () => {
     expect((await browser.call('GET', '/v1/works')).status).toBe(200);
     expect(await browser.call('GET', '/v1/reviews')).toMatchObject({ status: 403, ...problem('not-allowed') });
     expect(await browser.call('GET', '/session')).toMatchObject({ status: 200, body: { csrf: browser.csrf } });
+    // The key counts as used, so that nobody takes it for one that is not needed.
+    const made = (await api.call('POST', '/v1/keys', { json: { name: 'x', holder: 'holder-a' } })).body;
+    await signedIn(api, { key: made.secret });
+    const listed: { id: string; lastUsedAt: number | null }[] = (await api.call('GET', '/v1/keys')).body.items;
+    expect(listed.find((k) => k.id === made.id)!.lastUsedAt).toEqual(expect.any(Number));
     // The secret is nowhere.
     const rows = await api.instance.database.postgres.query<{ row: string }>(
       'SELECT (s.*)::text AS row FROM sessions s',

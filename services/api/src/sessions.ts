@@ -9,7 +9,7 @@ import {
   type SessionRow,
 } from '@vigil/database';
 import type { Clock } from '@vigil/runtime';
-import { lockHolder, type Principal } from './principal.ts';
+import { type Principal, seatOf } from './principal.ts';
 import { Problem } from './problem.ts';
 
 /** A cookie's secret opens for so long, unless it is renewed; the session lasts at most so long. */
@@ -104,7 +104,7 @@ export function createSessions(deps: { database: Database; clock: Clock; secure:
     },
 
     async end(session) {
-      await releaseLocks(db, lockHolder(principalOf(session)), null);
+      await releaseLocks(db, seatOf(principalOf(session)), null);
       await endSession(db, session.id, clock.now());
       return cookieOf('', 0);
     },
@@ -126,7 +126,7 @@ export const digestOf = (secret: string): Buffer => createHash('sha256').update(
  * A request that changes something shows that a page of ours made it: by a token that only such a page can read. What browsers say
  * of where a request comes from is looked at as well. @throws Problem csrf
  */
-function mustComeFromPage(asking: Asking, csrf: string): void {
+export function mustComeFromPage(asking: Asking, csrf: string): void {
   mustBeSameOrigin(asking);
   const given = `${asking.headers['x-csrf-token'] ?? ''}`;
   if (!timingSafeEqual(digestOf(given), digestOf(csrf)))

@@ -10,11 +10,20 @@ import {
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import { z } from 'zod';
+import { ownerOf } from './credentials.ts';
 import type { Identities } from './identities.ts';
-import { type Principal, ROLE_VERBS } from './principal.ts';
+import { ROLE_VERBS } from './principal.ts';
 import { Problem } from './problem.ts';
 import type { Answer } from './route.ts';
-import { type Asking, digestOf, mustBeSameOrigin, newSecret, type Opened, type Sessions } from './sessions.ts';
+import {
+  type Asking,
+  digestOf,
+  mustBeSameOrigin,
+  mustComeFromPage,
+  newSecret,
+  type Opened,
+  type Sessions,
+} from './sessions.ts';
 
 /** What the page asks before anybody is known: not part of the API, and in no document. */
 export interface OpenRoute {
@@ -35,11 +44,9 @@ export function signInRoutes(deps: {
   clock: Clock;
   sessions: Sessions;
   identities: Identities | null;
-  /** Who a key is. @throws Problem unauthenticated */
-  keyHolder(key: string): Promise<{ who: Omit<Principal, 'session'>; name: string }>;
   secure: boolean;
 }): OpenRoute[] {
-  const { database, clock, sessions, identities, keyHolder, secure } = deps;
+  const { database, clock, sessions, identities, secure } = deps;
   const db = database.postgres;
 
   const show = (s: SessionRow) => {
@@ -49,13 +56,13 @@ export function signInRoutes(deps: {
   const answer = ({ session, cookie }: Opened, status = 200): Answer => ({
     status,
     body: show(session),
-    headers: { ...(cookie ? { 'set-cookie': cookie } : {}), 'cache-control': 'no-store' },
+    headers: cookie ? { 'set-cookie': cookie } : {},
   });
   const signedOut = () => new Problem('unauthenticated', 'nobody is signed in');
 
   async function opened(wanted: z.output<typeof SignIn>): Promise<Opened> {
     if ('key' in wanted) {
-      const { who, name } = await keyHolder(wanted.key.trim());
+      const { who, name } = await ownerOf(db, wanted.key.trim(), clock.now());
       return sessions.open(who, { name, key: who.id });
     }
     const link = await useSignInLink(db, digestOf(wanted.link), clock.now());
@@ -66,7 +73,7 @@ export function signInRoutes(deps: {
 
   const redirect = (location: string, cookies: string[] = []): Answer => ({
     status: 303,
-    headers: { location, 'cache-control': 'no-store', ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}) },
+    headers: { location, ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}) },
   });
   // Lax: it has to come along when the provider sends the browser back. It opens nothing by itself.
   const browserCookie = (value: string, seconds: number) =>
@@ -115,7 +122,7 @@ export function signInRoutes(deps: {
       async run(asking) {
         const session = await sessions.find(asking);
         if (!session) throw signedOut();
-        return { body: show(session), headers: { 'cache-control': 'no-store' } };
+        return { body: show(session) };
       },
     },
     {
@@ -145,7 +152,7 @@ export function signInRoutes(deps: {
       async run(asking) {
         const session = await sessions.find(asking);
         if (!session) throw signedOut();
-        await sessions.principalOf(asking);
+        mustComeFromPage(asking, session.csrf);
         return { status: 204, headers: { 'set-cookie': await sessions.end(session), 'clear-site-data': '"cache"' } };
       },
     },

@@ -48,6 +48,13 @@ export async function ask<T>(
   return body;
 }
 
+export const post = <T>(instance: string, route: string, body: object): Promise<T> =>
+  ask(instance, route, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
 /** Every item of a list, page by page. */
 export async function everything<T>(instance: string, route: string): Promise<T[]> {
   const all: T[] = [];
@@ -67,11 +74,13 @@ export async function everything<T>(instance: string, route: string): Promise<T[
 async function keyFor(instance: URL): Promise<string | null> {
   const given = process.env.VIGIL_KEY?.trim();
   if (given) return given;
-  if (!/^(localhost|127(\.\d+){3}|\[::1\])$/.test(instance.hostname)) return null;
+  if (!onThisMachine(instance)) return null;
   const { dataFolder } = readConfig({ VIGIL_DATA: process.env.VIGIL_DATA });
   const text = await readFile(path.join(dataFolder, OPERATOR_KEY_FILE), 'utf8').catch(() => '');
   return text.trim() || null;
 }
+
+export const onThisMachine = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 
 const POLL_MS = 200;
 const PATIENCE_MS = 30 * 60_000;

@@ -213,24 +213,23 @@ replicas
   .option('--force', 'though it was seen just now')
   .action(async (given, _options, command) => (await fleet()).removeReplica(given, command.optsWithGlobals()));
 
+const brakeCommands = () => import('./commands/brakes.ts');
 const brakes = program
   .command('brakes')
   .description('what keeps takedowns back, and why')
   .option(...instance)
   .option('--all', 'released ones as well')
   .option('-j, --json', 'as JSON')
-  .action(async (options) => (await import('./commands/brakes.ts')).listBrakes(options));
+  .action(async (options) => (await brakeCommands()).listBrakes(options));
 brakes
   .command('list')
   .description('the same')
-  .action(async (_, command) => (await import('./commands/brakes.ts')).listBrakes(command.optsWithGlobals()));
+  .action(async (_, command) => (await brakeCommands()).listBrakes(command.optsWithGlobals()));
 brakes
   .command('show')
   .description('one of them, with the takedowns that it keeps back')
   .argument('<brake>', 'its id')
-  .action(async (given, _, command) =>
-    (await import('./commands/brakes.ts')).showBrake(given, command.optsWithGlobals()),
-  );
+  .action(async (given, _, command) => (await brakeCommands()).showBrake(given, command.optsWithGlobals()));
 brakes
   .command('release')
   .description('from now on it holds nothing')
@@ -244,16 +243,14 @@ A brake of a reference or a holder judges again by default: what is right is tak
 disabled meanwhile is cleared. One on all takedowns leaves what it held to review: what a broken index has found is for
 \`vigil replay\`, which looks anew.`,
   )
-  .action(async (given, _, command) =>
-    (await import('./commands/brakes.ts')).releaseBrake(given, command.optsWithGlobals()),
-  );
+  .action(async (given, _, command) => (await brakeCommands()).releaseBrake(given, command.optsWithGlobals()));
 brakes
   .command('set')
   .description('by hand: from now on takedowns of a reference, of a holder, or all of them, go to a person')
   .option('--reference <id>', 'those by it')
   .option('--holder <name>', 'those for it')
   .requiredOption('--why <text>', 'for whoever finds it set')
-  .action(async (_, command) => (await import('./commands/brakes.ts')).setBrake(command.optsWithGlobals()));
+  .action(async (_, command) => (await brakeCommands()).setBrake(command.optsWithGlobals()));
 
 program
   .command('canary')

@@ -2,6 +2,7 @@ import { openApi } from '@vigil/api';
 import { openPage } from '@vigil/console';
 import type { Instance } from '@vigil/pipeline';
 import type { OpenSite } from '@vigil/worker';
+import { onThisMachine } from './ask.ts';
 
 /** All that people and programs find at the address of an instance: the page, and the API below it. */
 export const openSite: OpenSite = async (instance, { config, logger }) => {
@@ -23,7 +24,8 @@ export const openSite: OpenSite = async (instance, { config, logger }) => {
       if (!page) return [];
       const address = config.api.publicUrl ?? url;
       // Where others may read what is said here, nobody is let in by it.
-      if (!isOwn(url)) return [`The page: ${address}  (sign in with: vigil console sign-in --role reviewer)`];
+      if (!onThisMachine(new URL(url)))
+        return [`The page: ${address}  (sign in with: vigil console sign-in --role reviewer)`];
       const holder = await someHolder(instance);
       const lines = [`The page: ${address}`, 'Sign in, by a link that works once and for an hour:'];
       for (const role of ['reviewer', 'operator', 'holder'] as const) {
@@ -37,8 +39,6 @@ export const openSite: OpenSite = async (instance, { config, logger }) => {
     [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   };
 };
-
-const isOwn = (url: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 
 /** Whoever registered the newest reference, so that there is something to be seen. */
 async function someHolder({ inspect }: Instance): Promise<string> {

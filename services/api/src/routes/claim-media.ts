@@ -1,15 +1,12 @@
-import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import { BlobStoreError } from '@vigil/blob-store';
 import type { MediaLocation } from '@vigil/contracts';
-import { type ClaimRow, findClaim, findReference, findUpload } from '@vigil/database';
+import { findClaim, findReference, findUpload } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { HEAD_BYTES, mediaTypeOf, rangeOf } from '../media-type.ts';
 import { notFound } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Id } from '../schemas.ts';
-
-export const SIDES = ['upload', 'reference'] as const;
-type SideName = (typeof SIDES)[number];
 
 export interface StoredMedia {
   location: MediaLocation;
@@ -19,26 +16,13 @@ export interface StoredMedia {
   type: string | null;
 }
 
-/** The media of one side of a claim, if they are still there and are the ones that were judged. */
+/** The media that the row of an upload or a reference names, if they are still there and are the ones that were judged. */
 export async function mediaOf(
-  { database, blobs, buckets }: Pick<Deps, 'database' | 'blobs' | 'buckets'>,
-  claim: ClaimRow,
-  side: SideName,
+  { blobs, buckets }: Pick<Deps, 'blobs' | 'buckets'>,
+  row: { media: MediaLocation | null; deleted?: boolean } | null,
 ): Promise<StoredMedia | null> {
-  const db = database.postgres;
-  let location: MediaLocation | null;
-  if (side === 'upload') {
-    const row = await findUpload(db, claim.upload);
-    location = row && !row.deleted ? row.media : null;
-  } else {
-    const row = claim.reference === null ? null : await findReference(db, claim.reference, claim.version!);
-    location = row?.media ?? null;
-  }
+  const location = row && !row.deleted ? row.media : null;
   if (!location || !buckets.includes(location.bucket)) return null;
-  return stored(blobs, location);
-}
-
-async function stored(blobs: BlobStore, location: MediaLocation): Promise<StoredMedia | null> {
   const { bucket, key, version } = location;
   try {
     const stat = await blobs.stat(bucket, key);
@@ -56,6 +40,7 @@ async function stored(blobs: BlobStore, location: MediaLocation): Promise<Stored
 /** What is played and looked at to decide: for reviewers, as bytes and in ranges. */
 export function claimMediaRoutes(deps: Deps): Route[] {
   const { database, blobs } = deps;
+  const db = database.postgres;
   return [
     route({
       method: 'GET',
@@ -64,12 +49,15 @@ export function claimMediaRoutes(deps: Deps): Route[] {
       summary: 'Play the upload, or the reference, of a claim',
       details: 'As it lies in the store; `range` is honoured. 404 once it is gone: the evidence pictures stay.',
       verb: 'reviews:write',
-      params: z.object({ claim: Id, side: z.enum(SIDES) }),
+      params: z.object({ claim: Id, side: z.enum(['upload', 'reference']) }),
       answer: { status: 200, describe: 'The media', type: '*/*', ranges: true },
       async run({ params }, { header }) {
-        const claim = await findClaim(database.postgres, params.claim);
+        const claim = await findClaim(db, params.claim);
         if (!claim) throw notFound('claim', params.claim);
-        const media = await mediaOf(deps, claim, params.side);
+        const row = await (params.side === 'upload'
+          ? findUpload(db, claim.upload)
+          : claim.reference && findReference(db, claim.reference, claim.version!));
+        const media = await mediaOf(deps, row || null);
         if (!media?.type) throw notFound(`${params.side} to be shown of the claim`, claim.id);
         const { location, size, version, type } = media;
         const etag = `"${version.replaceAll('"', '')}"`;

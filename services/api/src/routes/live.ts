@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
 import { findKey, sessionLives } from '@vigil/database';
 import { z } from 'zod';
+import { opensAt } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import type { Told } from '../live-feed.ts';
-import type { Principal } from '../principal.ts';
+import { type Principal, seatOf } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { When } from '../schemas.ts';
@@ -49,15 +50,22 @@ export function liveRoutes({ database, live }: Deps): Route[] {
     if (who.session) return sessionLives(db, who.session, Date.now());
     if (!who.id.startsWith('key_')) return true;
     const key = await findKey(db, who.id);
-    return key !== null && key.revokedAt === null && key.expiresAt > Date.now();
+    return key !== null && opensAt(key, Date.now());
   }
 
   async function open(who: Principal, since: string | undefined): Promise<Readable> {
-    const seat = who.session ?? who.id;
+    const seat = seatOf(who);
     const mine = streams.get(seat) ?? 0;
     const all = [...streams.values()].reduce((sum, n) => sum + n, 0);
     if (mine >= MOST_OF_ONE || all >= MOST_IN_ALL)
       throw new Problem('too-many-requests', 'too many live views are open', {}, { 'retry-after': '10' });
+    // Before anything is waited for: those that come meanwhile are counted as well.
+    streams.set(seat, mine + 1);
+    const leave = () => {
+      const left = streams.get(seat)! - 1;
+      if (left > 0) streams.set(seat, left);
+      else streams.delete(seat);
+    };
     const stream = new Readable({ read: () => undefined });
     const write = (text: string) => {
       if (stream.destroyed) return;
@@ -71,7 +79,11 @@ export function liveRoutes({ database, live }: Deps): Route[] {
     // What happens while the past is looked up comes after it, once.
     const during: Told[] = [];
     let begun = false;
-    const stop = await live.feed.watch(who, (told) => (begun ? tell(told) : void during.push(told)));
+    const watching = live.feed.watch(who, (told) => (begun ? tell(told) : void during.push(told)));
+    const stop = await watching.catch((error: unknown) => {
+      leave();
+      throw error;
+    });
     const missed = since === undefined ? [] : live.feed.missed(who, since);
     say('hello', { now: Date.now(), resumed: since !== undefined && missed !== null });
     if (missed === null) say('reset', {});
@@ -107,15 +119,12 @@ export function liveRoutes({ database, live }: Deps): Route[] {
       );
     }, HEARTBEAT_MS);
     const end = setTimeout(() => stream.push(null), LONGEST_MS);
-    streams.set(seat, mine + 1);
     stream.once('close', () => {
       stop();
+      leave();
       clearInterval(ticks);
       clearInterval(beats);
       clearTimeout(end);
-      const left = (streams.get(seat) ?? 1) - 1;
-      if (left > 0) streams.set(seat, left);
-      else streams.delete(seat);
     });
     void status().catch(() => undefined);
     return stream;

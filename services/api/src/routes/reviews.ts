@@ -4,7 +4,7 @@ import { MAX_HELD, type Reviewer, type ReviewOutcome, SKIP_REASONS } from '@vigi
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { actorOf, lockHolder, ownRow, type Principal } from '../principal.ts';
+import { actorOf, ownRow, type Principal, seatOf } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
 import { reviewItem } from '../review-item.ts';
 import { type Route, route } from '../route.ts';
@@ -100,7 +100,7 @@ const DAY_MS = 24 * 3600_000;
 export function reviewRoutes(deps: Deps): Route[] {
   const { database, reviews } = deps;
   const db = database.postgres;
-  const reviewer = (who: Principal): Reviewer => ({ seat: lockHolder(who), actor: actorOf(who) });
+  const reviewer = (who: Principal): Reviewer => ({ seat: seatOf(who), actor: actorOf(who) });
   const showLocks = (locks: ReviewLock[]) => ({ locks: locks.map(({ claim, until }) => ({ item: claim, until })) });
 
   async function show(who: Principal, id: string, lock: ReviewLock | null, now: number) {
@@ -128,7 +128,7 @@ export function reviewRoutes(deps: Deps): Route[] {
       async run({ query }, { who, now }) {
         const asked = pageOf(query);
         const rows = await listQueue(db, { now, ...asked });
-        const seat = lockHolder(who);
+        const seat = seatOf(who);
         return {
           body: page(
             rows,

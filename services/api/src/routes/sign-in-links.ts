@@ -32,7 +32,7 @@ export const signInLinkRoutes = ({ database }: Deps): Route[] => [
         throw new Problem('bad-request', role === 'holder' ? 'name the holder' : `a ${role} belongs to no holder`);
       const name = body.name ?? holder ?? `a ${role}`;
       const { path, expiresAt } = await invite(database.postgres, { name, role, holder, createdBy: who.id }, now);
-      return { status: 201, body: { url: `${base}${path}`, expiresAt } };
+      return { body: { url: `${base}${path}`, expiresAt } };
     },
   }),
 ];

@@ -1,8 +1,9 @@
 import { setPriority } from 'node:os';
 import { findFfmpeg, openTools, ReplayRefused, RunInUse, type RunProgress, type Tools } from '@vigil/pipeline';
-import { type Config, createLogger, readConfig } from '@vigil/runtime';
+import { createLogger } from '@vigil/runtime';
 import { note, UsageError } from '../output.ts';
 import { remaining } from '../progress.ts';
+import { configOf } from '../settings.ts';
 
 /** What `replay` and `look-back` share: the installation's stores, beside those who run it, and a way to be interrupted. */
 export async function beside<T>(
@@ -27,8 +28,7 @@ export async function beside<T>(
     await using tools = await openTools(config, { logger, ffmpeg, withLibrary: options.withLibrary });
     return await work(tools, stop.signal, bar.at);
   } catch (error) {
-    bar.end();
-    if (error instanceof Interrupted || stop.signal.aborted) throw new Interrupted();
+    if (stop.signal.aborted) throw new Interrupted();
     if (error instanceof ReplayRefused || error instanceof RunInUse) throw new UsageError(error.message);
     throw error;
   } finally {
@@ -37,15 +37,11 @@ export async function beside<T>(
   }
 }
 
-export class Interrupted extends Error {
+class Interrupted extends Error {
   override name = 'Interrupted';
   constructor() {
     super('stopped; the same command goes on from there');
   }
-}
-
-export function configOf(data: string | undefined): Config {
-  return readConfig({ ...process.env, ...(data ? { VIGIL_DATA: data } : {}) });
 }
 
 const UNITS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

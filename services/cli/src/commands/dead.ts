@@ -2,7 +2,7 @@ import type { DeadLetter, DeadWhich } from '@vigil/database';
 import { createDeadLetters, type DeadLetters, letterName, openBeside, whoAmI } from '@vigil/pipeline';
 import { createLogger, realClock } from '@vigil/runtime';
 import { bold, dim, green, note, red, say, table, UsageError, yellow } from '../output.ts';
-import { configOf } from './again.ts';
+import { configOf } from '../settings.ts';
 
 export interface DeadOptions {
   topic?: string;

@@ -1,21 +1,20 @@
 import type { Finding } from '@vigil/pipeline';
-import { type Config, ConfigError, readConfig } from '@vigil/runtime';
+import { type Config, ConfigError } from '@vigil/runtime';
 import { bold, dim, green, red, say, table, yellow } from '../output.ts';
+import { configOf } from '../settings.ts';
 
 /** `vigil doctor`: is everything there that Vigil stands on? Code 1 when something has failed. It needs no running instance. */
 export async function doctor(options: { data?: string; json?: boolean }): Promise<void> {
-  const env = { ...process.env };
-  if (options.data) env.VIGIL_DATA = options.data;
-  const findings = await findingsOf(env);
+  const findings = await findingsOf(options.data);
   if (options.json) say(JSON.stringify(findings));
   else for (const line of shown(findings)) say(line);
   if (findings.some((f) => f.state === 'failure')) process.exitCode = 1;
 }
 
-async function findingsOf(env: NodeJS.ProcessEnv): Promise<Finding[]> {
+async function findingsOf(data: string | undefined): Promise<Finding[]> {
   let config: Config;
   try {
-    config = readConfig(env);
+    config = configOf(data);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const [, ...problems] = error.message.split('\n- ');

@@ -1,4 +1,4 @@
-import { ask, everything, type Remote } from '../ask.ts';
+import { ask, everything, post, type Remote } from '../ask.ts';
 import { bold, dim, note, say, table } from '../output.ts';
 
 interface Key {
@@ -13,13 +13,6 @@ interface Key {
   replacedBy: string | null;
 }
 type NewKey = Key & { secret: string };
-
-const post = <T>(instance: string, route: string, body: object): Promise<T> =>
-  ask(instance, route, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
 
 /** The key alone on stdout, so that it can be taken from there; what is to be known of it on stderr. */
 function show(key: NewKey): void {

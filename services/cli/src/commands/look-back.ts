@@ -1,5 +1,5 @@
-import { findingsOf, liveSince, markLookedBack, newReferences } from '@vigil/database';
-import { type LookedAgain, loadNewOnes, lookBack as lookedBack, NothingMoves } from '@vigil/pipeline';
+import { liveSince, markLookedBack, newReferences } from '@vigil/database';
+import { loadNewOnes, lookBack as lookedBack, NothingMoves } from '@vigil/pipeline';
 import { dim, note, say, UsageError } from '../output.ts';
 import { beside, momentOf } from './again.ts';
 import { tell } from './replay.ts';
@@ -41,7 +41,7 @@ export async function lookBack(options: {
           throw error instanceof NothingMoves ? new UsageError(error.message) : error;
         });
         if (apply) await markLookedBack(db, batch, deps.clock.now());
-        await tell(run, (after) => findingsOf<LookedAgain>(db, run.id, after), json);
+        await tell(db, run, json);
         left = left.slice(batch.length);
       }
     },

@@ -6,7 +6,9 @@ import {
   replay as replayed,
   replayedTopic,
 } from '@vigil/pipeline';
+import type { Queryable } from '@vigil/runtime';
 import { bold, dim, green, note, say, table, UsageError, yellow } from '../output.ts';
+import { verdictText } from '../words.ts';
 import { beside, momentOf, wholeOf } from './again.ts';
 
 export interface ReplayOptions {
@@ -34,8 +36,7 @@ export async function replay(options: ReplayOptions): Promise<void> {
   const title = request.apply ? 'judging again' : 'judging again (nothing is sent)';
   await beside(options.data, { withLibrary: true, title, quiet: json }, async (tools, signal, onProgress) => {
     const run = await replayed(tools.replay, request, signal, onProgress);
-    const db = tools.replay.database.postgres;
-    await tell(run, (after) => findingsOf<LookedAgain>(db, run.id, after), json);
+    await tell(tools.replay.database.postgres, run, json);
   });
 }
 
@@ -82,13 +83,13 @@ function policyOf(text: string) {
 
 /** What a run came to: a line each that is not as it was, then the sum. */
 export async function tell(
+  db: Queryable,
   run: { id: string; apply: boolean; tally: Record<string, number> },
-  page: (after: string) => Promise<LookedAgain[]>,
   json: boolean,
 ): Promise<void> {
   const counts: Record<string, number> = {};
   for (let after = ''; ; ) {
-    const findings = await page(after);
+    const findings = await findingsOf<LookedAgain>(db, run.id, after);
     if (findings.length === 0) break;
     for (const finding of findings) {
       counts[finding.outcome] = (counts[finding.outcome] ?? 0) + 1;
@@ -111,7 +112,7 @@ export async function tell(
 }
 
 function lines({ upload, outcome, before, after, decisions, detail }: LookedAgain): string[] {
-  const text = (v: LookedAgain['after']) => (v ? (v.reason ? `${v.verdict} (${v.reason})` : v.verdict) : 'no verdict');
+  const text = (v: LookedAgain['after']) => (v ? verdictText(v) : 'no verdict');
   const head = `${bold(upload)}  ${outcome}: ${text(before)}${after && after.revision !== before?.revision ? ` -> ${text(after)}` : ''}`;
   const rest = decisions.map((d) =>
     dim(`    ${d.change} ${d.reference}: ${d.before ?? 'nothing'} -> ${d.after ?? 'nothing'}, by ${d.why}`),
