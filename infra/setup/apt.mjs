@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { capture, say } from './process.mjs';
+import { capture, lastLine, say } from './process.mjs';
 
 const LIMIT_MS = 10 * 60_000;
 
@@ -15,14 +15,14 @@ export async function installWithApt(packages, env, seen) {
   let installed = false;
   for (const args of [['update'], ['install', '--no-install-recommends', ...packages]]) {
     const apt = await capture('apt-get', [...options, ...args], { env: aptEnv, limitMs: LIMIT_MS });
-    const last = (apt.stderr.trim() || apt.stdout.trim()).split('\n').at(-1);
+    const last = lastLine(apt.stderr.trim() || apt.stdout);
     if (apt.code !== 0) seen.push(`apt-get ${args[0]} failed with code ${apt.code}: ${last}`);
     installed = apt.code === 0;
   }
   return installed;
 }
 
-export const canInstall = () => process.getuid?.() === 0 && isDebianOrUbuntu();
+const canInstall = () => process.getuid?.() === 0 && isDebianOrUbuntu();
 
 export function isDebianOrUbuntu() {
   if (!existsSync('/etc/os-release') || !existsSync('/usr/bin/apt-get')) return false;

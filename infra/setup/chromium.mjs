@@ -8,9 +8,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { installWithApt, isDebianOrUbuntu } from './apt.mjs';
-import { capture, pathOutsideProject, ROOT, SetupError, say } from './process.mjs';
+import { capture, lastLine, onThePath, ROOT, SetupError, say } from './process.mjs';
 
 /** What the tests drive, and letters for it to draw: a bare machine has none. */
 const PACKAGES = ['chromium', 'fonts-dejavu-core', 'fonts-inter'];
@@ -32,9 +32,9 @@ export async function ensureChromium(env = process.env) {
     throw new SetupError(`VIGIL_CHROMIUM does not name a browser that will do: ${seen.join('; ')}`);
   }
   const found =
-    (await onThePath(env, seen)) ??
+    (await installed(env, seen)) ??
     (await unpacked(seen)) ??
-    ((await installWithApt(PACKAGES, env, seen)) ? await onThePath(env, seen) : null) ??
+    ((await installWithApt(PACKAGES, env, seen)) ? await installed(env, seen) : null) ??
     (await unpack(env, seen));
   if (!found)
     say(
@@ -44,10 +44,9 @@ export async function ensureChromium(env = process.env) {
   return found;
 }
 
-async function onThePath(env, seen) {
-  const folders = pathOutsideProject(env).split(delimiter);
+async function installed(env, seen) {
   for (const name of NAMES) {
-    const path = folders.map((folder) => join(folder, name)).find((program) => existsSync(program));
+    const path = onThePath(name, env);
     if (path && (await runs(path, seen))) return path;
   }
   seen.push('none on the PATH');
@@ -57,7 +56,7 @@ async function onThePath(env, seen) {
 async function runs(program, seen) {
   const { code, stdout, stderr } = await capture(program, ['--version'], { limitMs: 60_000 });
   if (code === 0 && /Chrom/.test(stdout)) return true;
-  seen.push(`${program} does not run: ${stderr.trim().split('\n').at(-1) || `code ${code}`}`);
+  seen.push(`${program} does not run: ${lastLine(stderr) || `code ${code}`}`);
   return false;
 }
 
@@ -73,7 +72,7 @@ async function unpack(env, seen) {
   });
   const wanted = [...lists.stdout.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name);
   if (lists.code !== 0 || wanted.length === 0) {
-    seen.push(`apt-get knows no chromium: ${lists.stderr.trim().split('\n').at(-1)}`);
+    seen.push(`apt-get knows no chromium: ${lastLine(lists.stderr)}`);
     return null;
   }
   say(`Setting up: fetching Chromium (${wanted.length} packages of Debian's) into .vigil/tools (once) ...`);
@@ -87,7 +86,7 @@ async function unpack(env, seen) {
       limitMs: DOWNLOAD_LIMIT_MS,
     });
     if (fetched.code !== 0) {
-      seen.push(`apt-get download failed: ${fetched.stderr.trim().split('\n').at(-1)}`);
+      seen.push(`apt-get download failed: ${lastLine(fetched.stderr)}`);
       return null;
     }
     const archives = readdirSync(work).filter((name) => name.endsWith('.deb'));

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, statSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { canInstall, installWithApt } from './apt.mjs';
+import { dirname, join } from 'node:path';
+import { installWithApt } from './apt.mjs';
 import { npmCi } from './dependencies.mjs';
-import { capture, pathOutsideProject, ROOT, SetupError, say } from './process.mjs';
+import { capture, lastLine, onThePath, ROOT, SetupError, say } from './process.mjs';
 
 /** libavutil 57 came with ffmpeg 5.0. It is asked for, because builds from git have no version number. */
 const LIBAVUTIL_OF_FFMPEG_5 = 57;
@@ -34,10 +34,11 @@ export async function ensureFfmpeg({ allowFallback, env = process.env }) {
       `VIGIL_FFMPEG and VIGIL_FFPROBE do not name programs that will do:\n${listed(seen)}\n${REMEDIES}`,
     );
   }
+  const installed = () => usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen);
   const found =
-    (await usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen)) ??
+    (await installed()) ??
     (allowFallback ? await fallback(seen) : null) ??
-    (canInstall() ? await installed(env, seen) : null) ??
+    ((await installWithApt(['ffmpeg'], env, seen)) ? await installed() : null) ??
     (allowFallback ? await installFallback(seen) : null);
   if (found) return found;
   throw new SetupError(`Vigil needs ffmpeg 5 or newer with ffprobe, and has none:\n${listed(seen)}\n${REMEDIES}`);
@@ -62,17 +63,12 @@ async function usable(ffmpeg, ffprobe, seen, atLeast = LIBAVUTIL_OF_FFMPEG_5) {
   for (const program of [ffmpeg, ffprobe]) {
     const { code, stdout, stderr } = await capture(program, ['-version'], { limitMs: 30_000 });
     const major = Number(/^libavutil\s+(\d+)\./m.exec(stdout)?.[1] ?? 0);
-    if (code !== 0) seen.push(`${program} does not run: ${stderr.trim().split('\n').at(-1) || `code ${code}`}`);
+    if (code !== 0) seen.push(`${program} does not run: ${lastLine(stderr) || `code ${code}`}`);
     else if (major < atLeast) seen.push(`${program} is too old: ${stdout.split('\n')[0]}`);
     else continue;
     return null;
   }
   return { ffmpeg, ffprobe, byName: false };
-}
-
-async function installed(env, seen) {
-  await installWithApt(['ffmpeg'], env, seen);
-  return usable(onThePath('ffmpeg', env), onThePath('ffprobe', env), seen);
 }
 
 async function installFallback(seen) {
@@ -101,9 +97,4 @@ async function fallback(seen) {
       `you trust, never for uploads of strangers; \`npm start\` refuses it. Better:\n${REMEDIES}`,
   );
   return { ...found, byName: true };
-}
-
-function onThePath(program, env) {
-  const folders = pathOutsideProject(env).split(delimiter);
-  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +27,15 @@ export function pathOutsideProject(env) {
   const outside = (folder) => folder !== '' && !/[\\/]node_modules[\\/]\.bin[\\/]?$/.test(folder);
   return (env.PATH ?? '').split(delimiter).filter(outside).join(delimiter);
 }
+
+/** Where a program is that stands on the path. */
+export function onThePath(program, env) {
+  const folders = pathOutsideProject(env).split(delimiter);
+  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
+}
+
+/** The one that says why, of what a failed program wrote. */
+export const lastLine = (text) => text.trim().split('\n').at(-1);
 
 /**
  * Runs a program to its end and keeps what it wrote (the last 64 kB of each stream). Never throws: a program that cannot

@@ -172,7 +172,7 @@ export interface PicturePair {
   madeAt: number;
 }
 
-/** What is known of a side's media; `play` is null once they are gone, or where this session may not play them. */
+/** What is known of a side's media; `play` is null once they are gone, or where whoever is signed in may not play them. */
 export interface Side {
   kind: 'image' | 'video' | null;
   /** Seconds; 0 of an image. */
@@ -201,7 +201,7 @@ export interface ReviewItem {
   state: ClaimState;
   ground: string;
   territories: string[];
-  /** Null where this session does not hold it. */
+  /** Null where whoever is signed in does not hold it. */
   lock: ReviewLock | null;
   work: { id: string; title: string; holder: string };
   /** Null for claims that rest on a notice alone. */
@@ -225,7 +225,7 @@ export interface ReviewItem {
   /** Why it stands where it does in the queue: harm and confidence 0..1; accounts that showed the same reference in a week. */
   order: { harm: number; confidence: number; accounts: number; waitingMs: number };
   skips: { reason: SkipReason; at: number }[];
-  /** What this session could do now: take-down, dismiss, ... */
+  /** What whoever is signed in could do now: take-down, dismiss, ... */
   allowed: string[];
 }
 
@@ -253,7 +253,7 @@ export interface ReviewSummary {
   openedAt: number;
   confidence: number | null;
   harm: number;
-  /** Whose it is now; `mine` when this session's. */
+  /** Whose it is now; `mine` when it is that of whoever is signed in. */
   heldUntil: number | null;
   mine: boolean;
 }
@@ -447,7 +447,7 @@ export interface Matches {
   buckets: number[];
 }
 
-/** Rates are of the last 60 s; null where this session is not told. */
+/** Rates are of the last 60 s; null where whoever is signed in is not told. */
 export interface Status {
   at: number;
   rates: { uploads: number | null; verdicts: number | null; takedowns: number | null };

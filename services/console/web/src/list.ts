@@ -1,6 +1,8 @@
 import { type Signal, signal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import type { LiveEvent } from '../../src/wire.ts';
 import { address, get, type Page, sayError } from './api.ts';
+import { onLive } from './live.ts';
 
 /** A long list that is read page by page, as far as somebody scrolls. */
 export interface PagedList<T> {
@@ -9,6 +11,7 @@ export interface PagedList<T> {
   problem: Signal<string | null>;
   /** Whether there is more behind what was read. */
   more: Signal<boolean>;
+  /** Reads on; once all was read, what could not be looked at again since. */
   next(): Promise<void>;
   /** Reads the first page again and puts what is new or changed in its place; what was read further down stays. */
   refresh(): Promise<void>;
@@ -31,7 +34,26 @@ export function usePagedList<T>(
   return list;
 }
 
-function createPagedList<T>(where: string, idOf: (item: T) => string): PagedList<T> & { stop(): void } {
+/** Events come in crowds: one more look when they are over. */
+const SETTLED_MS = 300;
+
+/** Reads a list again when something of this type has happened, or may have been missed. */
+export function useRefreshed(list: PagedList<unknown>, type: LiveEvent['type']): void {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = onLive((event) => {
+      if (event.type !== type && event.type !== 'reset') return;
+      clearTimeout(timer);
+      timer = setTimeout(() => void list.refresh(), SETTLED_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [list, type]);
+}
+
+export function createPagedList<T>(where: string, idOf: (item: T) => string): PagedList<T> & { stop(): void } {
   const items = signal<T[]>([]);
   const state = signal<'loading' | 'ready' | 'failed'>('loading');
   const problem = signal<string | null>(null);
@@ -67,7 +89,7 @@ function createPagedList<T>(where: string, idOf: (item: T) => string): PagedList
   return {
     ...{ items, state, problem, more },
     next() {
-      if (!more.value) return Promise.resolve();
+      if (!more.value) return state.value === 'failed' ? this.refresh() : Promise.resolve();
       running ??= readNext().finally(() => {
         running = null;
       });

@@ -1,9 +1,7 @@
-import { useEffect } from 'preact/hooks';
 import type { CaseState, CaseSummary } from '../../../src/wire.ts';
 import { tick } from '../clock.ts';
 import { plural, relative } from '../format.ts';
-import { usePagedList } from '../list.ts';
-import { onLive } from '../live.ts';
+import { usePagedList, useRefreshed } from '../list.ts';
 import { route } from '../router.ts';
 import { isHolder } from '../session.ts';
 import { Badge, Empty, Failed, Title, When } from '../ui/parts.tsx';
@@ -27,18 +25,7 @@ export function CasesView() {
     account: asked.get('account') ?? undefined,
   };
   const list = usePagedList<CaseSummary>('/v1/cases', query, (c) => c.id);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = onLive((event) => {
-      if (event.type !== 'case' && event.type !== 'reset') return;
-      clearTimeout(timer);
-      timer = setTimeout(() => void list.refresh(), 300);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [list]);
+  useRefreshed(list, 'case');
   const link = (to: CaseState | '') => {
     const next = new URLSearchParams(asked);
     if (to) next.set('state', to);

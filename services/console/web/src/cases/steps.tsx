@@ -28,10 +28,10 @@ type Choice =
 const said = (statement: string) => (statement.trim() === '' ? {} : { statement: statement.trim() });
 
 /** What each step of `allowed` offers, in the order in which people want them. */
-const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
-  'answer-dispute': () => answers('answer-dispute', 'dispute'),
-  'answer-appeal': () => answers('answer-appeal', 'appeal'),
-  'take-down': () => [
+const OFFERS: Record<string, Choice[]> = {
+  'answer-dispute': answers('answer-dispute', 'dispute'),
+  'answer-appeal': answers('answer-appeal', 'appeal'),
+  'take-down': [
     {
       side: 'holder',
       text: 'Take down',
@@ -39,7 +39,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: () => ({ do: 'take-down' }),
     },
   ],
-  dismiss: () => [
+  dismiss: [
     {
       side: 'holder',
       text: 'Dismiss',
@@ -48,7 +48,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: (s) => ({ do: 'dismiss', ...said(s) }),
     },
   ],
-  'decide-complaint': () => [
+  'decide-complaint': [
     {
       side: 'holder',
       text: 'Complaint is right: restore',
@@ -64,7 +64,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: (s) => ({ do: 'decide-complaint', upheld: false, ...said(s) }),
     },
   ],
-  forward: () => [
+  forward: [
     {
       side: 'holder',
       text: 'Forward the counter-notice',
@@ -72,7 +72,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: () => ({ do: 'forward' }),
     },
   ],
-  'notify-court': () => [
+  'notify-court': [
     {
       side: 'holder',
       text: 'Notify of an action in court',
@@ -81,7 +81,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: (s) => ({ do: 'notify-court', ...said(s) }),
     },
   ],
-  'decide-court': () => [
+  'decide-court': [
     {
       side: 'holder',
       text: 'Court decided for the holder',
@@ -95,7 +95,7 @@ const OFFERS: Record<string, (claim: Claim) => Choice[]> = {
       step: () => ({ do: 'decide-court', decidedFor: 'uploader' }),
     },
   ],
-  withdraw: () => [
+  withdraw: [
     {
       side: 'holder',
       text: 'Withdraw the claim',
@@ -159,14 +159,11 @@ function uploaderOffers({ state, ground }: Claim): Choice[] {
 
 /** What can be done about a claim now, by whoever looks at it. */
 export function Steps({ claim, onChange }: { claim: Claim; onChange(now: Case): void }) {
-  const own = claim.allowed.flatMap((name) => OFFERS[name]?.(claim) ?? []);
-  const order = Object.keys(OFFERS);
-  const allowed = [...claim.allowed].sort((a, b) => order.indexOf(a) - order.indexOf(b));
-  const offers = allowed.flatMap((name) => OFFERS[name]?.(claim) ?? []);
+  const offers = Object.entries(OFFERS).flatMap(([step, choices]) => (claim.allowed.includes(step) ? choices : []));
   const uploader = may('disputes:write') ? uploaderOffers(claim) : [];
   return (
     <div class="stack">
-      {own.length > 0 ? (
+      {offers.length > 0 ? (
         <Offers
           id={`${claim.id}-own`}
           title="What can be done now"

@@ -5,6 +5,9 @@ import { session } from '../session.ts';
 import { Icon } from '../ui/icon.tsx';
 import { send, type Transfer, transfers } from './transfers.ts';
 
+/** Whose it is when an operator names nobody, as with POST /v1/references. */
+const OWN_HOLDER = 'operator';
+
 /** Where files are dropped or chosen. The whole view takes them while something is dragged over it. */
 export function DropZone({ work, title }: { work?: string; title?: string }) {
   const over = useSignal(false);
@@ -13,7 +16,7 @@ export function DropZone({ work, title }: { work?: string; title?: string }) {
   const asksHolder = session.value?.holder == null && work === undefined;
   const take = (files: FileList | null | undefined) => {
     if (!files || files.length === 0) return;
-    send([...files], { work, ...(asksHolder ? { holder: holder.value.trim() || 'operator' } : {}) });
+    send([...files], { work, ...(asksHolder ? { holder: holder.value.trim() || OWN_HOLDER } : {}) });
   };
   const taking = useRef(take);
   taking.current = take;
@@ -60,7 +63,7 @@ export function DropZone({ work, title }: { work?: string; title?: string }) {
           <input
             class="input"
             value={holder.value}
-            placeholder="operator"
+            placeholder={OWN_HOLDER}
             maxLength={200}
             onInput={(event) => {
               holder.value = event.currentTarget.value;

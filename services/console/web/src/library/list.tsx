@@ -1,8 +1,6 @@
-import { useEffect } from 'preact/hooks';
 import type { Reference } from '../../../src/wire.ts';
-import { clock, percent, plural } from '../format.ts';
-import { type PagedList, usePagedList } from '../list.ts';
-import { onLive } from '../live.ts';
+import { clock, percent } from '../format.ts';
+import { type PagedList, usePagedList, useRefreshed } from '../list.ts';
 import { route } from '../router.ts';
 import { isHolder, may } from '../session.ts';
 import { Icon } from '../ui/icon.tsx';
@@ -10,7 +8,7 @@ import { Badge, Empty, Failed, Title } from '../ui/parts.tsx';
 import { VirtualList } from '../ui/virtual-list.tsx';
 import { referenceState } from '../words.ts';
 import { DropZone, Transfers } from './drop-zone.tsx';
-import { MatchLine, useMatches } from './matches.tsx';
+import { foundIn, MatchLine, useMatches } from './matches.tsx';
 
 const FILTERS: [string, string][] = [
   ['', 'All'],
@@ -55,20 +53,7 @@ export function LibraryView() {
 /** References, kept up to date as they go live. */
 export function useReferences(query: Record<string, string | undefined>): PagedList<Reference> {
   const list = usePagedList<Reference>('/v1/references', query, (r) => `${r.id} ${r.version}`);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => void list.refresh(), 250);
-    };
-    const stop = onLive((event) => {
-      if (event.type === 'reference' || event.type === 'reset') again();
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [list]);
+  useRefreshed(list, 'reference');
   return list;
 }
 
@@ -118,9 +103,7 @@ function Row({ reference }: { reference: Reference }) {
       </span>
       <span class="line">
         {reference.kind === 'video' && <MatchLine matches={matches} />}
-        <span class="quiet small num">
-          {matches ? (matches.uploads > 0 ? `in ${plural(matches.uploads, 'upload')}` : 'not matched yet') : '\u00a0'}
-        </span>
+        <span class="quiet small num">{matches ? foundIn(matches) : '\u00a0'}</span>
       </span>
       <span class="state">
         <Badge tone={state.tone} title={reference.reason ?? state.means}>

@@ -44,6 +44,10 @@ export function useMatches(reference: string): Matches | null {
   return entry.found.value;
 }
 
+/** In how many uploads something of it was found. */
+export const foundIn = ({ uploads }: Matches): string =>
+  uploads > 0 ? `in ${plural(uploads, 'upload')}` : 'not matched yet';
+
 /** A work's time line: the higher, the more uploads showed that part. */
 export function MatchLine({ matches, tall = false }: { matches: Matches | null; tall?: boolean }) {
   if (!matches) return <div class={`match-line ${tall ? 'tall' : ''}`} aria-hidden="true" />;

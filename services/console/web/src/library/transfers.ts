@@ -12,7 +12,6 @@ export interface Transfer {
   sent: Signal<number>;
   state: Signal<'waiting' | 'sending' | 'paused' | 'joining' | 'done' | 'failed'>;
   problem: Signal<string | null>;
-  reference: Signal<string | null>;
   pause(): void;
   resume(): void;
   /** Gives it up, and forgets what has arrived. */
@@ -69,7 +68,6 @@ function createTransfer(file: File, about: About): Transfer {
     sent: signal(0),
     state: signal('waiting'),
     problem: signal(null),
-    reference: signal(null),
     pause() {
       self.state.value = 'paused';
       stop.abort();
@@ -100,7 +98,7 @@ function createTransfer(file: File, about: About): Transfer {
     self.state.value = 'sending';
     try {
       if (file.size === 0) throw new Error('the file is empty');
-      self.reference.value = await sendInParts(stopped);
+      await sendInParts(stopped);
       self.sent.value = file.size;
       self.state.value = 'done';
       remember(file, about, null);

@@ -9,7 +9,7 @@ import { toast } from '../ui/toast.tsx';
 import { referenceState } from '../words.ts';
 import { DropZone, Transfers } from './drop-zone.tsx';
 import { Kind, kindOf, progressOf, useReferences } from './list.tsx';
-import { MatchLine, useMatches } from './matches.tsx';
+import { foundIn, MatchLine, useMatches } from './matches.tsx';
 
 export function WorkPage({ id }: { id: string }) {
   const work = useSignal<Work | null>(null);
@@ -137,9 +137,7 @@ function ReferencePanel({ reference, onChange }: { reference: Reference; onChang
           <figure class="whole-line">
             <figcaption class="row apart small">
               <span>How often each part was matched</span>
-              <span class="quiet num">
-                {matches ? (matches.uploads > 0 ? `in ${plural(matches.uploads, 'upload')}` : 'not matched yet') : ''}
-              </span>
+              <span class="quiet num">{matches && foundIn(matches)}</span>
             </figcaption>
             <MatchLine matches={matches} tall />
             <div class="row apart small quiet num" aria-hidden="true">

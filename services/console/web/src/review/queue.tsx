@@ -1,26 +1,13 @@
-import { useEffect } from 'preact/hooks';
 import type { ReviewSummary } from '../../../src/wire.ts';
 import { count, percent, plural } from '../format.ts';
-import { usePagedList } from '../list.ts';
-import { onLive } from '../live.ts';
+import { usePagedList, useRefreshed } from '../list.ts';
 import { Badge, Empty, Failed, When } from '../ui/parts.tsx';
 import { VirtualList } from '../ui/virtual-list.tsx';
 
 /** All that waits, in the order in which it is handed out, and who holds what. */
 export function Queue() {
   const list = usePagedList<ReviewSummary>('/v1/reviews', {}, (r) => r.item);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = onLive((event) => {
-      if (event.type !== 'queue' && event.type !== 'reset') return;
-      clearTimeout(timer);
-      timer = setTimeout(() => void list.refresh(), 400);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [list]);
+  useRefreshed(list, 'queue');
   const { items, state, problem } = list;
   if (state.value === 'failed' && items.value.length === 0)
     return <Failed what="The queue could not be read" problem={problem.value ?? ''} retry={() => void list.next()} />;

@@ -19,7 +19,6 @@ const PATHS = {
   out: 'M14 5.500H6v13h8M11 12h9m0 0-3.5-3.500M20 12l-3.5 3.5',
   outline:
     'M4 8V5.5A1.5 1.5 0 0 1 5.5 4H8m8 0h2.5A1.5 1.5 0 0 1 20 5.5V8m0 8v2.5a1.5 1.5 0 0 1-1.5 1.5H16m-8 0H5.5A1.5 1.5 0 0 1 4 18.5V16m5-7h6v6H9V9Z',
-  mirror: 'M12 4v16M9 7 4 17h5V7Zm6 0 5 10h-5V7Z',
 } as const;
 
 export type IconName = keyof typeof PATHS;
