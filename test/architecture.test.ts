@@ -158,6 +158,10 @@ describe('what is committed', () => {
     expect(linesWith(/(^|[^a-z.])\/(work|farm|root)\//, text)).toEqual([]);
   });
 
+  it('has no place where two changes were left unmerged', () => {
+    expect(linesWith(/^(<{7}|={7}|>{7})( |$)/, text)).toEqual([]);
+  });
+
   it('names no registry host: whoever installs says where from', () => {
     const host = /https?:\/\/[a-z0-9.-]*(npmjs|maven|pypi|pythonhosted|golang|crates|debian)[a-z0-9.-]*\./i;
     expect(linesWith(host, text)).toEqual([]);

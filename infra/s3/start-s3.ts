@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../free-port.ts';
 import { createBucket, type S3Address } from './create-bucket.ts';
 import { type GuardedProcess, startGuarded } from './guarded-process.ts';
 import { findVersitygw } from './versitygw.ts';
@@ -125,12 +124,4 @@ async function startGateway(program: string, { folder, keys }: StartS3Options): 
     },
     [Symbol.asyncDispose]: () => running.stop(),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

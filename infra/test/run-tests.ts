@@ -1,8 +1,9 @@
-// `npm test`: format, lint, types, then vitest; a time budget by suite; and `N passed, N failed` as the very last line.
+// `npm test`: format, lint and types beside vitest in three lanes; a time budget by suite; and `N passed, N failed` as the very last line.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { RunRecord } from './run-record.ts';
 import { budgetTable, closingLine, type Step, summarise } from './summary.ts';
 
@@ -47,9 +48,9 @@ process.exitCode = summary.failed > 0 ? 1 : 0;
 async function check(name: string, program: string, args: string[]): Promise<Step> {
   const from = Date.now();
   const output: string[] = [];
-  const code = await runToEnd(program, args, CHECK_LIMIT_MS, (text) => output.push(text));
+  const code = await runToEnd(program, args, CHECK_LIMIT_MS, (line) => output.push(line));
   const seconds = (Date.now() - from) / 1000;
-  if (code !== 0) process.stdout.write(output.join(''));
+  if (code !== 0) print(...output);
   print(`${code === 0 ? ' ok ' : 'FAIL'}  ${name} (${seconds.toFixed(1)} s)`);
   return { name, passed: code === 0, seconds };
 }
@@ -63,7 +64,7 @@ async function vitest(project: string): Promise<{ run: RunRecord; step: Step }> 
   const limitMs = (full ? 180 : 40) * MINUTE_MS;
   try {
     const env = { VIGIL_TEST_RECORD: path, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) };
-    const code = await runToEnd('vitest', args, limitMs, inLines(process.stdout), env);
+    const code = await runToEnd('vitest', args, limitMs, print, env);
     const wrote = existsSync(path);
     const run: RunRecord = wrote ? JSON.parse(readFileSync(path, 'utf8')) : { tests: [], broken: [], files: [] };
     const explained = run.broken.length > 0 || run.tests.some(({ outcome }) => outcome === 'failed');
@@ -76,25 +77,12 @@ async function vitest(project: string): Promise<{ run: RunRecord; step: Step }> 
   }
 }
 
-/** Lanes write at once: each line of theirs stays whole. */
-function inLines(out: NodeJS.WritableStream): (text: string) => void {
-  let rest = '';
-  return (text) => {
-    const end = text.lastIndexOf('\n') + 1;
-    if (end === 0) rest += text;
-    else {
-      out.write(rest + text.slice(0, end));
-      rest = text.slice(end);
-    }
-  };
-}
-
-/** Runs a program of the project to its end. A program that is late is killed. */
+/** Runs a program of the project to its end. Programs write at once: each line stays whole. One that is late is killed. */
 function runToEnd(
   program: string,
   args: string[],
   limitMs: number,
-  onText: (text: string) => void,
+  onLine: (line: string) => void,
   env: Record<string, string> = {},
 ): Promise<number> {
   return new Promise((resolve) => {
@@ -103,8 +91,7 @@ function runToEnd(
       env: { ...process.env, ...env },
     });
     running.add(child);
-    child.stdout.setEncoding('utf8').on('data', onText);
-    child.stderr.setEncoding('utf8').on('data', onText);
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', onLine);
     let kill: NodeJS.Timeout | undefined;
     const late = setTimeout(() => {
       print(`${program} has not ended within ${limitMs / MINUTE_MS} minutes and is stopped`);

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ENGINE_VERSION, Policy, RADIUS } from '@vigil/contracts';
@@ -13,6 +13,7 @@ import { askPeers, VPDQ_PERCENT } from './accuracy-peers.ts';
 import { confidenceTable, type Line, rateText, tableOf } from './accuracy-report.ts';
 import { median, type Row, sum } from './accuracy-score.ts';
 import { drawWorks, readCorpus } from './accuracy-works.ts';
+import { machine } from './cpu-time.ts';
 
 const HELP = `npm run bench -- accuracy [--seed 1] [--quick] [--only images|films|ALTERATION] [--works 24] [--pieces 7]
     [--background 1e6] [--no-peers] [--python python3] [--keep FOLDER] [--threads 2] [--verbose]
@@ -92,7 +93,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
         policy: Policy.parse({}),
         references: draw.references.length,
       },
-      machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), load: loadavg()[0], node: process.version },
+      machine: machine(),
       ...Object.fromEntries(kinds),
       confidence: exam.bins,
       background: exam.background,

@@ -1,4 +1,3 @@
-import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import {
   countMatches,
@@ -11,6 +10,7 @@ import {
   takeLocks,
 } from '@vigil/database';
 import { manyCases } from '../support/many-cases.ts';
+import { machine } from './cpu-time.ts';
 
 const HELP = `npm run bench -- console [--cases 100000] [--looks 50]
   Fills a database of its own with so many cases, a quarter of which wait for a person, and takes how long what the page asks for lasts:
@@ -67,7 +67,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     rows: count,
     looks,
     seededSeconds: Math.round(seededSeconds),
-    load: loadavg()[0],
+    machine: machine(),
     ...figures,
   };
 }

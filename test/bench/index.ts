@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { CODE_BYTES, type CodeKind, ENGINE_VERSION, type Fingerprint, hamming, RADIUS } from '@vigil/contracts';
 import { createIndex, type Index } from '@vigil/similarity';
+import { machine } from './cpu-time.ts';
 import { createRandom, fitOf, fittedCodes, flip, TARGETS } from './fitted-codes.ts';
 
 const HELP = `npm run bench -- index [--codes 1e5,1e6] [--data random,picture,patch] [--queries 2000] [--batch 256] [--seed 1]
@@ -56,7 +57,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   return {
     bench: 'index',
     options: { ...values, radius: RADIUS, headCodes: 'default' },
-    machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), load: loadavg()[0], node: process.version },
+    machine: machine(),
     rows,
   };
 }

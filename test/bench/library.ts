@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -26,6 +26,7 @@ import {
 } from '@vigil/pipeline';
 import { createIndex, type Index } from '@vigil/similarity';
 import { CORPUS, corpusHere } from '../support/corpus.ts';
+import { machine } from './cpu-time.ts';
 import { type Coder, type FileCodes, openCoder } from './file-codes.ts';
 import { fitOf, fittedCodes, sliceOf, TARGETS } from './fitted-codes.ts';
 import { EDITS, makeCopy } from './library-copies.ts';
@@ -75,7 +76,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     bench: 'library',
     engine: ENGINE_VERSION,
     options: { ...values, default: INDEX_BUDGET, pieceSeconds: PIECE_SECONDS, edits: Object.keys(EDITS) },
-    machine: { cpu: cpus()[0]?.model, cores: availableParallelism(), load: loadavg()[0], node: process.version },
+    machine: machine(),
     real: real ?? 'the corpus is not there, or --no-recall',
     growth: grown,
   };

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -12,6 +12,7 @@ import { startS3 } from '../../infra/s3/start-s3.ts';
 import { type MadeReference, madeSlice } from '../support/made-library.ts';
 import { processTree, pssOf } from '../support/process-tree.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
+import { machine } from './cpu-time.ts';
 
 const HELP = `npm run bench -- restart [--seed 1] [--codes 1000000] [--per-slice 100] [--slices 5] [--tail 10000]
   [--log postgres,kafka]
@@ -62,8 +63,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   };
   const logs = values.log.split(',');
   if (logs.some((log) => log !== 'postgres' && log !== 'kafka')) throw new RangeError(`--log: ${values.log}\n${HELP}`);
-  const machine = { cpu: cpus()[0]?.model, cores: availableParallelism(), node: process.version, load: loadavg()[0] };
-  const result: Record<string, unknown> = { bench: 'restart', ...options, aimSeconds: AIM_SECONDS, machine };
+  const result: Record<string, unknown> = { bench: 'restart', ...options, aimSeconds: AIM_SECONDS, machine: machine() };
   if (logs.includes('postgres')) result.postgres = await onPostgres(options);
   if (logs.includes('kafka')) result.kafka = await onKafka(options);
   return { ...result, loadAfter: loadavg()[0] };

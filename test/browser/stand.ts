@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../support/until.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
 
 export type Role = 'reviewer' | 'operator' | 'holder';
@@ -22,6 +22,8 @@ export interface Stand {
   upload(files: readonly { file: string; account: string }[]): Promise<string[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+const PATIENCE = { seconds: 120 };
 
 export async function openStand(env: Record<string, string> = {}): Promise<Stand> {
   const stack = new AsyncDisposableStack();
@@ -55,6 +57,16 @@ export async function openStand(env: Record<string, string> = {}): Promise<Stand
     const headers = { 'content-type': 'application/octet-stream', 'content-length': `${size}` };
     return (await send('POST', at, { body, headers, duplex: 'half' } as RequestInit)) as T;
   }
+  async function isLive(reference: string): Promise<boolean> {
+    const at = `/v1/references/${reference}`;
+    const { state, reason } = await call<{ state: string; reason: string | null }>('GET', at);
+    if (state === 'rejected') throw new Error(`${reference} was rejected: ${reason}`);
+    return state === 'live';
+  }
+  async function verdictOf(upload: string): Promise<unknown> {
+    const found = await call<{ verdict: unknown }>('GET', `/v1/uploads/${upload}`).catch(() => null);
+    return found?.verdict;
+  }
   const query = (about: Record<string, string>) => new URLSearchParams(about);
 
   return {
@@ -70,12 +82,7 @@ export async function openStand(env: Record<string, string> = {}): Promise<Stand
         const at = `/v1/references?${query({ name, title, holder })}`;
         ids.push((await sendFile<{ reference: { id: string } }>(at, file)).reference.id);
       }
-      for (const id of ids)
-        await until(`${id} is live`, async () => {
-          const { state, reason } = await call<{ state: string; reason: string | null }>('GET', `/v1/references/${id}`);
-          if (state === 'rejected') throw new Error(`${id} was rejected: ${reason}`);
-          return state === 'live';
-        });
+      for (const id of ids) await until(`${id} is live`, () => isLive(id), PATIENCE);
       return ids;
     },
     async upload(files) {
@@ -84,22 +91,9 @@ export async function openStand(env: Record<string, string> = {}): Promise<Stand
         const at = `/v1/uploads?${query({ name: path.basename(file), account })}`;
         ids.push((await sendFile<{ upload: string }>(at, file)).upload);
       }
-      for (const id of ids)
-        await until(`${id} is judged`, async () => {
-          const found = await call<{ verdict: unknown }>('GET', `/v1/uploads/${id}`).catch(() => ({ verdict: null }));
-          return found.verdict !== null;
-        });
+      for (const id of ids) await until(`${id} is judged`, () => verdictOf(id), PATIENCE);
       return ids;
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
-}
-
-/** @throws when it is not so within two minutes */
-export async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 120_000;
-  while (!(await look())) {
-    if (Date.now() > end) throw new Error(`not within two minutes: ${what}`);
-    await sleep(100);
-  }
 }

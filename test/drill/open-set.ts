@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../infra/free-port.ts';
 import { isReady, openFleet } from '../network/open-fleet.ts';
+import { until } from '../support/until.ts';
 import { removeData, startVigil, type VigilProcess } from '../support/vigil-process.ts';
 
 const BLIND = ['--import', fileURLToPath(new URL('./blind-matcher.ts', import.meta.url))];
@@ -28,11 +29,11 @@ export interface DrillSet {
 export async function openSet(say: (line: string) => void, onlyLaptop: boolean): Promise<DrillSet> {
   const fleet = onlyLaptop ? null : await openFleet({ log: say });
   if (fleet) {
-    const { url, authorization } = fleet.member('planner');
+    const door = fleet.member('planner');
     return {
       kind: 'fleet',
-      url,
-      key: (await authorization()).authorization.replace('Bearer ', ''),
+      url: door.url,
+      key: await door.key(),
       env: fleet.env,
       databaseUrl: async () => fleet.env.DATABASE_URL!,
       async matchers(blind) {
@@ -46,21 +47,19 @@ export async function openSet(say: (line: string) => void, onlyLaptop: boolean):
     };
   }
   if (!onlyLaptop) say('Kafka or S3 is not to be had: the drill runs on the laptop set, everything in one process');
-  const folder = await mkdtemp(path.join(tmpdir(), 'vigil-drill-'));
-  const data = path.join(folder, 'data');
+  const data = await mkdtemp(path.join(tmpdir(), 'vigil-drill-'));
   const port = await freePort();
   const env = { ...process.env, VIGIL_LOG_LEVEL: 'warn' };
   let vigil: VigilProcess;
   const start = async (nodeArgs: readonly string[]) => {
     vigil = await startVigil(data, env, { port, nodeArgs });
-    while (!(await isReady(vigil.url))) await sleep(100);
+    await until('the laptop set is ready', () => isReady(vigil.url), { seconds: 120 });
   };
   await start([]);
-  const key = (await vigil!.authorization()).authorization.replace('Bearer ', '');
   return {
     kind: 'laptop',
-    url: `http://127.0.0.1:${port}`,
-    key,
+    url: vigil!.url,
+    key: await vigil!.key(),
     env: { VIGIL_DATA: data },
     databaseUrl: () => vigil.databaseUrl(),
     async matchers(blind) {
@@ -73,15 +72,6 @@ export async function openSet(say: (line: string) => void, onlyLaptop: boolean):
       await Promise.race([vigil.ended, sleep(12_000)]);
       await vigil[Symbol.asyncDispose]();
       await removeData(data);
-      await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Verdict } from '@vigil/contracts';
 import { openPostgres } from '@vigil/runtime';
 import { CLIP_SECONDS, makeCopy, makeFilm, REFERENCE_SECONDS } from '../../services/canary/src/media.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
+import { until } from '../support/until.ts';
 import { VIGIL, vigil, withoutVitest } from '../support/vigil-process.ts';
 import { type DrillSet, openSet } from './open-set.ts';
 
@@ -29,7 +29,7 @@ interface Sent {
   isCopy: boolean;
 }
 
-const PATIENCE_MS = 120_000;
+const PATIENCE = { seconds: 120 };
 
 /**
  * Breaks the matchers without anybody being told, and looks whether Vigil tells: the canary raises the alarm, the matchers are repaired,
@@ -87,24 +87,18 @@ export async function runDrill(options: {
     );
   const takedownsOf = async (upload: string) =>
     (await ask<{ items: { id: string; action: string }[] }>('GET', `/v1/uploads/${upload}/actions`)).items;
-  const until = async <T>(what: string, look: () => Promise<T | null | false | undefined>): Promise<T> => {
-    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(200)) {
-      const found = await look();
-      if (found) return found;
-    }
-    throw new Error(`${what}: not within ${PATIENCE_MS / 1000} s`);
-  };
+  const wait = <T>(what: string, look: () => Promise<T | null | false | undefined>) => until(what, look, PATIENCE);
 
   const { reference } = await ask<{ reference: { id: string } }>('POST', '/v1/references?name=film.mkv', film);
-  await until(
+  await wait(
     'the film is live',
     async () => (await ask<{ state: string }>('GET', `/v1/references/${reference.id}`)).state === 'live',
   );
   let canary = stack.use(startCanary(set, path.join(folder, 'canary')));
   const before = await send(copies[0]!, true);
-  await until('the first copy is judged', () => verdictOf(before.upload));
+  await wait('the first copy is judged', () => verdictOf(before.upload));
   must((await verdictOf(before.upload))!.verdict === 'taken-down', 'a copy was not taken down before the outage');
-  await until('the canary is green', async () => canary.rounds().at(-1)?.green);
+  await wait('the canary is green', async () => canary.rounds().at(-1)?.green);
   tell('a copy was taken down, and the canary is green');
 
   // Where everything is one process, the door goes with the matcher: that is not what is to be noticed.
@@ -119,7 +113,7 @@ export async function runDrill(options: {
   for (const file of copies.slice(1)) sent.push(await send(file, true));
   for (const file of clean) sent.push(await send(file, false));
   for (const one of sent) {
-    const said = await until(`${one.name} is judged`, () => verdictOf(one.upload));
+    const said = await wait(`${one.name} is judged`, () => verdictOf(one.upload));
     must(
       said.verdict === 'cleared',
       `${one.name} was ${said.verdict} while nothing could be found: the outage was none`,
@@ -138,7 +132,7 @@ export async function runDrill(options: {
     (await alarms()).map(
       (row) => JSON.parse(new TextDecoder().decode(row.value)) as { kind: string; message: string; at: number },
     );
-  const alarm = await until('the canary raises an alarm', async () =>
+  const alarm = await wait('the canary raises an alarm', async () =>
     (await kinds()).find((a) => a.kind === 'canary-red' && a.at > brokenAt),
   );
   must(/wrong: it is cleared/.test(alarm.message), `the alarm is about something else: ${alarm.message}`);
@@ -152,7 +146,7 @@ export async function runDrill(options: {
   if (away) canary = stack.use(startCanary(set, path.join(folder, 'canary')));
   const repairedAt = Date.now();
   const red = canary.rounds().length;
-  await until('the canary is green again', async () =>
+  await wait('the canary is green again', async () =>
     canary
       .rounds()
       .slice(red)

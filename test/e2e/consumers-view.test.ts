@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { jsonEnvelope, readUpload, TOPICS, uploadId } from '@vigil/contracts';
 import { SAMPLES } from '@vigil/contracts/event-samples';
 import { openKafkaEventLog } from '@vigil/event-log';
@@ -10,21 +9,13 @@ import { afterAll, expect, test } from 'vitest';
 import { openTestKafka } from '../support/kafka.ts';
 import { describeWith } from '../support/require.ts';
 import { PROJECT } from '../support/source-tree.ts';
+import { until } from '../support/until.ts';
 
 /** Real: the broker, and the lines of the README in a process of their own. Played by the test: Vigil. */
 const kafka = await openTestKafka();
 afterAll(() => kafka?.[Symbol.asyncDispose]());
 
 const README = path.join(PROJECT, 'packages/contracts/README.md');
-
-async function until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 600; tries++) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await sleep(100);
-  }
-  throw new Error(`${what}: not within a minute`);
-}
 
 describeWith('kafka', kafka !== null, "the consumer's view in the README of contracts", () => {
   test('produces an upload, and hears of takedown and verdict', async () => {
@@ -89,7 +80,7 @@ describeWith('kafka', kafka !== null, "the consumer's view in the README of cont
     const { takedown, verdict } = SAMPLES;
     await tell(takedowns.name, 'vigil.media.takedown', { ...takedown, upload, media: event.media });
     await tell(verdicts.name, 'vigil.upload.judged', { ...verdict, upload, media: event.media });
-    await until('what came back', async () => said().length >= 2 || undefined);
+    await until('what came back', async () => said().length >= 2);
     expect(said().sort()).toEqual(
       [`takedown uploads acc-17/film.mp4 3 ${takedown.id}`, `${upload} taken-down null`].sort(),
     );

@@ -11,6 +11,7 @@ import { parse } from 'yaml';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { describeWith } from '../support/require.ts';
 import { PROJECT } from '../support/source-tree.ts';
+import { until } from '../support/until.ts';
 import { removeData, startVigil, VIGIL, type VigilProcess, withoutVitest } from '../support/vigil-process.ts';
 
 const RUNBOOK = path.join(PROJECT, 'infra/runbook');
@@ -86,16 +87,14 @@ describeWith('ffmpeg-5', ffmpeg !== null && !ffmpeg.warning, 'what the runbook s
     await db.query(`INSERT INTO index_replicas (shards, shard, replica, seen_at) VALUES (1, 0, 'matcher-gone', 1000)`);
     env = {
       ...withoutVitest(process.env),
-      ...{ VIGIL_INSTANCE: vigil.url, VIGIL_DATA: data, VIGIL_KEY: authorization.replace('Bearer ', '') },
+      ...{ VIGIL_INSTANCE: vigil.url, VIGIL_DATA: data, VIGIL_KEY: await vigil.key() },
       ...{ UPLOAD: upload, BRAKE: brake.id, REFERENCE: reference!, REPLICA: 'matcher-gone' },
       ...{ NODE: process.execPath, VIGIL_PROGRAM: VIGIL },
     };
-    for (let tries = 0; tries < 300; tries++) {
+    await until('the upload is judged', async () => {
       const response = await fetch(`${vigil.url}/v1/uploads/${upload}`, { headers: { authorization } });
-      if (response.ok && ((await response.json()) as { verdict: unknown }).verdict) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error('the upload was not judged');
+      return response.ok && ((await response.json()) as { verdict: unknown }).verdict;
+    });
   });
   afterAll(() => stack.disposeAsync());
 

@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Alarm, openEnvelope, type TakedownEvent, TOPICS } from '@vigil/contracts';
+import type { TakedownEvent } from '@vigil/contracts';
 import { caseEvents } from '@vigil/database';
 import { expect, test } from 'vitest';
 import { seedsHere } from '../support/seeds.ts';
@@ -11,23 +10,15 @@ test('a takedown is sent again until every surface has acknowledged it', async (
   await using network = await openNetwork({
     settings: { VIGIL_SURFACES: 'web,cdn', VIGIL_RESEND_SECONDS: '1', VIGIL_ACK_SECONDS: '2' },
   });
-  const { log, inspect, failed } = network.instance;
+  const { log, inspect } = network.instance;
   const copy = seeds.uploads.find((u) => u.kind === 'image' && u.expect.verdict === 'taken-down')!;
   const work = seeds.references.find((r) => r.name === copy.expect.reference)!;
   await network.protect([{ name: work.name, file: work.path }]);
   const uploads = await network.upload([{ name: copy.name, file: copy.path }]);
   const upload = uploads.get(copy.name)!;
 
-  async function until<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-    for (let tries = 0; tries < 600; tries++) {
-      const found = await look();
-      if (found) return found;
-      await Promise.race([sleep(100), failed]);
-    }
-    throw new Error(`${what}: not within a minute`);
-  }
   const attempt = (n: number) =>
-    until(`attempt ${n}`, async () => (await network.takedowns()).find((t) => t.attempt === n));
+    network.until(`attempt ${n}`, async () => (await network.takedowns()).find((t) => t.attempt === n));
   /** As any Kafka client would write it. */
   const say = (takedown: TakedownEvent, surface: string, status: string) =>
     log.append([
@@ -54,20 +45,14 @@ test('a takedown is sent again until every surface has acknowledged it', async (
   await say(first, 'cdn', 'failed');
   const third = await attempt(3);
   expect(third).toEqual({ ...first, attempt: 3 });
-  const alarm = await until('the alarm', async () => {
-    for (const { partition, start, end } of await log.ends(TOPICS.alarms.name)) {
-      for await (const record of log.read(TOPICS.alarms.name, partition, start, end)) {
-        const { data } = openEnvelope(Alarm, record).event;
-        if (data.kind === 'takedown-unacknowledged') return data;
-      }
-    }
-    return undefined;
-  });
+  const alarm = await network.until('the alarm', async () =>
+    (await network.alarms()).find((a) => a.kind === 'takedown-unacknowledged'),
+  );
   expect(alarm).toMatchObject({ subject: upload, message: expect.stringMatching(/not done by cdn \(failed\)$/) });
   expect(await outcomes()).toEqual([' waits for cdn', 'web done', 'cdn failed']);
 
   await say(third, 'cdn', 'done');
-  await until('the end', async () => (await outcomes())[0] === ' closed (acknowledged)');
+  await network.until('the end', async () => (await outcomes())[0] === ' closed (acknowledged)');
   expect((await outcomes()).slice(1).sort()).toEqual(['cdn done', 'web done']);
   const takedowns = await network.takedowns();
   expect(takedowns.map((t) => t.attempt)).toEqual(takedowns.map((_, i) => i + 1));

@@ -1,6 +1,5 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readBlob } from '@vigil/blob-store';
 import { addEndpoint, caseEvents, claimsOf, picturesOf, verifyAudit } from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -49,15 +48,6 @@ describe('from a takedown to its reversal', () => {
     await network?.[Symbol.asyncDispose]();
   });
 
-  async function until<T>(look: () => Promise<T | null>): Promise<T> {
-    for (let tries = 0; tries < 600; tries++) {
-      const found = await look();
-      if (found !== null) return found;
-      await Promise.race([sleep(100), network.instance.failed]);
-    }
-    throw new Error('not within a minute');
-  }
-
   test('a dispute that is accepted brings the media back; why they were gone can still be seen', async () => {
     const { instance } = network;
     const db = instance.database.postgres;
@@ -67,7 +57,7 @@ describe('from a takedown to its reversal', () => {
     for (const upload of uploads.values()) {
       const [claim] = await claimsOf(db, upload);
       expect(claim).toMatchObject({ state: 'taken-down', holder: 'operator' });
-      const pictures = await until(async () => {
+      const pictures = await network.until('pictures', async () => {
         const made = await picturesOf(db, claim!.id);
         return made.length > 0 ? made : null;
       });
@@ -84,7 +74,9 @@ describe('from a takedown to its reversal', () => {
     const uploader = { role: 'uploader', id: 'someone' } as const;
     await instance.cases.take(about, { do: 'dispute', grounds: ['quotation'] }, uploader);
     await instance.cases.take(about, { do: 'answer-dispute', answer: 'release' }, { role: 'holder', id: 'operator' });
-    const restored = await until(async () => (await network.takedowns()).find((t) => t.action === 'restore') ?? null);
+    const restored = await network.until('the restoration', async () =>
+      (await network.takedowns()).find((t) => t.action === 'restore'),
+    );
     expect(restored).toMatchObject({ upload, why: 'accepted', epoch: 1, reference: { id: claim!.reference } });
     const verdicts = (await network.verdicts()).filter((v) => v.upload === upload);
     expect(verdicts.map((v) => [v.revision, v.verdict, v.cause])).toEqual([
@@ -96,7 +88,7 @@ describe('from a takedown to its reversal', () => {
     expect(chain.filter((kind) => kind !== 'evidence')).toEqual(
       expect.arrayContaining(['opened', 'take-down', 'takedown', 'pictures', 'dispute', 'answer-dispute', 'restore']),
     );
-    await until(async () => (told.some((t) => t.type === 'claim.restore') ? told : null));
+    await network.until('the webhook', async () => told.some((t) => t.type === 'claim.restore'));
     expect(told.every((t) => t.signed)).toBe(true);
     expect((await verifyAudit(db)).broken).toBeNull();
   }, 180_000);

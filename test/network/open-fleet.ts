@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openTemporaryPostgres } from '@vigil/database';
 import { type LocalKafka, startKafka } from '../../infra/kafka/local-kafka.ts';
 import { type S3, startS3 } from '../../infra/s3/start-s3.ts';
+import { until } from '../support/until.ts';
 import { type StartOptions, startVigil, type VigilProcess } from '../support/vigil-process.ts';
 
 /** Which processes there are, and what each of them does. Two that decode: they share the slices by partitions. */
@@ -99,10 +100,7 @@ export async function openFleet({
 
     const start: Fleet['start'] = async (name, roles, options) => {
       const started = await spawn(name, roles, options);
-      for (let tries = 0; !(await isReady(started.url)); tries++) {
-        if (tries > 600) throw new Error(`${name} does not become ready`);
-        await sleep(100);
-      }
+      await until(`${name} is ready`, () => isReady(started.url), { seconds: 120 });
       return started;
     };
 

@@ -2,13 +2,13 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
+import { Alarm, openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
 import type { EventLog } from '@vigil/event-log';
 import { type Instance, type InstanceOptions, openInstance } from '@vigil/pipeline';
 import { createLogger, isRetriable, readConfig } from '@vigil/runtime';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { createTestDatabase } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
 import type { Fleet } from './open-fleet.ts';
 
 /**
@@ -28,6 +28,9 @@ export interface Network {
   /** All that went out so far, in order of the log. */
   takedowns(): Promise<TakedownEvent[]>;
   verdicts(): Promise<Verdict[]>;
+  alarms(): Promise<Alarm[]>;
+  /** Waits, a minute unless told otherwise, until there is something. @throws what stopped the pipeline, or that the time is up */
+  until<T>(what: string, look: () => Promise<T | null | undefined | false>, seconds?: number): Promise<T>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -60,16 +63,13 @@ export async function openNetwork({
   const verdicts = () => all(TOPICS.verdicts.name, (r) => openEnvelope(Verdict, r).event.data);
   const takedowns = () => all(TOPICS.takedowns.name, (r) => openEnvelope(TakedownEvent, r).event.data);
 
-  /** Polls until `look` says so. @throws what stopped the pipeline, or that the time is up */
-  async function until(what: string, seconds: number, look: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + seconds * 1000;
+  const alarms = () => all(TOPICS.alarms.name, (r) => openEnvelope(Alarm, r).event.data);
+
+  const untilThere: Network['until'] = (what, look, seconds = 60) => {
     // On a machine with much else to do even a question may come too late to be answered.
-    const isSo = () => look().catch((error: unknown) => (isRetriable(error) ? false : Promise.reject(error)));
-    while (!(await isSo())) {
-      if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
-      await Promise.race([sleep(100), instance.failed]);
-    }
-  }
+    const ask = () => look().catch((error: unknown) => (isRetriable(error) ? null : Promise.reject(error)));
+    return until(what, ask, { seconds, failed: instance.failed });
+  };
 
   return {
     instance,
@@ -82,12 +82,13 @@ export async function openNetwork({
         ids.set(name, reference.id);
       }
       const wanted = new Set(ids.values());
-      await until('references live', 600, async () => {
+      const settled = async () => {
         const views = await instance.inspect.references();
         return (
           views.filter((v) => wanted.has(v.id) && (v.state === 'live' || v.state === 'rejected')).length === wanted.size
         );
-      });
+      };
+      await untilThere('references live', settled, 600);
       return ids;
     },
     async upload(files) {
@@ -100,13 +101,16 @@ export async function openNetwork({
     },
     async drain(uploads, seconds) {
       const wanted = new Set(uploads);
-      await until('verdicts', seconds, async () => {
+      const allJudged = async () => {
         const judged = new Set((await verdicts()).map((v) => v.upload));
         return [...wanted].every((id) => judged.has(id));
-      });
+      };
+      await untilThere('verdicts', allJudged, seconds);
     },
     takedowns,
     verdicts,
+    alarms,
+    until: untilThere,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

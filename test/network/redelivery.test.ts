@@ -85,7 +85,8 @@ describe('every event twice and in any order', () => {
 
     await network.protect(named([film]));
     await redeliver(network);
-    await untilRevision(network, upload, 2);
+    const again = async () => (await network!.verdicts()).some((v) => v.upload === upload && v.revision === 2);
+    await network.until('the second revision', again);
     await redeliver(network);
     await settled(network, () => Promise.resolve());
 
@@ -114,14 +115,6 @@ describe('every event twice and in any order', () => {
       }
     }
     await n.instance.log.append(again);
-  }
-
-  async function untilRevision(n: Network, upload: string, revision: number): Promise<void> {
-    for (let tries = 0; tries < 300; tries++) {
-      if ((await n.verdicts()).some((v) => v.upload === upload && v.revision === revision)) return;
-      await Promise.race([sleep(100), n.instance.failed]);
-    }
-    throw new Error(`no revision ${revision} of ${upload}`);
   }
 
   /** Until no consumer group has anything left to read, three looks in a row. */

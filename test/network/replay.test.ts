@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  Alarm,
   ENGINE_VERSION,
   jsonEnvelope,
   openEnvelope,
@@ -42,8 +41,8 @@ describe('judging again', () => {
   let copy: string;
   let film: string;
   let gone: string;
-  /** Results of matchers that are held back, while it is set. */
-  let held: Promise<void> | null = null;
+  /** While it is set, results of matchers are held back until `gate`; `reached` is called when there is one. */
+  let held: { reached(): void; gate: Promise<void> } | null = null;
   const next = randomWords(20300101);
   const protectedCodes = Array.from({ length: 5 }, () => randomCode(next));
   let made: MadeUpload[];
@@ -52,7 +51,10 @@ describe('judging again', () => {
   const breakable = (log: EventLog): EventLog => ({
     ...log,
     async append(records, tx) {
-      if (held && records.some((r) => r.topic === TOPICS.alignments.name)) await held;
+      if (held && records.some((r) => r.topic === TOPICS.alignments.name)) {
+        held.reached();
+        await held.gate;
+      }
       return log.append(broken ? records.flatMap(silenced) : records, tx);
     },
   });
@@ -92,24 +94,18 @@ describe('judging again', () => {
     await network.instance.log.append(made.map((m) => m.fingerprint));
     await network.drain([...files.values(), ...made.map((m) => m.upload)], 120);
     broken = false;
-    const { media } = (await findUpload(network.instance.database.postgres, gone))!;
+    const { media } = (await findUpload(db(), gone))!;
     await network.instance.blobs.delete(media!.bucket, media!.key);
   }, 180_000);
   afterAll(() => network?.[Symbol.asyncDispose]());
 
   async function live(ids: string[]): Promise<void> {
-    await until(async () => {
-      const rows = await Promise.all(ids.map((id) => findReference(network.instance.database.postgres, id)));
+    await network.until('references live', async () => {
+      const rows = await Promise.all(ids.map((id) => findReference(db(), id)));
       return rows.every((r) => r?.state === 'live');
     });
   }
-  async function until(look: () => Promise<boolean>, seconds = 60): Promise<void> {
-    const end = Date.now() + seconds * 1000;
-    while (!(await look())) {
-      if (Date.now() > end) throw new Error(`not within ${seconds} s`);
-      await Promise.race([sleep(100), network.instance.failed]);
-    }
-  }
+  const db = () => network.instance.database.postgres;
   const env = () => ({ ...process.env, DATABASE_URL: network.databaseUrl, VIGIL_DATA: network.dataFolder });
   async function run(...args: string[]): Promise<{ findings: Said[]; tally: Record<string, number> }> {
     const { code, stdout, stderr } = await vigil([...args, '--json'], { env: env(), seconds: 300 });
@@ -145,7 +141,8 @@ describe('judging again', () => {
       env: env(),
       stdio: 'ignore',
     });
-    await until(async () => (await network.verdicts()).length > first + 3);
+    // It runs at low priority: on a busy machine it begins late.
+    await network.until('some are written', async () => (await network.verdicts()).length > first + 3, 180);
     killed.kill('SIGKILL');
     await once(killed, 'close');
     const partly = (await network.verdicts()).length - first;
@@ -154,14 +151,14 @@ describe('judging again', () => {
     const applied = await run('replay', '--since', '1h', '--apply');
     const changed = applied.findings.filter((f) => f.outcome === 'changed');
     expect(changed.map((f) => f.upload).sort()).toEqual(expected);
-    await until(async () => (await network.verdicts()).length === first + COPIES + 2);
+    await network.until('all are written', async () => (await network.verdicts()).length === first + COPIES + 2);
     const now = await newest();
     for (const upload of expected)
       expect(now.get(upload)).toMatchObject({ revision: 2, cause: 'replay', supersedes: 1 });
     expect([now.get(copy)!.verdict, now.get(film)!.verdict]).toEqual(['taken-down', 'taken-down']);
     // One takedown each, and none missing.
     const down = expected.filter((upload) => now.get(upload)!.verdict === 'taken-down').sort();
-    await until(async () => (await network.takedowns()).length === down.length);
+    await network.until('takedowns', async () => (await network.takedowns()).length === down.length);
     expect((await network.takedowns()).map((t) => t.upload).sort()).toEqual(down);
 
     const again = await run('replay', '--since', '1h', '--apply');
@@ -201,13 +198,13 @@ describe('judging again', () => {
     await network.instance.log.append([
       { topic: TOPICS.uploads.name, ...jsonEnvelope(deleted!.upload, { ...about, data }) },
     ]);
-    await until(async () => (await findUpload(network.instance.database.postgres, deleted!.upload))!.deleted);
+    await network.until('the deletion', async () => (await findUpload(db(), deleted!.upload))!.deleted);
 
     const [id] = await hashes(code);
-    await until(async () => (await newest()).get(before!.upload)?.revision === 2);
+    await network.until('the second revision', async () => (await newest()).get(before!.upload)?.revision === 2);
     expect((await newest()).get(before!.upload)).toMatchObject({ cause: 'look-back', supersedes: 1 });
     expect(await says(before!.upload)).toEqual([id]);
-    await until(async () => (await lookBackLag(network.instance.database.postgres)).waiting === 0);
+    await network.until('the look back', async () => (await lookBackLag(db())).waiting === 0);
     expect((await newest()).get(deleted!.upload)).toMatchObject({ revision: 1, verdict: 'cleared' });
 
     // By hand, over all of them once more: nothing that was found is found again.
@@ -221,19 +218,19 @@ describe('judging again', () => {
   test('a reference that goes live while an upload is between match and judgement is not missed', async () => {
     const code = randomCode(next);
     const between = madeUpload('between', flipped(code, 5, next), Date.now());
-    const gate = Promise.withResolvers<void>();
-    held = gate.promise;
+    const [searched, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    held = { reached: searched.resolve, gate: gate.promise };
     await uploads(between);
     // Searched, without the reference; and its result is kept back until that is live and its look back has begun.
-    await sleep(1500);
+    await searched.promise;
     const [id] = await hashes(code);
     await live([id!]);
     await sleep(2500);
     expect((await newest()).has(between.upload)).toBe(false);
-    expect((await lookBackLag(network.instance.database.postgres)).waiting).toBe(1);
+    expect((await lookBackLag(db())).waiting).toBe(1);
     held = null;
     gate.resolve();
-    await until(async () => (await newest()).get(between.upload)?.revision === 2);
+    await network.until('the second revision', async () => (await newest()).get(between.upload)?.revision === 2);
     expect(await says(between.upload)).toEqual([id]);
     expect((await network.verdicts()).find((v) => v.upload === between.upload && v.revision === 1)!.verdict).toBe(
       'cleared',
@@ -254,33 +251,24 @@ describe('judging again', () => {
       value: new TextEncoder().encode(`{"action": ${i}}`),
     }));
     await network.instance.log.append(bad);
-    const alarms = async () => {
-      const found: Alarm[] = [];
-      for (const { partition, start, end } of await network.instance.log.ends(TOPICS.alarms.name)) {
-        for await (const record of network.instance.log.read(TOPICS.alarms.name, partition, start, end)) {
-          const { data } = openEnvelope(Alarm, record).event;
-          if (data.kind === 'dead-letters') found.push(data);
-        }
-      }
-      return found;
-    };
+    const alarms = async () => (await network.alarms()).filter((a) => a.kind === 'dead-letters');
     const dead = async (...args: string[]) => vigil(['dead', ...args], { env: env(), seconds: 300 });
     const letters = createDeadLetters({ ...network.instance, clock: realClock });
     const causes = async () => {
       await letters.catchUp();
       return letters.causes();
     };
-    await until(async () => (await causes())[0]?.open === 7);
+    await network.until('seven letters', async () => (await causes())[0]?.open === 7);
     const { cause, topic, stage } = (await causes())[0]!;
     expect([topic, stage]).toEqual(['vigil.acknowledgements.dead', 'record-acknowledgement']);
-    await until(async () => (await alarms()).length === 1);
+    await network.until('the alarm', async () => (await alarms()).length === 1);
     expect((await alarms())[0]).toMatchObject({ subject: cause, message: expect.stringContaining('vigil dead show') });
 
     const { stdout } = await dead('show', cause);
     expect(stdout.match(/vigil\.acknowledgements\.dead\/\d\/\d+ {2}open/g)?.length).toBe(7);
     const retried = await dead('retry', cause, '--by', 'ann', '--json');
     expect(JSON.parse(retried.stdout)).toEqual({ settled: 7, gone: 0 });
-    await until(async () => (await causes())[0]?.open === 7);
+    await network.until('seven letters', async () => (await causes())[0]?.open === 7);
     const again = await letters.letters({ cause, state: 'open' });
     const first = await letters.letters({ cause, state: 'retried' });
     // Each knows whose second try it is.

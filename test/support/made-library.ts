@@ -11,6 +11,7 @@ import {
   TOPICS,
 } from '@vigil/contracts';
 import type { NewRecord } from '@vigil/event-log';
+import { randomWords } from './made-uploads.ts';
 
 /** References made of random codes: as the log carries them, without media. */
 export interface MadeReference {
@@ -21,22 +22,11 @@ export interface MadeReference {
   seed: number;
 }
 
-/** xorshift32; the same numbers in every run. */
-function randomOf(seed: number) {
-  let s = seed >>> 0 || 1;
-  return () => {
-    s ^= s << 13;
-    s ^= s >>> 17;
-    s ^= s << 5;
-    return s >>> 0;
-  };
-}
-
 /** 30 s of a film: one frame a code, all of them fit. The same arguments make the same codes. */
 export function madeFingerprint({ reference, codes, seed }: MadeReference, slice: number): Fingerprint {
   let mixed = seed;
   for (const char of `${referenceKey(reference)}/${slice}`) mixed = Math.imul(mixed ^ char.charCodeAt(0), 0x01000193);
-  const next = randomOf(mixed);
+  const next = randomWords(mixed);
   for (let i = 0; i < 8; i++) next();
   const bits = new Uint32Array((codes * CODE_BYTES) / 4).map(next);
   const frames = Array.from({ length: codes }, (_, i) => i);

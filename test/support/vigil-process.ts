@@ -55,7 +55,9 @@ export interface VigilProcess {
   url: string;
   /** Of its embedded database, for whoever wants to read the log. */
   databaseUrl(): Promise<string>;
-  /** Headers that let a request in: of the key that it keeps for whoever runs it. */
+  /** The key that it keeps for whoever runs it. */
+  key(): Promise<string>;
+  /** Headers that let a request in: of that key. */
   authorization(): Promise<{ authorization: string }>;
   readonly ended: Promise<Ended>;
   kill(signal: NodeJS.Signals): void;
@@ -98,6 +100,7 @@ export async function startVigil(
     child.kill('SIGKILL');
     await end;
   };
+  const key = async () => (await readFile(path.join(dataFolder, 'operator.key'), 'utf8')).trim();
   const url = await Promise.race([listens, end.then((e) => e)]);
   if (typeof url !== 'string') {
     throw new Error(`vigil start ended with ${url.code ?? url.signal}: ${url.stdout}${url.stderr}`.slice(0, 4000));
@@ -106,10 +109,8 @@ export async function startVigil(
     pid: child.pid!,
     url,
     databaseUrl: () => embeddedUrl(dataFolder),
-    async authorization() {
-      const key = await readFile(path.join(dataFolder, 'operator.key'), 'utf8');
-      return { authorization: `Bearer ${key.trim()}` };
-    },
+    key,
+    authorization: async () => ({ authorization: `Bearer ${await key()}` }),
     ended: end,
     kill: (signal) => void child.kill(signal),
     [Symbol.asyncDispose]: stop,

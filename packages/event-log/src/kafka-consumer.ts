@@ -152,15 +152,11 @@ export function startConsumer(parts: ConsumerParts, options: ConsumeOptions): Co
     const mine = line.then(async () => {
       const before = written;
       await kafka.commitOffsets(
-        entries.map(({ owned: { topic, partition }, progress }) => ({
-          topic,
-          partition,
-          offset: fromOffset(progress.committed),
-          metadata: encodeHolder({
-            deaths: progress.deaths,
-            holder: self,
-            blamed: blamed.get(`${topic}/${partition}`) ?? [],
-          }),
+        entries.map(({ owned, progress: { committed, deaths } }) => ({
+          topic: owned.topic,
+          partition: owned.partition,
+          offset: fromOffset(committed),
+          metadata: encodeHolder({ deaths, holder: self, blamed: blamed.get(nameOf(owned)) ?? [] }),
         })),
       );
       // While it is stopped or being restarted, kafkajs resolves without having done anything.
