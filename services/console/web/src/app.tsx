@@ -64,7 +64,7 @@ function Shell() {
   const jump = (to: Place) => () => {
     if (Date.now() - going.current < 1500) go(to.path);
   };
-  useKeys({
+  useKeys(() => ({
     g: () => {
       going.current = Date.now();
     },
@@ -72,7 +72,7 @@ function Shell() {
       help.value = true;
     },
     ...Object.fromEntries(places().map((place) => [place.key, jump(place)])),
-  });
+  }));
   return (
     <>
       <a class="skip-link" href="#main">

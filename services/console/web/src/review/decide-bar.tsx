@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { ReviewDecision, ReviewItem, SkipReason } from '../../../src/wire.ts';
 import { announce } from '../ui/announce.tsx';
 import { Icon } from '../ui/icon.tsx';
-import { useKeys } from '../ui/keys.ts';
+import { type Keys, useKeys } from '../ui/keys.ts';
 import { SKIP } from '../words.ts';
 import { decide, undo, undoable } from './hand.ts';
 
@@ -16,7 +16,7 @@ const ASKS = {
 };
 const REASONS = Object.keys(SKIP) as SkipReason[];
 
-/** Two keystrokes a decision: what, and that it is meant. */
+/** Two keystrokes a decision: what, and that it is meant. One bar an item (by its `key`): what was armed for one is not for the next. */
 export function DecideBar({ item }: { item: ReviewItem }) {
   const armed = useSignal<Armed>(null);
   const confirm = useRef<HTMLButtonElement>(null);
@@ -42,20 +42,20 @@ export function DecideBar({ item }: { item: ReviewItem }) {
   useEffect(() => {
     if (what !== null) confirm.current?.focus();
   }, [what]);
-  // What was armed for one item is not for the next.
-  useEffect(back, [item.item]);
 
-  useKeys({
+  const confirming = (now: Armed): Keys => {
+    if (now === null) return {};
+    if (now !== 'skip') return { Enter: () => send({ decision: now }) };
+    return Object.fromEntries(REASONS.map((reason, n) => [`${n + 1}`, () => send({ decision: 'skip', reason })]));
+  };
+  useKeys(() => ({
     t: () => arm('take-down'),
     d: () => arm('dismiss'),
     s: () => arm('skip'),
     u: () => void undo(),
     Escape: back,
-    ...(what === 'take-down' || what === 'dismiss' ? { Enter: () => send({ decision: what }) } : {}),
-    ...(what === 'skip'
-      ? Object.fromEntries(REASONS.map((reason, n) => [`${n + 1}`, () => send({ decision: 'skip', reason })]))
-      : {}),
-  });
+    ...confirming(armed.peek()),
+  }));
 
   return (
     <section class={`decide ${what ?? ''}`} aria-label="Decide">

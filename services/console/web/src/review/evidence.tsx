@@ -38,7 +38,7 @@ export function EvidenceView({ item, keys = true }: { item: ReviewItem; keys?: b
     if (next) step.seek(next.uploadTime);
   };
   const move = (by: number) => step.seek(step.at.peek() + by);
-  useKeys(
+  useKeys(() =>
     keys
       ? {
           ' ': () => step.toggle(),

@@ -30,6 +30,8 @@ export const undoable = signal<{ done: ReviewDone; title: string }[]>([]);
 const leaving = new Set<string>();
 let open = false;
 let filling: Promise<void> | null = null;
+/** How often something came back into the hand: what the server said of it before that is out of date. */
+let returned = 0;
 
 /** From now on items are held for this reviewer, until the returned function gives them back. */
 export function openHand(): () => void {
@@ -64,8 +66,13 @@ export function openHand(): () => void {
 export function fill(): Promise<void> {
   filling ??= (async () => {
     try {
-      const found = await post<ReviewHand>('/v1/reviews/next', { hold: HOLD });
-      if (!open) return;
+      let asked: number;
+      let found: ReviewHand;
+      do {
+        asked = returned;
+        found = await post<ReviewHand>('/v1/reviews/next', { hold: HOLD });
+        if (!open) return;
+      } while (asked !== returned);
       // The item in sight stays in sight.
       const [current] = hand.value;
       const items = found.items.filter((i) => !leaving.has(i.item));
@@ -107,12 +114,17 @@ export async function decide(item: ReviewItem, decision: ReviewDecision): Promis
   } catch (error) {
     const conflict = error instanceof ProblemError && error.problem.status === 409;
     // Nobody decided it: it is still this reviewer's to decide.
-    if (!conflict) hand.value = [item, ...hand.value.filter((i) => i.item !== item.item)];
+    if (!conflict) takeBack(item);
     toast(conflict ? `Not decided by you: ${sayError(error)}` : `Not decided: ${sayError(error)}`);
   } finally {
     leaving.delete(item.item);
     await fill();
   }
+}
+
+function takeBack(item: ReviewItem): void {
+  returned++;
+  hand.value = [item, ...hand.value.filter((i) => i.item !== item.item)];
 }
 
 const hides = new Map<string, () => void>();
@@ -131,7 +143,7 @@ export async function undo(): Promise<void> {
   try {
     const { item } = await post<ReviewUndone>(`/v1/reviews/${encodeURIComponent(last.done.item)}/undo`);
     decided.value = Math.max(0, decided.value - 1);
-    hand.value = [item, ...hand.value.filter((i) => i.item !== item.item)];
+    takeBack(item);
     toast(`Open again: ${item.work.title}.`, { ms: 4000 });
   } catch (error) {
     toast(`Not undone: ${sayError(error)}`);

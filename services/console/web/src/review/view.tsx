@@ -58,7 +58,7 @@ function Deciding() {
       <About item={item} />
       <EvidenceView key={item.item} item={item} />
       <Preload item={next} />
-      <DecideBar item={item} />
+      <DecideBar key={item.item} item={item} />
     </>
   );
 }
@@ -120,7 +120,7 @@ function Tally() {
 }
 
 function NothingWaits() {
-  useKeys({ u: () => void undo() });
+  useKeys(() => ({ u: () => void undo() }));
   return (
     <section class="panel" aria-label="Nothing waits">
       <Empty icon="check" title="Nothing waits for you">

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 /** Single keys can be in the way of speech input and of other tools, so they can be switched off (WCAG 2.1.4). */
 const STORE = 'vigil-keys';
@@ -11,16 +11,19 @@ export function setKeys(on: boolean): void {
 
 export type Keys = Record<string, (event: KeyboardEvent) => void>;
 
-/** Keys of a view, by `KeyboardEvent.key` in lower case. Nothing while somebody types, or while a dialog is open. */
-export function useKeys(keys: Keys): void {
-  useEffect(() => {
+/**
+ * Keys of a view, by `KeyboardEvent.key` in lower case. Nothing while somebody types, or while a dialog is open.
+ * @param keys asked at each press, which may come sooner than what the last one changed is drawn
+ */
+export function useKeys(keys: () => Keys): void {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       const { target } = event;
       if (target instanceof HTMLElement && isTyping(target)) return;
       if (document.querySelector('dialog[open]')) return;
       const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      const run = keys[name];
+      const run = keys()[name];
       if (!run || (!keysOn.peek() && name.length === 1)) return;
       // A button or link that has the focus is what Enter and the space bar are for.
       if ((name === 'Enter' || name === ' ') && target instanceof Element && target.closest('button, a, summary'))
