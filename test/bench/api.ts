@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
 import { closedLoop, openLoop, openPlatform } from './latency-load.ts';
-import { MOST_ARE_CLEAN, makeImages, randomOf } from './latency-media.ts';
+import { MOST_ARE_CLEAN, makeImages, randomOf, WITHOUT_BRAKES } from './latency-media.ts';
 
 const HELP = `npm run bench -- api [--seed 1] [--hashes 100000] [--rate 200] [--seconds 30] [--images 60]
   Starts Vigil as one process with a database of its own, then
@@ -48,7 +48,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   await using stack = new AsyncDisposableStack();
   const data = await mkdtemp(path.join(tmpdir(), 'vigil-bench-api-'));
   stack.defer(() => removeData(data));
-  const settings = { VIGIL_LOG_LEVEL: 'warn', VIGIL_REQUESTS_PER_MINUTE: '10000000' };
+  const settings = { ...WITHOUT_BRAKES, VIGIL_LOG_LEVEL: 'warn', VIGIL_REQUESTS_PER_MINUTE: '10000000' };
   const vigil = stack.use(await startVigil(data, { ...process.env, ...settings }));
   const headers = await vigil.authorization();
   const platform = stack.use(await openPlatform(vigil));

@@ -9,7 +9,15 @@ import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
 import type { Answer } from './answers.ts';
 import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
-import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
+import {
+  CLIP_SECONDS,
+  makeClips,
+  makeImages,
+  makeLongFilm,
+  randomOf,
+  type Sample,
+  WITHOUT_BRAKES,
+} from './latency-media.ts';
 
 const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]
   [--only images,clips,beside-films] [--quick]
@@ -107,7 +115,7 @@ interface Media {
 }
 
 async function measure(dataFolder: string, seeds: SeedSet, media: Media, films: number, seed: number, only: string[]) {
-  await using vigil = await startVigil(dataFolder, { ...process.env, VIGIL_LOG_LEVEL: 'warn' });
+  await using vigil = await startVigil(dataFolder, { ...process.env, ...WITHOUT_BRAKES, VIGIL_LOG_LEVEL: 'warn' });
   using memory = watchMemory(vigil.pid);
   const all: Answer[] = [];
   const result: Record<string, unknown> = {};

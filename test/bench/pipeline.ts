@@ -10,7 +10,7 @@ import { seedsHere } from '../support/seeds.ts';
 import { type BareLoop, startBareLoop } from './bare-loop.ts';
 import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
-import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
+import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample, WITHOUT_BRAKES } from './latency-media.ts';
 import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
 
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
@@ -76,6 +76,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   say('starting the fleet ...');
   const fleet = await openFleet({
+    settings: WITHOUT_BRAKES,
     log: (line) => {
       if (/^no |fetching|building/.test(line)) say(line);
     },
