@@ -101,13 +101,32 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
     for (const [kind, index] of kinds) index.remove(batches.filter((b) => b.kind === kind));
   };
 
-  function* versionsOf(id: string): Generator<Known> {
-    for (let entry = known.get(id) ?? null; entry; entry = entry.other) yield entry;
-  }
-  function* everyKnown(): Generator<Known> {
-    for (const id of known.keys()) yield* versionsOf(id);
-  }
-  const find = ({ id, version }: ReferenceKey) => [...versionsOf(id)].find((entry) => entry.version === version);
+  // Asked for each of a library's references every now and then: loops, where generators take ten times as long.
+  const versionsOf = (id: string): Known[] => {
+    const all: Known[] = [];
+    for (let entry = known.get(id) ?? null; entry; entry = entry.other) all.push(entry);
+    return all;
+  };
+  const everyKnown = (): Known[] => {
+    const all: Known[] = [];
+    for (const first of known.values())
+      for (let entry: Known | null = first; entry; entry = entry.other) all.push(entry);
+    return all;
+  };
+  const find = ({ id, version }: ReferenceKey): Known | null => {
+    let entry = known.get(id) ?? null;
+    while (entry && entry.version !== version) entry = entry.other;
+    return entry;
+  };
+  /** References with a code of the kind, kept as batches come and go. */
+  const withKind = new Map<CodeKind, number>();
+  const countKinds = (entry: Known, by: 1 | -1) => {
+    for (const kind of CODE_KINDS) {
+      let batch = entry.first;
+      while (batch && batch.kind !== kind) batch = batch.next;
+      if (batch) withKind.set(kind, (withKind.get(kind) ?? 0) + by);
+    }
+  };
   const take = (entry: Known): Known => {
     entry.other = known.get(entry.id) ?? null;
     known.set(entry.id, entry);
@@ -156,7 +175,7 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
     return search(kind, bits, limit).map((hit) => ({ ...hit, query: from + hit.query }));
   };
 
-  for (const entry of contents.known) take(entry);
+  for (const entry of contents.known) countKinds(take(entry), 1);
   for (const { kind, home } of contents.homes) kinds.get(kind)!.adopt(home);
 
   return {
@@ -172,6 +191,7 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       const { id, version } = reference;
       const entry = find(reference) ?? take({ id, version, first: null, other: null });
       const before = [...batchesOf(entry)];
+      countKinds(entry, -1);
       forget(before.filter((b) => b.slice === slice));
       relink(
         entry,
@@ -183,11 +203,13 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         entry.first = { owner: entry, slice, media, kind, count, home: null, start: 0, removed: false, next };
         kinds.get(kind)!.add(entry.first, rows);
       }
+      countKinds(entry, 1);
     },
 
     remove(id, version) {
-      const all = [...versionsOf(id)];
+      const all = versionsOf(id);
       const gone = all.filter((entry) => version === undefined || entry.version === version);
+      for (const entry of gone) countKinds(entry, -1);
       forget(gone.flatMap((entry) => [...batchesOf(entry)]));
       known.delete(id);
       for (const entry of all) if (!gone.includes(entry)) take(entry);
@@ -212,15 +234,10 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
       return (await Promise.all(parts)).flat();
     },
 
-    has: (reference) => find(reference) !== undefined,
-    references: () => [...everyKnown()].map(({ id, version }) => ({ id, version })),
+    has: (reference) => find(reference) !== null,
+    references: () => everyKnown().map(({ id, version }) => ({ id, version })),
 
     stats() {
-      const references = new Map<CodeKind, number>();
-      for (const entry of everyKnown()) {
-        const present = new Set([...batchesOf(entry)].map((b) => b.kind));
-        for (const kind of present) references.set(kind, (references.get(kind) ?? 0) + 1);
-      }
       return CODE_KINDS.map((kind) => {
         const index = kinds.get(kind)!;
         const homes = index.homes();
@@ -230,7 +247,7 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         return {
           kind,
           codes: all - removed,
-          references: references.get(kind) ?? 0,
+          references: withKind.get(kind) ?? 0,
           bytes: index.bytes(),
           segments: homes.filter((home) => home.layout.tables > 0).length,
           head,
@@ -254,12 +271,13 @@ export function indexOf(contents: Contents, options: IndexOptions): Index {
         index.sealHead();
         return index.homes().map((home) => ({ kind, home }));
       });
-      return writeSnapshot({ known: [...everyKnown()], homes }, note);
+      return writeSnapshot({ known: everyKnown(), homes }, note);
     },
     [Symbol.dispose]() {
       threads?.[Symbol.dispose]();
       kinds = createKinds();
       known.clear();
+      withKind.clear();
     },
   };
 }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { CODE_KINDS, type CodeKind, RADIUS } from '@vigil/contracts';
-import { type Batch, batchesOf, type Contents, type Home } from './home.ts';
+import type { Batch, Contents, Home } from './home.ts';
 import { CHUNKS, type Layout } from './layout.ts';
 import { PERMUTATION_SEED } from './permutation.ts';
 
@@ -61,33 +61,55 @@ export function writeSnapshot(contents: Contents, note: string): Iterable<Uint8A
 }
 
 function referencesOf({ known }: Contents): Uint8Array {
-  const ids = known.map(({ id }) => Buffer.from(id, 'utf8'));
-  const numbers = [known.length, ...known.map(({ version }) => version), ...ids.map((id) => id.length)];
-  return Buffer.concat([bytesOf(Uint32Array.from(numbers)), ...ids]);
+  const count = known.length;
+  const numbers = new Uint32Array(1 + 2 * count);
+  const ids = new Array<string>(count);
+  numbers[0] = count;
+  for (let i = 0; i < count; i++) {
+    const { id, version } = known[i]!;
+    ids[i] = id;
+    numbers[1 + i] = version;
+    numbers[1 + count + i] = Buffer.byteLength(id);
+  }
+  return Buffer.concat([bytesOf(numbers), Buffer.from(ids.join(''))]);
 }
 
 function slicesOf({ known }: Contents, numbers: Map<Batch, number>): Uint8Array {
   const owners: number[] = [];
   const slices: number[] = [];
-  known.forEach((entry, owner) => {
-    const seen = new Map<number, number>();
-    for (const batch of batchesOf(entry)) {
-      const number = seen.get(batch.slice) ?? owners.length;
+  for (let owner = 0; owner < known.length; owner++) {
+    const begin = slices.length;
+    // Slices arrive in their order, and lie here from the last on: what is looked for is mostly what was put there last.
+    for (let batch = known[owner]!.first; batch; batch = batch.next) {
+      let number = slices.length - 1;
+      while (number >= begin && slices[number] !== batch.slice) number--;
+      if (number < begin) {
+        number = slices.push(batch.slice) - 1;
+        owners.push(owner);
+      }
       numbers.set(batch, number);
-      if (number < owners.length) continue;
-      seen.set(batch.slice, number);
-      owners.push(owner);
-      slices.push(batch.slice);
     }
-  });
-  return bytesOf(Uint32Array.from([owners.length, ...owners, ...slices]));
+  }
+  const words = new Uint32Array(1 + 2 * slices.length);
+  words[0] = slices.length;
+  words.set(owners, 1);
+  words.set(slices, 1 + owners.length);
+  return bytesOf(words);
 }
 
 function about(kind: CodeKind, home: Home, slices: Map<Batch, number>): Uint8Array {
-  const live = home.batches.filter((b) => !b.removed);
-  const rows = live.flatMap((b) => [slices.get(b)!, b.start, b.count, MEDIA.indexOf(b.media)]);
+  const words = new Uint32Array(4 + 4 * home.batches.length);
+  let at = 4;
+  for (const batch of home.batches) {
+    if (batch.removed) continue;
+    words[at++] = slices.get(batch)!;
+    words[at++] = batch.start;
+    words[at++] = batch.count;
+    words[at++] = MEDIA.indexOf(batch.media);
+  }
   const { codes, keyBits } = home.layout;
-  return bytesOf(Uint32Array.from([CODE_KINDS.indexOf(kind), codes, keyBits, live.length, ...rows]));
+  words.set([CODE_KINDS.indexOf(kind), codes, keyBits, (at - 4) / 4]);
+  return bytesOf(words.subarray(0, at));
 }
 
 function section(name: Section, data: Uint8Array): Uint8Array {
