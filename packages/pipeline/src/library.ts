@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
@@ -25,7 +24,7 @@ import {
   uncheckedReferences,
 } from '@vigil/database';
 import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
-import type { Clock, Logger } from '@vigil/runtime';
+import { type Clock, createTurns, type Logger } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { OWN_BUCKET, unspilled } from './emit.ts';
 import { indexedCodes } from './indexed-codes.ts';
@@ -287,22 +286,26 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
     async reconcile() {
       reconciledAt = clock.now();
+      // Whoever else works in this process is not kept waiting by a large library. Nothing is learned meanwhile: that is done in turn.
+      const turns = createTurns();
       const allowed = new Map<string, LibraryReference>();
-      for await (const some of liveReferences(database.postgres, shard))
+      for await (const some of liveReferences(database.postgres, shard)) {
         for (const one of some) allowed.set(referenceKey(one), one);
-      let looked = 0;
+        if (turns.due()) await turns.rest();
+      }
       for (const known of index.references()) {
-        // Whoever else works in this process is not kept waiting by a large library. Nothing is learned meanwhile: that is done in turn.
-        if (++looked % 5000 === 0) await setImmediate();
+        if (turns.due()) await turns.rest();
         if (allowed.has(referenceKey(known)) || isPlanted(known)) continue;
         logger.info({ reference: referenceKey(known) }, 'no longer in the library');
         index.remove(known.id, known.version);
       }
       for (const key of waiting.keys())
         if (!allowed.has(key) || allowed.get(key)!.state === 'live') waiting.delete(key);
-      const missing = [...allowed.values()].filter(
-        (r) => r.state === 'live' && !index.has(r) && !lacking.has(referenceKey(r)),
-      );
+      const missing: LibraryReference[] = [];
+      for (const [key, one] of allowed) {
+        if (turns.due()) await turns.rest();
+        if (one.state === 'live' && !index.has(one) && !lacking.has(key)) missing.push(one);
+      }
       for (const reference of missing.slice(0, BROUGHT_BACK)) await bringBack(reference);
     },
 

@@ -1,5 +1,4 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import {
   CODE_BITS,
   CODE_BYTES,
@@ -9,6 +8,7 @@ import {
   type Fingerprint,
   RADIUS,
 } from '@vigil/contracts';
+import { createTurns } from '@vigil/runtime';
 import { isReferenceCode, type SimilarityIndex } from '@vigil/similarity';
 import { indexedCodes } from './indexed-codes.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
@@ -25,7 +25,6 @@ const PREFIX = 'self-check-';
 export const isPlanted = (reference: { id: string }): boolean => reference.id.startsWith(PREFIX);
 
 const EACH = 8;
-const AT_ONCE = 20_000;
 const PATCH_BITS = 3;
 const KINDS = ['picture', 'patch'] as const;
 
@@ -40,11 +39,10 @@ export async function checkIndex(index: SimilarityIndex, references: ReferenceCo
 }
 
 async function lookOnce(index: SimilarityIndex, references: ReferenceCodes | null): Promise<Finding> {
-  const known = index.references();
-  for (let i = 0; i < known.length; i++) {
-    // Whoever else works in this process is not kept waiting by a large library.
-    if (i % AT_ONCE === AT_ONCE - 1) await setImmediate();
-    if (isPlanted(known[i]!)) index.remove(known[i]!.id);
+  const turns = createTurns();
+  for (const known of index.references()) {
+    if (turns.due()) await turns.rest();
+    if (isPlanted(known)) index.remove(known.id);
   }
   const id = `${PREFIX}${randomUUID()}`;
   const codes = Object.fromEntries(KINDS.map((kind) => [kind, Array.from({ length: EACH }, () => codeOfChance())]));

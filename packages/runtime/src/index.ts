@@ -8,4 +8,5 @@ export * from './retry.ts';
 export * from './run-service.ts';
 export * from './trace.ts';
 export * from './tracer.ts';
+export * from './turns.ts';
 export * from './worker-pool.ts';

@@ -33,7 +33,7 @@ export function beginMerge(kernel: Kernel, inputs: readonly Home[], slots: numbe
   }
   const output = createHome(kernel, total, 16, slots);
   // A batch that is removed meanwhile is copied all the same: its places are given, and `finish` buries them.
-  const moves = moved.map(({ batch: { home, start, count }, at }) => ({ home: home!, start, count, at }));
+  const moves = movesOf(moved);
   const steps = mergeSteps(output, moves);
   return {
     inputs,
@@ -49,6 +49,18 @@ export function beginMerge(kernel: Kernel, inputs: readonly Home[], slots: numbe
       return output;
     },
   };
+}
+
+/** Neighbours that stay neighbours move together: a list of hashes has a batch for each code. */
+function movesOf(moved: readonly { batch: Batch; at: number }[]): Move[] {
+  const moves: Move[] = [];
+  for (const { batch, at } of moved) {
+    const { home, start, count } = batch;
+    const last = moves.at(-1);
+    if (last && last.home === home && last.start + last.count === start) last.count += count;
+    else moves.push({ home: home!, start, count, at });
+  }
+  return moves;
 }
 
 /** Copies, then builds the tables. Each step says how many codes it looked at. */

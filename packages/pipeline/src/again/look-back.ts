@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import {
   type Alignment,
@@ -28,7 +27,7 @@ import {
   type RunRow,
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
-import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
+import { type Clock, createTurns, isRetriable, type Logger } from '@vigil/runtime';
 import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
 import { hashCodesOf } from '../hash-lists.ts';
@@ -78,6 +77,7 @@ export async function loadNewOnes(
   const bits: Uint8Array[] = [];
   let count = 0;
   let taken = 0;
+  const turns = createTurns();
   for (const one of references.slice(0, MOST_REFERENCES)) {
     for (let slice = 0; slice < one.slices; slice++) {
       const found = hashCodesOf(one.media) ?? (await codes.slice(one, slice));
@@ -94,7 +94,7 @@ export async function loadNewOnes(
     taken++;
     if (count >= MOST_CODES) break;
     // Hashes come without a look at any store: whoever else works in this process is not kept waiting by thousands of them.
-    if (taken % 100 === 0) await setImmediate();
+    if (turns.due()) await turns.rest();
   }
   index.compact();
   const sieve = await createSieve(new Uint8Array(Buffer.concat(bits)));
