@@ -21,9 +21,12 @@ import type { QueryCodes } from './query-codes.ts';
  * where copies have 8 to 66.
  */
 const GUIDED_RADIUS = 72;
-/** Pixels; of films, whose proposals pool frames that moved, so many times more at first. Log of the sizes' ratio; radians. */
+/** Pixels; of films, whose proposals pool frames that moved, so many times more at first. */
 const NEAR = 10;
 const ROUGHLY = 2.5;
+/** Where the reference is the larger picture, what is near grows with it, up to so many times. */
+const MOST_GROWN = 1.5;
+/** Log of the sizes' ratio; radians. */
 const SIZE_SLACK = 0.35;
 const ANGLE_SLACK = 0.45;
 /** Pairs that a map is fitted to. */
@@ -131,20 +134,20 @@ function match(held: readonly Held[], map: Affine, [us]: Sizes, slack: number) {
   ].map(([x, y]) => apply(map, x!, y!));
   const out = { pairs: [] as Pair[], close: 0, visible: 0 };
   for (const { mine, theirs } of held) {
-    const seen = mine.map((p) => {
-      const [px, py] = apply(map, p.x, p.y);
-      const { scale, angle: turn } = polar(map, p.x, p.y);
-      return { ...p, px, py, scale, turn };
-    });
+    const seen = expected(mine, map);
+    const widest = slack * NEAR * MOST_GROWN;
     const candidates: { q: number; r: number; distance: number }[] = [];
     for (const [r, patch] of theirs.entries()) {
       if (!isInside(corners, patch.x, patch.y)) continue;
       out.visible++;
-      for (const [q, s] of seen.entries()) {
-        const near = slack * NEAR * Math.min(1.5, Math.max(1, s.scale));
-        if (Math.abs(s.px - patch.x) > near || Math.abs(s.py - patch.y) > near) continue;
-        if (Math.abs(Math.log(patch.size / s.size / s.scale)) > SIZE_SLACK) continue;
-        if (Math.abs(wrap(patch.angle - s.angle - s.turn)) > ANGLE_SLACK) continue;
+      for (let i = seen.firstFrom(patch.x - widest); i < mine.length && seen.x[i]! <= patch.x + widest; i++) {
+        const scale = seen.scale[i]!;
+        const near = slack * NEAR * Math.min(MOST_GROWN, Math.max(1, scale));
+        if (Math.abs(seen.x[i]! - patch.x) > near || Math.abs(seen.y[i]! - patch.y) > near) continue;
+        const q = seen.whose[i]!;
+        const s = mine[q]!;
+        if (Math.abs(Math.log(patch.size / s.size / scale)) > SIZE_SLACK) continue;
+        if (Math.abs(wrap(patch.angle - s.angle - seen.turn[i]!)) > ANGLE_SLACK) continue;
         const distance = hamming(s.bits, patch.bits, s.at, patch.at);
         if (distance <= GUIDED_RADIUS) candidates.push({ q, r, distance });
       }
@@ -161,6 +164,28 @@ function match(held: readonly Held[], map: Affine, [us]: Sizes, slack: number) {
     }
   }
   return out;
+}
+
+/** Where patches should be seen, how much larger and turned how far: from left to right, so that few are looked at for each place. */
+function expected(mine: readonly Patch[], map: Affine) {
+  const all = mine.map((p, q) => ({ q, at: apply(map, p.x, p.y) })).sort((a, b) => a.at[0] - b.at[0]);
+  const column = () => new Float64Array(all.length);
+  const [x, y, scale, turn] = [column(), column(), column(), column()];
+  for (const [i, { q, at: place }] of all.entries()) {
+    [x[i], y[i]] = place;
+    const seen = polar(map, mine[q]!.x, mine[q]!.y);
+    [scale[i], turn[i]] = [seen.scale, seen.angle];
+  }
+  const firstFrom = (least: number): number => {
+    let [low, high] = [0, x.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (x[middle]! < least) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return { whose: all.map(({ q }) => q), x, y, scale, turn, firstFrom };
 }
 
 /** Is the point on one side of all four edges? */
