@@ -1,38 +1,43 @@
 /**
- * A process that does the bare work of the pipeline and nothing else: it looks at files and fingerprints them, with no
- * log, store or database. Told what to read by messages, so that it stays as warm as the fleet that it stands beside.
+ * A process that does the bare work of the pipeline and nothing else, with no log, store or database: it fingerprints files, or
+ * judges them against references as well. Told what to read by messages, so that it stays as warm as the fleet that it stands beside.
  */
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { sliceCount, sliceSpan } from '@vigil/contracts';
-import { type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
-import { ffmpegHere } from '../support/ffmpeg.ts';
+import { Policy, sliceCount, sliceSpan } from '@vigil/contracts';
+import type { Fingerprinter } from '@vigil/fingerprint';
+import { createFileMatcher, type NamedFile, openMatcherParts } from '@vigil/pipeline';
 
 /** `again`: read once more, closely, as the pipeline does with a video of which something was found. */
 export interface BareFile {
   file: string;
   again: boolean;
 }
+/** fingerprint: what decodes, and no more. judge: the whole of the engine, that is search, confirmation and judgement too. */
+export type BareWork = 'fingerprint' | 'judge';
 interface Round {
   files: BareFile[];
   atOnce: number;
+  work: BareWork;
 }
 type Reply = { seconds: number } | { error: string };
 
 export interface BareLoop {
   pid: number;
   /** Wall seconds that it took. */
-  run(files: BareFile[], atOnce: number): Promise<number>;
+  run(files: BareFile[], atOnce: number, work: BareWork): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 const HERE = fileURLToPath(import.meta.url);
 
-export async function startBareLoop(threads: number): Promise<BareLoop> {
-  const child = fork(HERE, [String(threads)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+export async function startBareLoop(threads: number, references: readonly NamedFile[]): Promise<BareLoop> {
+  const child = fork(HERE, [String(threads), JSON.stringify(references)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   const ended = once(child, 'exit');
   const reply = async () => {
     const [answer] = (await Promise.race([once(child, 'message'), ended.then(() => [{ error: 'it ended' }])])) as [
@@ -44,9 +49,9 @@ export async function startBareLoop(threads: number): Promise<BareLoop> {
   await reply();
   return {
     pid: child.pid!,
-    run(files, atOnce) {
+    run(files, atOnce, work) {
       const answer = reply();
-      child.send({ files, atOnce } satisfies Round);
+      child.send({ files, atOnce, work } satisfies Round);
       return answer;
     },
     async [Symbol.asyncDispose]() {
@@ -79,13 +84,21 @@ async function fingerprintFile(fingerprinter: Fingerprinter, { file, again }: Ba
 }
 
 if (process.argv[1] === HERE) {
-  const fingerprinter = await openFingerprinter({ threads: Number(process.argv[2]), ffmpeg: await ffmpegHere() });
+  const [, , threads, references] = process.argv;
+  const warn = (line: string) => void process.stderr.write(`${line}\n`);
+  const parts = await openMatcherParts({ threads: Number(threads), env: process.env, warn });
+  const matcher = createFileMatcher({ ...parts, policy: Policy.parse({}) });
+  for (const reference of JSON.parse(references!) as NamedFile[]) await matcher.learn(reference);
+  const works: Record<BareWork, (file: BareFile) => Promise<unknown>> = {
+    fingerprint: (file) => fingerprintFile(parts.fingerprinter, file),
+    judge: ({ file }) => matcher.judge({ name: file, file }),
+  };
   const say = (reply: Reply) => void process.send!(reply);
-  process.on('message', async ({ files, atOnce }: Round) => {
+  process.on('message', async ({ files, atOnce, work }: Round) => {
     const began = performance.now();
     let next = 0;
     const lane = async () => {
-      while (next < files.length) await fingerprintFile(fingerprinter, files[next++]!);
+      while (next < files.length) await works[work](files[next++]!);
     };
     try {
       await Promise.all(Array.from({ length: atOnce }, lane));

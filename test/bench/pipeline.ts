@@ -7,7 +7,7 @@ import { openFleet } from '../network/open-fleet.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { cpuSecondsOf, processTree } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
-import { type BareLoop, startBareLoop } from './bare-loop.ts';
+import { type BareLoop, type BareWork, startBareLoop } from './bare-loop.ts';
 import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample, WITHOUT_BRAKES } from './latency-media.ts';
@@ -16,7 +16,8 @@ import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
   [--only images,clips,film] [--quick]
   images, clips: uploads a second through the whole fleet (Kafka, S3, PostgreSQL, every role a process) and the CPU time
-  that they cost it, beside the same files fingerprinted in a bare loop: in turns, round by round. One of six is a copy.
+  that they cost it, beside the same files in a bare loop: fingerprinted and no more, and judged, which is all that the
+  engine does for them (search, closer look and judgement too). In turns, round by round. One of six is a copy.
   film: a film of which the last quarter is a copy; when its takedown comes, and whether memory stays flat.
   Prints one JSON line; ends with 1 when an aim is missed.`;
 
@@ -90,7 +91,10 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const result: Record<string, unknown> = {};
   const missed: string[] = [];
   if (samples.image.length + samples.clip.length > 0) {
-    await using bare = await startBareLoop(threads);
+    await using bare = await startBareLoop(
+      threads,
+      seeds.references.map(({ name, path: file }) => ({ name, file })),
+    );
     say('idle ...');
     const upkeep = await idle(platform);
     result.idleCpuPerSecond = upkeep;
@@ -142,9 +146,9 @@ async function besideBare(
 ) {
   const files = samples.map(({ file, copyOf }) => ({ file, again: kind === 'clip' && copyOf !== null }));
   const atOnce = FLEET_DECODERS.reduce((sum, n) => sum + n + (kind === 'image' ? 1 : 0), 0);
-  const bareRound = async (part = files): Promise<Measured> => {
+  const bareRound = async (work: BareWork, part = files): Promise<Measured> => {
     const before = await cpuSecondsOf(await processTree(bare.pid));
-    const seconds = await bare.run(part, atOnce);
+    const seconds = await bare.run(part, atOnce, work);
     return { seconds, cpu: (await cpuSecondsOf(await processTree(bare.pid))) - before };
   };
   const wrong: Record<string, number> = {};
@@ -162,20 +166,22 @@ async function besideBare(
   };
 
   say(`${kind}s: warming up ...`);
-  await bareRound(files.slice(0, Math.ceil(files.length / 2)));
+  const half = files.slice(0, Math.ceil(files.length / 2));
+  await bareRound('fingerprint', half);
+  await bareRound('judge', half);
   await fleetRound(samples.slice(0, Math.ceil(samples.length / 2)));
-  const pairs: { bare: Measured; fleet: Awaited<ReturnType<typeof fleetRound>> }[] = [];
+  const all: { bare: Measured; judged: Measured; fleet: Awaited<ReturnType<typeof fleetRound>> }[] = [];
   for (let n = 1; n <= rounds; n++) {
-    const one = { bare: await bareRound(), fleet: await fleetRound() };
-    pairs.push(one);
-    const over = one.fleet.cpu / one.bare.cpu - 1;
+    const one = { bare: await bareRound('fingerprint'), judged: await bareRound('judge'), fleet: await fleetRound() };
+    all.push(one);
+    const over = (than: Measured) => percent(one.fleet.cpu / than.cpu - 1);
     say(
-      `${kind}s, round ${n}: bare ${one.bare.cpu.toFixed(2)} s CPU, fleet ${one.fleet.cpu.toFixed(2)}: ${percent(over)} over`,
+      `${kind}s, round ${n}: fingerprinted ${one.bare.cpu.toFixed(2)} s CPU, judged ${one.judged.cpu.toFixed(2)}, fleet ${one.fleet.cpu.toFixed(2)}: ${over(one.bare)} and ${over(one.judged)} over`,
     );
   }
   const uploads = samples.length * rounds;
-  const sum = (of: (pair: (typeof pairs)[number]) => number) => pairs.reduce((total, pair) => total + of(pair), 0);
-  const total = pairs.map(({ fleet }) => fleet.share).reduce(added);
+  const sum = (of: (round: (typeof all)[number]) => number) => all.reduce((total, one) => total + of(one), 0);
+  const total = all.map(({ fleet }) => fleet.share).reduce(added);
   return {
     uploads,
     copies: samples.filter((s) => s.copyOf !== null).length * rounds,
@@ -184,10 +190,15 @@ async function besideBare(
     cpuOverBareWithoutIdle: round(
       sum((p) => p.fleet.cpu - idlePerSecond * p.fleet.seconds) / sum((p) => p.bare.cpu) - 1,
     ),
-    cpuOverBareByRound: pairs.map(({ bare, fleet }) => round(fleet.cpu / bare.cpu - 1)),
+    cpuOverJudged: round(sum((p) => p.fleet.cpu) / sum((p) => p.judged.cpu) - 1),
+    cpuOverBareByRound: all.map(({ bare, fleet }) => round(fleet.cpu / bare.cpu - 1)),
     bare: {
       cpuPerUpload: round(sum((p) => p.bare.cpu) / uploads),
       perSecond: round(uploads / sum((p) => p.bare.seconds)),
+    },
+    judged: {
+      cpuPerUpload: round(sum((p) => p.judged.cpu) / uploads),
+      perSecond: round(uploads / sum((p) => p.judged.seconds)),
     },
     fleet: {
       cpuPerUpload: round(sum((p) => p.fleet.cpu) / uploads),

@@ -7,7 +7,7 @@ import {
   type Step,
 } from '@vigil/contracts';
 import { confirm, reachOf } from '@vigil/decision';
-import type { Clock } from '@vigil/runtime';
+import { type Clock, createTurns } from '@vigil/runtime';
 import { sliceConfirmed } from '../events.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
@@ -82,7 +82,9 @@ export async function confirmAll(
   references: Pick<ReferenceCodes, 'between'>,
 ): Promise<Evidence[]> {
   const evidence: Evidence[] = [];
+  const turns = createTurns();
   for (const alignment of proposal.alignments) {
+    if (turns.due()) await turns.rest();
     const slices = await references.between(alignment.reference, ...reachOf(alignment, proposal.span));
     const found = slices.length > 0 ? confirm(upload, alignment, slices) : null;
     if (found) evidence.push(found);
