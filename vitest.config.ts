@@ -9,7 +9,6 @@ const fault = [
   'test/fault/**/*.test.ts',
   'test/drill/**/*.test.ts',
   'test/network/replay.test.ts',
-  'test/e2e/start.test.ts',
   'test/e2e/seeds.test.ts',
   'test/e2e/accuracy.test.ts',
 ];
