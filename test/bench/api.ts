@@ -5,9 +5,9 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { seedsHere } from '../support/seeds.ts';
-import { removeData, startVigil } from '../support/vigil-process.ts';
+import { removeData, startVigil, WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { closedLoop, openLoop, openPlatform } from './latency-load.ts';
-import { MOST_ARE_CLEAN, makeImages, randomOf, WITHOUT_BRAKES } from './latency-media.ts';
+import { MOST_ARE_CLEAN, makeImages, randomOf } from './latency-media.ts';
 
 const HELP = `npm run bench -- api [--seed 1] [--hashes 100000] [--rate 200] [--seconds 30] [--images 60]
   Starts Vigil as one process with a database of its own, then

@@ -15,12 +15,6 @@ export const CACHE = fileURLToPath(new URL('../../.vigil/cache/bench', import.me
 /** Bump when the same recipe makes other media. */
 const VERSION = 1;
 export const CLIP_SECONDS = 30;
-/** The same few works are copied over and over, by nobody in particular: what brakes are there to hold back. */
-export const WITHOUT_BRAKES = {
-  VIGIL_BRAKE_HOT: '200',
-  VIGIL_BRAKE_REFERENCE: '1000000',
-  VIGIL_BRAKE_HOLDER: '1000000',
-};
 /** Which of the samples are no copies. */
 type IsClean = (i: number) => boolean;
 /** One of six is clean: speed must not be bought with takedowns of the innocent. */

@@ -6,18 +6,10 @@ import type { SeedSet } from '../../seeds/generate.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { byProgram, processTree, pssOf } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
-import { removeData, startVigil } from '../support/vigil-process.ts';
+import { removeData, startVigil, WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import type { Answer } from './answers.ts';
 import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
-import {
-  CLIP_SECONDS,
-  makeClips,
-  makeImages,
-  makeLongFilm,
-  randomOf,
-  type Sample,
-  WITHOUT_BRAKES,
-} from './latency-media.ts';
+import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
 
 const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]
   [--only images,clips,beside-films] [--quick]

@@ -7,10 +7,11 @@ import { openFleet } from '../network/open-fleet.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { cpuSecondsOf, processTree } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
+import { WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { type BareLoop, type BareWork, startBareLoop } from './bare-loop.ts';
 import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
-import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample, WITHOUT_BRAKES } from './latency-media.ts';
+import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
 import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
 
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]

@@ -10,7 +10,7 @@ import type { ReferenceView } from '@vigil/pipeline';
 import { isRetriable, openPostgres, silentLogger } from '@vigil/runtime';
 import { FLEET, openFleet } from '../network/open-fleet.ts';
 import { type HttpProxy, openHttpProxy } from '../support/http-proxy.ts';
-import { removeData } from '../support/vigil-process.ts';
+import { removeData, WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { FAULTS, mib, type World } from './faults.ts';
 import { faultMedia, LATE_WORK, type Medium } from './media.ts';
 import { type Expected, examine, type Findings, type Planted } from './oracle.ts';
@@ -71,6 +71,7 @@ export async function runFaults(options: {
   const fleet = await openFleet({
     log: (line) => line.startsWith('no ') && say(line),
     own: true,
+    settings: WITHOUT_BRAKES,
     databaseUrl: postgres.url,
     async s3Endpoint(s3) {
       store = stack.use(await openHttpProxy(s3.endpoint));

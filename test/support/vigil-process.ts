@@ -65,6 +65,13 @@ export interface VigilProcess {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** For those who copy the same few works over and over, by nobody in particular: what brakes are there to hold back. */
+export const WITHOUT_BRAKES = {
+  VIGIL_BRAKE_HOT: '200',
+  VIGIL_BRAKE_REFERENCE: '1000000',
+  VIGIL_BRAKE_HOLDER: '1000000',
+};
+
 export interface StartOptions {
   /** 0: any free one. */
   port?: number;

@@ -19,7 +19,7 @@ export interface Audit {
 export function createAudit(): Audit {
   const reached = new Map<string, number>();
   const whole = new Map<string, boolean>();
-  const suspects = new Map<string, number>();
+  const suspects = new Map<string, { owned: Owned; at: number }>();
   return {
     taken: (name, all) => void whole.set(name, all),
     passed(name, lastOffset, records) {
@@ -35,9 +35,11 @@ export function createAudit(): Audit {
           const at = Math.max(owned.fetchFrom, reached.get(name) ?? 0);
           const end = ends.find((one) => one.partition === owned.partition);
           const behind = end !== undefined && toOffset(end.high) > at;
-          if (behind && suspects.get(name) === at)
+          const suspect = suspects.get(name);
+          // One that was lost and taken over since has only begun.
+          if (behind && suspect?.owned === owned && suspect.at === at)
             throw new EventLogError(`${name} has records from ${at} on that are not fetched`, { retriable: true });
-          if (behind) suspects.set(name, at);
+          if (behind) suspects.set(name, { owned, at });
           else suspects.delete(name);
         }
       }
