@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { openTemporaryPostgres } from '@vigil/database';
+import { startS3 } from '../../infra/s3/start-s3.ts';
 import { seedsHere } from '../support/seeds.ts';
-import { removeData, startVigil, WITHOUT_BRAKES } from '../support/vigil-process.ts';
+import { removeData, startVigil, type VigilProcess, WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { closedLoop, openLoop, openPlatform } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeImages, randomOf } from './latency-media.ts';
 
 const HELP = `npm run bench -- api [--seed 1] [--hashes 100000] [--rate 200] [--seconds 30] [--images 60]
-  Starts Vigil as one process with a database of its own, then
+    [--together]
+  Starts Vigil with a database of its own, the API as one process and the pipeline as another (--together: all in one), then
   - imports so many PDQ hashes as one CSV, and takes the time until all of them are live
   - asks for works, references, claims, cases and policies in turn at that rate, by an even clock, and takes how long each
     waited: alone, and while images are uploaded at half of the measured capacity
@@ -31,6 +34,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       hashes: { type: 'string', default: '100000' },
       rate: { type: 'string', default: '200' },
       seconds: { type: 'string', default: '30' },
+      together: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -49,7 +53,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const data = await mkdtemp(path.join(tmpdir(), 'vigil-bench-api-'));
   stack.defer(() => removeData(data));
   const settings = { ...WITHOUT_BRAKES, VIGIL_LOG_LEVEL: 'warn', VIGIL_REQUESTS_PER_MINUTE: '10000000' };
-  const vigil = stack.use(await startVigil(data, { ...process.env, ...settings }));
+  const vigil = await startParts(stack, data, { ...process.env, ...settings }, values.together);
   const headers = await vigil.authorization();
   const platform = stack.use(await openPlatform(vigil));
   await platform.protect(seeds.references);
@@ -94,7 +98,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   ].filter((what) => what !== false);
   if (missed.length > 0) process.exitCode = 1;
   const tenth = (s: number) => Math.round(10 * s) / 10;
-  const options = { seed, images, hashes, rate, seconds };
+  const options = { seed, images, hashes, rate, seconds, together: values.together };
   return {
     bench: 'api',
     options,
@@ -111,6 +115,35 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     },
     missed,
   };
+}
+
+/** Whoever answers requests; the pipeline beside it, or in it. */
+async function startParts(
+  stack: AsyncDisposableStack,
+  data: string,
+  env: NodeJS.ProcessEnv,
+  together: boolean,
+): Promise<VigilProcess> {
+  if (together) return stack.use(await startVigil(data, env));
+  await mkdir(path.join(data, 's3'));
+  const s3 = await startS3({ folder: path.join(data, 's3'), log: say });
+  if (!s3) throw new Error('two processes need an S3 store to share: see infra/README.md, or use --together');
+  stack.use(s3);
+  for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
+  const { url } = stack.use(await openTemporaryPostgres());
+  const part = (name: string, roles: string) =>
+    startVigil(path.join(data, name), {
+      ...env,
+      DATABASE_URL: url,
+      VIGIL_S3_ENDPOINT: s3.endpoint,
+      VIGIL_S3_REGION: s3.region,
+      VIGIL_S3_ACCESS_KEY: s3.accessKey,
+      VIGIL_S3_SECRET_KEY: s3.secretKey,
+      VIGIL_ROLES: roles,
+    });
+  stack.use(await part('pipeline', 'plan,fingerprint,match,confirm,decide'));
+  const api = stack.use(await part('api', 'api'));
+  return { ...api, databaseUrl: async () => url };
 }
 
 /** By an even clock, whether or not earlier ones are answered. */
