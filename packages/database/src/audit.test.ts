@@ -169,12 +169,17 @@ describe('erasure', () => {
     await root();
     const { paper, claim } = written;
     expect((await findPaper(db, paper.id))!.content).toEqual({ statement: 'My name is Bo.' });
-    expect(await erasePapers(db, { subject: claim.case }, 50)).toEqual([paper.id]);
-    expect(await erasePapers(db, { paper: paper.id }, 60)).toEqual([]);
+    const told = { by: 'key_1', why: 'request 17' };
+    const { case: subject } = claim;
+    expect(await erasePapers(db, { subject: 'another', paper: paper.id }, { at: 40, ...told })).toEqual([]);
+    expect(await erasePapers(db, { subject }, { at: 50, ...told })).toEqual([paper.id]);
+    expect(await erasePapers(db, { subject, paper: paper.id }, { at: 60, ...told })).toEqual([]);
     expect(await findPaper(db, paper.id)).toMatchObject({
       content: null,
       salt: null,
       erasedAt: 50,
+      erasedBy: 'key_1',
+      erasedWhy: 'request 17',
       digest: paper.digest,
     });
     const report = await verify(await auditRoots(db));

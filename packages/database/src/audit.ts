@@ -59,6 +59,30 @@ export async function makeAuditRoot(tx: Queryable, now: number): Promise<AuditRo
 export const auditRoots = (db: Queryable, after = 0, limit = 1000): Promise<AuditRoot[]> =>
   db.query<AuditRoot>(`${ROOT} WHERE number > $1 ORDER BY number LIMIT $2`, [after, limit]);
 
+/** Newest first; those below a number, where one is given. */
+export const newestRoots = (db: Queryable, limit: number, below: number | null = null): Promise<AuditRoot[]> =>
+  db.query<AuditRoot>(`${ROOT} WHERE $1::int IS NULL OR number < $1 ORDER BY number DESC LIMIT $2`, [below, limit]);
+
+/**
+ * What no root covers yet, by an index that holds nothing else. `oldest`: when the chain that has grown no more for longest last did, in
+ * milliseconds since 1970; null where there is none.
+ */
+export async function unrooted(db: Queryable): Promise<{ chains: number; events: number; oldest: number | null }> {
+  const [row] = await db.query<{ chains: number; events: number; oldest: number | null }>(
+    `SELECT count(*) AS chains, coalesce(sum(seq - rooted_seq), 0)::bigint AS events, min(changed_at) AS oldest
+     FROM cases WHERE seq > rooted_seq`,
+  );
+  return row!;
+}
+
+/** How many chains there are, and events in them: reads every case, so not for each request. */
+export async function countChains(db: Queryable): Promise<{ chains: number; events: number }> {
+  const [row] = await db.query<{ chains: number; events: number }>(
+    'SELECT count(*) AS chains, coalesce(sum(seq), 0)::bigint AS events FROM cases',
+  );
+  return row!;
+}
+
 export interface AuditReport {
   cases: number;
   events: number;
@@ -193,7 +217,7 @@ async function verifyPapers(
   report: AuditReport,
 ): Promise<void> {
   if (said.length === 0) return;
-  const rows = await db.query<PaperRow>(
+  const rows = await db.query<Pick<PaperRow, 'id' | 'content' | 'salt' | 'digest' | 'erasedAt'>>(
     `SELECT id, content, salt, encode(digest, 'hex') AS digest, erased_at AS "erasedAt" FROM papers WHERE id = ANY($1)`,
     [said.map((s) => s.paper.id)],
   );

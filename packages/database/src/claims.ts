@@ -80,6 +80,15 @@ export const claimsOfCase = (db: Queryable, id: string): Promise<ClaimRow[]> =>
   db.query<ClaimRow>(`${ROW} WHERE c.case_id = $1 ORDER BY c.opened_at, c.id`, [id]);
 
 /** Claims by a version of a reference that have not ended, some at a time, in order of id. */
+/** The first claim of each case that rests on a notice, in order of case. */
+export const claimsByNotice = (db: Queryable, notice: string): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(
+    `SELECT DISTINCT ON (c.case_id) ${COLUMNS} FROM claims c JOIN cases k ON k.id = c.case_id
+     WHERE c.notice = $1 AND c.upload IN (SELECT jsonb_array_elements_text(uploads) FROM notices WHERE id = $1)
+     ORDER BY c.case_id, c.opened_at, c.id`,
+    [notice],
+  );
+
 export const claimsByReference = (
   db: Queryable,
   { id, version }: { id: string; version: number },

@@ -56,3 +56,12 @@ export async function purgeIdempotent(db: Queryable, before: number): Promise<vo
     [before],
   );
 }
+
+/** Forgets what was answered to steps of a case, in which people's words are repeated. Asked again, they are possible or they are not. */
+export async function forgetCaseAnswers(tx: Queryable, id: string): Promise<void> {
+  await tx.query(
+    `DELETE FROM idempotency_keys
+     WHERE request LIKE 'POST /v1/cases/%' AND request LIKE $1 AND status IS NOT NULL`,
+    [`POST /v1/cases/${id.replaceAll(/[\\%_]/g, '\\$&')}/%`],
+  );
+}

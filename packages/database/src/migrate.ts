@@ -11,6 +11,7 @@ import { migration0009 } from './migration-0009.ts';
 import { migration0010 } from './migration-0010.ts';
 import { migration0011 } from './migration-0011.ts';
 import { migration0012 } from './migration-0012.ts';
+import { migration0013 } from './migration-0013.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -32,6 +33,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 10, name: 'brakes', sql: migration0010 },
   { number: 11, name: 'claims by version', sql: migration0011 },
   { number: 12, name: 'judging again', sql: migration0012 },
+  { number: 13, name: 'erasure', sql: migration0013 },
 ];
 
 /** The schema that is there (0: none), and the one that this release knows. */

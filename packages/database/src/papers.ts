@@ -13,6 +13,8 @@ export interface PaperRow {
   digest: string;
   writtenAt: number;
   erasedAt: number | null;
+  erasedBy: string | null;
+  erasedWhy: string | null;
 }
 
 /**
@@ -37,7 +39,7 @@ export async function savePaper(
 }
 
 const ROW = `SELECT id, subject, kind, content, salt, encode(digest, 'hex') AS digest, written_at AS "writtenAt",
-  erased_at AS "erasedAt" FROM papers`;
+  erased_at AS "erasedAt", erased_by AS "erasedBy", erased_why AS "erasedWhy" FROM papers`;
 
 export async function findPaper(db: Queryable, id: string): Promise<PaperRow | null> {
   const rows = await db.query<PaperRow>(`${ROW} WHERE id = $1`, [id]);
@@ -52,19 +54,24 @@ export const papersOf = (db: Queryable, subject: string): Promise<PaperRow[]> =>
   db.query<PaperRow>(`${ROW} WHERE subject = $1 ORDER BY written_at, id`, [subject]);
 
 /** Does the content still give the digest that the chain holds? Of erased ones nothing can be said: true. */
-export const paperIsWhole = ({ content, salt, digest, erasedAt }: PaperRow): boolean =>
+export const paperIsWhole = ({
+  content,
+  salt,
+  digest,
+  erasedAt,
+}: Pick<PaperRow, 'content' | 'salt' | 'digest' | 'erasedAt'>): boolean =>
   erasedAt !== null || (salt !== null && hex(sha256(salt, canonical(content))) === digest);
 
-/** Content and salt are gone for ever; returns the ids of those that had any. */
+/** Content and salt are gone for ever, of all papers of a subject or of one; returns the ids of those that had any. */
 export async function erasePapers(
   tx: Queryable,
-  about: { paper: string } | { subject: string },
-  now: number,
+  { subject, paper = null }: { subject: string; paper?: string | null | undefined },
+  { at, by, why }: { at: number; by: string; why: string },
 ): Promise<string[]> {
-  const [column, value] = 'paper' in about ? ['id', about.paper] : ['subject', about.subject];
   const rows = await tx.query<{ id: string }>(
-    `UPDATE papers SET content = NULL, salt = NULL, erased_at = $2 WHERE ${column} = $1 AND erased_at IS NULL RETURNING id`,
-    [value, now],
+    `UPDATE papers SET content = NULL, salt = NULL, erased_at = $3, erased_by = $4, erased_why = $5
+     WHERE subject = $1 AND ($2::text IS NULL OR id = $2) AND erased_at IS NULL RETURNING id`,
+    [subject, paper, at, by, why],
   );
   return rows.map((r) => r.id);
 }

@@ -8,6 +8,7 @@ export { RunInUse, type RunProgress } from './again/run.ts';
 export type { Brakes, BrakesView } from './claims/brakes.ts';
 export * from './claims/cases.ts';
 export { type AuditCheck, checkAudit } from './claims/check-audit.ts';
+export type { Erasure, ErasureOutcome } from './claims/erase.ts';
 export type { NoticeOutcome, NoticeRequest } from './claims/file-notice.ts';
 export * from './claims/reviews.ts';
 export { examine } from './doctor/doctor.ts';

@@ -32,6 +32,8 @@ describe('isolation', () => {
       'PUT /v1/policies/{policy}': {},
       'POST /v1/cases/{case}/disputes': { do: 'dispute', grounds: ['licensed'] },
       'POST /v1/cases/{case}/steps': { do: 'withdraw' },
+      'POST /v1/cases/{case}/erase': { why: 'x' },
+      'POST /v1/notices/{notice}/erase': { why: 'x' },
       'POST /v1/webhooks/{webhook}/replay': {},
       'POST /v1/keys/{key}/rotate': {},
       'POST /v1/brakes/{brake}/release': {},

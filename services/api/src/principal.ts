@@ -29,6 +29,8 @@ export const VERBS = [
   'brakes:read',
   'brakes:write',
   'canary:write',
+  'papers:erase',
+  'audit:read',
 ] as const;
 export type Verb = (typeof VERBS)[number];
 
@@ -38,7 +40,7 @@ export const ROLE_VERBS: Record<KeyRole, readonly Verb[]> = {
     (v) =>
       !['uploads:write', 'uploads:trace', 'disputes:write', 'exports:read', 'fleet:write', 'reviews:write'].includes(
         v,
-      ) && !/^(brakes|canary):/.test(v),
+      ) && !/^(brakes|canary|papers|audit):/.test(v),
   ),
   platform: [
     'uploads:read',

@@ -1,9 +1,11 @@
 import type { Deps } from './deps.ts';
 import type { Route } from './route.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { brakeRoutes } from './routes/brakes.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { claimMediaRoutes } from './routes/claim-media.ts';
 import { conflictRoutes } from './routes/conflicts.ts';
+import { erasureRoutes } from './routes/erasure.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { hashListRoutes } from './routes/hash-lists.ts';
 import { keyRoutes } from './routes/keys.ts';
@@ -36,6 +38,8 @@ export const routesOf = (deps: Deps & { maxBytes: number }): Route[] => [
   ...claimMediaRoutes(deps),
   ...reportRoutes(deps),
   ...noticeRoutes(deps),
+  ...erasureRoutes(deps),
+  ...auditRoutes(deps),
   ...webhookRoutes(deps),
   ...keyRoutes(deps),
   ...signInLinkRoutes(deps),

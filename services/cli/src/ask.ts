@@ -55,6 +55,12 @@ export const post = <T>(instance: string, route: string, body: object): Promise<
     body: JSON.stringify(body),
   });
 
+/** The same for what a person asked for: what the instance refuses is theirs to put right. @throws UsageError */
+export const postAsked = <T>(instance: string, route: string, body: object): Promise<T> =>
+  post<T>(instance, route, body).catch((error: unknown) => {
+    throw error instanceof Problem && error.status < 500 ? new UsageError(error.message) : error;
+  });
+
 /** Every item of a list, page by page. */
 export async function everything<T>(instance: string, route: string): Promise<T[]> {
   const all: T[] = [];

@@ -49,7 +49,14 @@ describe('vigil', () => {
   });
 
   test('each command has a help of its own', async () => {
-    for (const command of [['match'], ['reference', 'add'], ['trace'], ['shards'], ['replicas', 'remove']]) {
+    for (const command of [
+      ['match'],
+      ['reference', 'add'],
+      ['trace'],
+      ['shards'],
+      ['replicas', 'remove'],
+      ['audit', 'erase'],
+    ]) {
       const { code, stdout } = await vigil([...command, '--help']);
       expect(code).toBe(0);
       expect(stdout).toContain(`Usage: vigil ${command.join(' ')}`);
@@ -72,6 +79,9 @@ describe('vigil', () => {
     ['an instance that is not there', ['trace', 'up_1', '-i', 'http://127.0.0.1:9'], /nothing answers at .*npm start/],
     ['a topic that goes out', ['replay', '-t', 'takedowns'], /takedowns is not replayed: give one of vigil\.uploads/],
     ['a time that is none', ['replay', '--since', 'noon'], /--since noon is no time: give one like .* or 24h/],
+    ['no reason to erase', ['audit', 'erase', 'case_1'], /required option '--why <text>' not specified/],
+    ['what cannot be erased', ['audit', 'erase', 'up_1', '--why', 'x'], /up_1 is neither a case nor a notice/],
+    ['more roots than there are at once', ['audit', 'heads', '-n', '201'], /give 200 at most/],
     ['no number of shards', ['shards', 'many'], /give a whole number/],
     ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],
     [

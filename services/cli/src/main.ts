@@ -14,6 +14,12 @@ function positive(text: string): number {
   return n;
 }
 
+const upTo = (most: number) => (text: string) => {
+  const n = positive(text);
+  if (n > most) throw new InvalidArgumentError(`give ${most} at most`);
+  return n;
+};
+
 /** Commands are loaded when they are called: `--help` should not wait for decoders and databases. */
 const remote = () => import('./commands/remote.ts');
 const fleet = () => import('./commands/fleet.ts');
@@ -171,6 +177,7 @@ deadCommand('drop', 'nothing is to be done about them')
   .option('--why <text>', 'is kept with it')
   .action(async (given, options) => (await deadCommands()).dropDead(given, options));
 
+const auditCommands = () => import('./commands/audit-remote.ts');
 const audit = program.command('audit').description('what was said and done in all cases');
 audit
   .command('verify')
@@ -179,6 +186,30 @@ audit
   .option('--roots <file>', 'a copy of the roots that was kept elsewhere')
   .option('-j, --json', 'as JSON')
   .action(async (options) => (await import('./commands/audit.ts')).verifyAudit(options));
+audit
+  .command('heads')
+  .description('the newest roots of a running instance, and what none covers yet; code 1 when one is late')
+  .option(...instance)
+  .option('-n, --limit <n>', 'so many roots, 200 at most', upTo(200), 24)
+  .option('-j, --json', 'as JSON')
+  .action(async (options) => (await auditCommands()).showHeads(options));
+audit
+  .command('erase')
+  .description('delete what people wrote in a case or a notice, for ever; every chain stays whole')
+  .argument('<case|notice>', 'its id')
+  .option(...instance)
+  .option('--paper <id>', 'one of its papers; else all')
+  .requiredOption('--why <text>', 'stays in the chain for ever: the number of the request, nothing personal')
+  .option('-j, --json', 'as JSON')
+  .addHelpText(
+    'after',
+    `
+For requests of data protection; with a key of an operator. What a case has of papers, and whether they are erased:
+  $ curl -sS "$VIGIL_INSTANCE/v1/cases/CASE" -H "authorization: Bearer $VIGIL_KEY"
+Example:
+  $ vigil audit erase case_... --paper paper_... --why "request 2026-17"`,
+  )
+  .action(async (given, options) => (await auditCommands()).erase(given, options));
 
 program
   .command('shards')

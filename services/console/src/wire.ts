@@ -326,6 +326,7 @@ export interface Claim {
   putBack: { from: number; until: number } | null;
   dispute: Said | null;
   appeal: Said | null;
+  /** Of an erased one nothing but `erasedAt`. */
   counterNotice: Record<string, unknown> | null;
   ended: { at: number; why: string } | null;
   allowed: string[];
@@ -336,6 +337,17 @@ export interface Said {
   at: number;
   grounds: string[];
   statement: string | null;
+  /** The words were erased then, at the wish of whoever wrote them. */
+  erasedAt: number | null;
+}
+/** What somebody wrote in a case, without a word of it. */
+export interface Paper {
+  id: string;
+  /** dispute, appeal, counter-notice, complain, dmca-notice, skip, ... */
+  kind: string;
+  writtenAt: number;
+  erasedAt: number | null;
+  erasedWhy: string | null;
 }
 export interface StatementOfReasons {
   restriction: 'disabled';
@@ -350,12 +362,13 @@ export interface StatementOfReasons {
 }
 export interface Case extends Omit<CaseSummary, 'claims'> {
   claims: Claim[];
+  papers: Paper[];
 }
 export interface CaseEvent {
   case: string;
   seq: number;
   at: number;
-  /** opened, take-down, takedown, dispute, answer-dispute, silence, restore, reopen, skip, strike, pictures, ... */
+  /** opened, take-down, takedown, dispute, answer-dispute, silence, restore, reopen, skip, strike, pictures, erased, ... */
   kind: string;
   by: { role: 'system' | 'uploader' | 'holder' | 'reviewer'; id: string | null };
   claim: string | null;

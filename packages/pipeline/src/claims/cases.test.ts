@@ -504,7 +504,22 @@ test('erasure takes what people wrote and leaves every chain whole', async () =>
   await copy();
   const claim = await only();
   await cases.take({ claim: claim.id }, { do: 'dispute', grounds: ['other'], statement: 'I am Bo Example.' }, uploader);
-  expect(await cases.erase({ subject: claim.case })).toBe(1);
+  const erase = (why: string) => cases.erase({ subject: claim.case, why }, reviewer);
+  expect(await erase('asked for by bo@example.org')).toMatchObject({
+    status: 'refused',
+    why: expect.stringMatching(/e-mail/),
+  });
+  expect(await erase('said “I am Bo Example.”')).toMatchObject({
+    status: 'refused',
+    why: expect.stringMatching(/\(statement\)/),
+  });
+  expect(await erase('request 17')).toMatchObject({ status: 'done', papers: [expect.stringMatching(/^paper_/)] });
+  expect(await erase('request 17')).toEqual({ status: 'done', papers: [] });
+  expect((await caseEvents(db, claim.case)).at(-1)).toMatchObject({
+    by: reviewer,
+    claim: null,
+    data: { why: 'request 17' },
+  });
   expect(await kinds(claim.case)).toEqual(['opened', 'take-down', 'takedown', 'dispute', 'erased']);
   expect(await verifyAudit(db)).toMatchObject({ broken: null });
   expect(START).toBeLessThan(clock.now());

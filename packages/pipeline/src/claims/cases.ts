@@ -26,12 +26,9 @@ import {
   claimsOfCase,
   type Database,
   disableReference,
-  erasePapers,
   findClaim,
-  findPaper,
   findReference,
   lockUpload,
-  papersOf,
   policyFor,
   savePaper,
   setTimer,
@@ -43,6 +40,7 @@ import type { Clock, Queryable } from '@vigil/runtime';
 import { referenceChanged } from '../events.ts';
 import { sendAlarm, sendOutput } from '../send-output.ts';
 import type { Actions } from './actions.ts';
+import { type Erasure, type ErasureOutcome, erase } from './erase.ts';
 import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notice.ts';
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
@@ -87,8 +85,8 @@ export interface Cases {
    * In the transaction that saves the policy, so that none is saved without.
    */
   applyPolicy(tx: Queryable, holder: string, by: Actor): Promise<void>;
-  /** What people wrote is gone: one paper, or all of a case or notice. The chains stay whole. Returns how many. */
-  erase(about: { paper: string } | { subject: string }): Promise<number>;
+  /** What people wrote is gone: one paper, or all of a case or notice. The chains stay whole. A second time it finds nothing. */
+  erase(about: Erasure, by: Actor): Promise<ErasureOutcome>;
   readonly handlers: {
     readonly [CLAIM_CLOCK]: (tx: Queryable, payload: { claim: string }) => Promise<void>;
     readonly [POLICY]: (tx: Queryable, payload: { holder: string; after: string; by: Actor }) => Promise<void>;
@@ -248,17 +246,11 @@ export function createCases(deps: {
       await setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload });
     },
 
-    erase: (about) =>
-      database.transaction(async (tx) => {
-        const papers = 'paper' in about ? [await findPaper(tx, about.paper)] : await papersOf(tx, about.subject);
-        const gone = await erasePapers(tx, about, clock.now());
-        // The chain of a case remembers that something was erased, and when; notices have no chain of their own.
-        for (const subject of new Set(papers.flatMap((p) => (p && gone.includes(p.id) ? [p.subject] : [])))) {
-          const [claim] = await claimsOfCase(tx, subject);
-          if (claim) await ledger.note(tx, claim, { kind: 'erased', data: { papers: gone } }, SYSTEM);
-        }
-        return gone.length;
-      }),
+    async erase(about, by) {
+      const outcome = await database.transaction((tx) => erase(tx, about, { ledger, by, now: clock.now() }));
+      if (outcome.status === 'done' && outcome.papers.length > 0) published();
+      return outcome;
+    },
 
     handlers: {
       async [CLAIM_CLOCK](tx, { claim: id }) {

@@ -64,8 +64,13 @@ export interface Ledger {
   take(tx: Queryable, claim: ClaimRow, wanted: Step, by: Actor): Promise<Taken>;
   /** Does what is due by now. */
   pass(tx: Queryable, claim: ClaimRow): Promise<ClaimRow>;
-  /** Something to remember of a case, or of a claim in it, that changes no state. */
-  note(tx: Queryable, claim: ClaimRow, event: Pick<CaseEvent, 'kind' | 'data'>, by: Actor): Promise<void>;
+  /** Something to remember of a claim, or (`claim: null`) of its whole case, that changes no state. */
+  note(
+    tx: Queryable,
+    claim: ClaimRow,
+    event: Pick<CaseEvent, 'kind' | 'data'> & { claim?: null },
+    by: Actor,
+  ): Promise<void>;
 }
 
 export interface NewClaim {
@@ -195,8 +200,8 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
       return events.length > 0 ? change(tx, claim, after, events) : claim;
     },
 
-    async note(tx, claim, { kind, data }, by) {
-      await chain(tx, claim, [{ at: now(), kind, by, claim: claim.id, data }]);
+    async note(tx, claim, { kind, data, claim: about = claim.id }, by) {
+      await chain(tx, claim, [{ at: now(), kind, by, claim: about, data }]);
     },
   };
 }

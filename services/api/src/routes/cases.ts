@@ -8,6 +8,7 @@ import {
   DmcaNotice,
   Evidence,
   GROUNDS,
+  type Paper,
   RuleTrial,
   StatementOfReasons,
 } from '@vigil/contracts';
@@ -22,6 +23,8 @@ import {
   findWork,
   listCases,
   listClaims,
+  type PaperRow,
+  papersOf,
 } from '@vigil/database';
 import type { StepOutcome, StepRequest } from '@vigil/pipeline';
 import { z } from 'zod';
@@ -31,7 +34,13 @@ import { actorOf, holderFilter, ownRow, type Principal } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Statement, When } from '../schemas.ts';
+import { PaperShown, showPaper } from './erasure.ts';
 
+const SAID = {
+  at: When,
+  statement: z.string().nullable(),
+  erasedAt: MaybeWhen.describe('when the statement was erased, where it was'),
+};
 const ClaimShown = z
   .object({
     id: z.string(),
@@ -51,11 +60,11 @@ const ClaimShown = z
     takenDownAt: MaybeWhen,
     answerBy: MaybeWhen.describe('until then the holder can answer; silence releases'),
     putBack: z.object({ from: When, until: When }).nullable(),
-    dispute: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
-    appeal: z.object({ at: When, grounds: z.array(z.string()), statement: z.string().nullable() }).nullable(),
-    counterNotice: z.looseObject({}).nullable().describe('once it was forwarded'),
+    dispute: z.object({ ...SAID, grounds: z.array(z.string()) }).nullable(),
+    appeal: z.object({ ...SAID, grounds: z.array(z.string()) }).nullable(),
+    counterNotice: z.looseObject({}).nullable().describe('once it was forwarded; nothing but `erasedAt` once erased'),
     complaint: z
-      .object({ at: When, statement: z.string().nullable(), upheld: z.boolean().nullable() })
+      .object({ ...SAID, upheld: z.boolean().nullable() })
       .nullable()
       .describe('DSA Art. 20: of the uploader; of a claim that was dismissed, by whoever sent the notice'),
     ended: z.object({ at: When, why: z.string() }).nullable(),
@@ -78,7 +87,10 @@ export const CaseSummary = z
     answerBy: MaybeWhen.describe('the earliest time until which somebody has to answer'),
   })
   .meta({ id: 'CaseSummary' });
-export const CaseShown = CaseSummary.extend({ claims: z.array(ClaimShown) }).meta({ id: 'Case' });
+export const CaseShown = CaseSummary.extend({
+  claims: z.array(ClaimShown),
+  papers: z.array(PaperShown).describe('what people wrote in it, oldest first; erased, or not'),
+}).meta({ id: 'Case' });
 
 const caseParams = z.object({ case: Id });
 const narrowed = {
@@ -118,15 +130,18 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     const written = claims.flatMap(({ procedure: { dispute, appeal, counterNotice, complaint } }) =>
       [dispute, appeal, counterNotice, complaint].flatMap((it) => it?.paper?.id ?? []),
     );
-    const papers = new Map((await findPapers(db, written)).map((p) => [p.id, p.content]));
+    const papers = new Map((await findPapers(db, written)).map((p) => [p.id, p]));
     return claims.map((c) => showClaim(who, c, papers));
   }
 
-  function showClaim(who: Principal, c: ClaimRow, papers: ReadonlyMap<string, unknown>): z.output<typeof ClaimShown> {
+  function showClaim(who: Principal, c: ClaimRow, papers: ReadonlyMap<string, PaperRow>): z.output<typeof ClaimShown> {
     const { dispute, appeal, counterNotice, complaint, takenDownAt, ended } = c.procedure;
     const waits = [appeal, dispute].find((d) => d && d.decidedAt === null);
-    const wordsOf = (paper: { id: string } | null) => textOf(paper && papers.get(paper.id));
-    const words = (d: typeof dispute) => d && { at: d.at, grounds: [...d.grounds], statement: wordsOf(d.paper) };
+    const said = ({ at, paper }: { at: number; paper: Paper | null }) => {
+      const found = paper ? papers.get(paper.id) : undefined;
+      return { at, statement: textOf(found?.content), erasedAt: found?.erasedAt ?? null };
+    };
+    const words = (d: typeof dispute) => d && { ...said(d), grounds: [...d.grounds] };
     const forwarded =
       counterNotice && (counterNotice.forwardedAt !== null || who.role !== 'holder') ? counterNotice : null;
     const { id, upload, reference, version, notice, ground, territories, state, openedAt, changedAt } = c;
@@ -152,10 +167,9 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       putBack: counterNotice && { from: counterNotice.putBackFrom, until: counterNotice.putBackUntil },
       dispute: words(dispute),
       appeal: words(appeal),
-      counterNotice: forwarded ? ((papers.get(forwarded.paper.id) ?? {}) as Record<string, unknown>) : null,
+      counterNotice: forwarded && contentOf(papers.get(forwarded.paper.id)),
       complaint: complaint && {
-        at: complaint.at,
-        statement: wordsOf(complaint.paper),
+        ...said(complaint),
         upheld: complaint.decided?.upheld ?? null,
       },
       ended,
@@ -165,14 +179,14 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
   }
 
   async function show(who: Principal, row: CaseRow): Promise<z.output<typeof CaseShown>> {
-    const claims = await claimsOfCase(db, row.id);
+    const [claims, papers] = await Promise.all([claimsOfCase(db, row.id), papersOf(db, row.id)]);
     const shown = await showClaims(who, claims);
     const { id, account, work, holder, openedAt, changedAt } = row;
     const title = (await findWork(db, work))?.title ?? work;
     const answers = shown.flatMap(({ answerBy }) => answerBy ?? []);
     const answerBy = answers.length > 0 ? Math.min(...answers) : null;
     const about = { id, account, work, title, holder, openedAt, changedAt, state: caseState(claims), answerBy };
-    return { ...about, claims: shown };
+    return { ...about, claims: shown, papers: papers.map(showPaper) };
   }
 
   async function take(who: Principal, row: CaseRow, step: { claims?: string[] | undefined } & StepRequest, by: Actor) {
@@ -300,6 +314,10 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     }),
   ];
 }
+
+/** A document that somebody wrote; of an erased one nothing but that it is. */
+const contentOf = (paper: PaperRow | undefined): Record<string, unknown> =>
+  paper?.erasedAt ? { erasedAt: paper.erasedAt } : ((paper?.content ?? {}) as Record<string, unknown>);
 
 /** What somebody wrote, as text; null when it was erased, or nothing was written. */
 function textOf(content: unknown): string | null {

@@ -1,11 +1,12 @@
 import { DmcaNotice, DsaNotice } from '@vigil/contracts';
-import { findNotice, findWork, noticesOf } from '@vigil/database';
+import { findNotice, findPapers, findWork, type NoticeRow, noticesOf } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { actingId, holderFor, ownRow } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, When } from '../schemas.ts';
+import { PaperShown, showPaper } from './erasure.ts';
 
 const Filed = z
   .object({
@@ -28,6 +29,7 @@ const NoticeShown = z
     standing: z.enum(['complete', 'substantially-complete', 'defective']),
     missing: z.array(z.unknown()),
     receivedAt: When,
+    papers: z.array(PaperShown).describe('what its sender wrote; erased, or not'),
   })
   .meta({ id: 'Notice' });
 
@@ -40,10 +42,16 @@ const about = {
 
 export function noticeRoutes({ database, cases }: Deps): Route[] {
   const db = database.postgres;
-  const show = (row: NonNullable<Awaited<ReturnType<typeof findNotice>>>) => {
-    const { paper: _, ...shown } = row;
-    return shown;
-  };
+  async function show(rows: readonly NoticeRow[]): Promise<z.output<typeof NoticeShown>[]> {
+    const papers = await findPapers(
+      db,
+      rows.map((row) => row.paper),
+    );
+    return rows.map(({ paper, ...row }) => ({
+      ...row,
+      papers: papers.filter((p) => p.id === paper).map(showPaper),
+    }));
+  }
   return [
     route({
       method: 'POST',
@@ -87,7 +95,7 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
         schema: z.object({ items: z.array(NoticeShown) }),
       },
       run: async ({ query }, { who }) => ({
-        body: { items: (await noticesOf(db, holderFor(who, query.holder))).map(show) },
+        body: { items: await show(await noticesOf(db, holderFor(who, query.holder))) },
       }),
     }),
     route({
@@ -98,9 +106,10 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
       verb: 'notices:write',
       params: z.object({ notice: Id }),
       answer: { status: 200, describe: 'Without what is personal in it', schema: NoticeShown },
-      run: async ({ params }, { who }) => ({
-        body: show(ownRow(who, await findNotice(db, params.notice), 'notice', params.notice)),
-      }),
+      async run({ params }, { who }) {
+        const [body] = await show([ownRow(who, await findNotice(db, params.notice), 'notice', params.notice)]);
+        return { body };
+      },
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import type { BrakesView } from '@vigil/pipeline';
-import { ask, Problem, post, type Remote } from '../ask.ts';
+import { ask, postAsked, type Remote } from '../ask.ts';
 import { bold, dim, green, note, red, say, table, UsageError, yellow } from '../output.ts';
 
 type Brake = BrakesView['brakes'][number];
@@ -43,7 +43,7 @@ export async function releaseBrake(
 ): Promise<void> {
   if (rejudge && leave) throw new UsageError('give --rejudge or --leave, not both');
   const body = rejudge || leave ? { rejudge: rejudge === true } : {};
-  const brake = await asked<Brake>(instance, `/v1/brakes/${encodeURIComponent(id)}/release`, body);
+  const brake = await postAsked<Brake>(instance, `/v1/brakes/${encodeURIComponent(id)}/release`, body);
   const then = brake.rejudged ? 'is judged again' : 'stays in review';
   say(`${id} is released; what it held (${brake.held}) ${then}`);
 }
@@ -51,15 +51,10 @@ export async function releaseBrake(
 export async function setBrake(options: Remote & { reference?: string; holder?: string; why: string }): Promise<void> {
   const { instance, reference, holder, why } = options;
   const body = { ...(reference ? { reference } : {}), ...(holder ? { holder } : {}), why };
-  const brake = await asked<Brake>(instance, '/v1/brakes', body);
+  const brake = await postAsked<Brake>(instance, '/v1/brakes', body);
   say(brake.id);
   note(`from now on takedowns ${of(brake)} go to a person, until: vigil brakes release ${brake.id}`);
 }
-
-const asked = <T>(instance: string, route: string, body: object): Promise<T> =>
-  post<T>(instance, route, body).catch((error: unknown) => {
-    throw error instanceof Problem && error.status < 500 ? new UsageError(error.message) : error;
-  });
 
 const of = ({ brake, subject }: Brake): string =>
   brake === 'all' ? 'of all kinds' : brake === 'flood-holder' ? `for ${subject}` : `by ${subject}`;

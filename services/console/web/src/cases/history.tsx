@@ -27,6 +27,8 @@ const KINDS: Record<string, (by: string, data: Record<string, unknown>) => strin
   withdraw: (by) => `${by} withdrew the claim`,
   strike: () => 'A strike was counted against the account',
   pictures: () => 'Frames of both were kept as evidence',
+  erased: (by, data) =>
+    `${by} erased what was written${data.notice ? ' in the notice' : ''}${typeof data.why === 'string' ? `: ${data.why}` : ''}`,
   acknowledged: () => 'The platform confirmed it',
 };
 

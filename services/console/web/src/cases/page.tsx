@@ -184,6 +184,11 @@ function Spoken({ title, said }: { title: string; said: Said }) {
       </p>
       <p>{said.grounds.map((g) => DISPUTE_GROUND[g] ?? g).join('; ')}.</p>
       {said.statement && <p class="quiet">“{said.statement}”</p>}
+      {said.erasedAt !== null && (
+        <p class="hint">
+          What was written was erased <When at={said.erasedAt} />.
+        </p>
+      )}
     </blockquote>
   );
 }
