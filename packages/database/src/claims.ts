@@ -79,7 +79,6 @@ export const claimsOf = (db: Queryable, upload: string): Promise<ClaimRow[]> =>
 export const claimsOfCase = (db: Queryable, id: string): Promise<ClaimRow[]> =>
   db.query<ClaimRow>(`${ROW} WHERE c.case_id = $1 ORDER BY c.opened_at, c.id`, [id]);
 
-/** Claims by a version of a reference that have not ended, some at a time, in order of id. */
 /** The first claim of each case that rests on a notice, in order of case. */
 export const claimsByNotice = (db: Queryable, notice: string): Promise<ClaimRow[]> =>
   db.query<ClaimRow>(
@@ -89,6 +88,7 @@ export const claimsByNotice = (db: Queryable, notice: string): Promise<ClaimRow[
     [notice],
   );
 
+/** Claims by a version of a reference that have not ended, some at a time, in order of id. */
 export const claimsByReference = (
   db: Queryable,
   { id, version }: { id: string; version: number },
