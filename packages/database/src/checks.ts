@@ -1,8 +1,9 @@
-import { derivedId, type ReferenceKey } from '@vigil/contracts';
-import { jsonb, type Queryable } from '@vigil/runtime';
+import { derivedId, type ReferenceKey, referenceKey } from '@vigil/contracts';
+import type { Queryable } from '@vigil/runtime';
 import { openConflict } from './conflicts.ts';
 import type { Finding } from './references.ts';
 import type { Overlap } from './replicas.ts';
+import type { OpenReference } from './settle-references.ts';
 
 /** Below this many seconds a film protects little: shorter copies are never manifest. */
 const SHORT_SECONDS = 5;
@@ -10,38 +11,49 @@ const SHORT_SECONDS = 5;
 const JOIN_SECONDS = 3;
 
 /**
- * Draws the conclusions of all checks of a reference, once every shard of a layout has seen every slice: findings, and a conflict
- * for each other holder's reference that shows the same. False when some check is still to come. The caller holds the row.
+ * Draws the conclusions of all checks of references, of each once every shard of a layout has seen every slice: findings, and a conflict
+ * for each other holder's reference that shows the same. By `referenceKey`; those of which some check is still to come, and those that
+ * were checked before, are missing. `said`: what is known of some without asking. The caller holds the rows, and writes down what was found.
  */
-export async function settleChecks(tx: Queryable, reference: ReferenceKey, slices: number): Promise<boolean> {
-  const { id, version } = reference;
-  const [row] = await tx.query<Mine>(
-    `SELECT holder, kind, duration, received_at AS "receivedAt", checked_at AS "checkedAt" FROM reference_versions
-     WHERE id = $1 AND version = $2`,
-    [id, version],
+export async function drawConclusions(
+  tx: Queryable,
+  rows: readonly (OpenReference & { slices: number })[],
+  said: ReadonlyMap<string, readonly Overlap[]>,
+): Promise<Map<string, Finding[]>> {
+  const unchecked = rows.filter((row) => row.checkedAt === null);
+  const conclusions = new Map<string, Finding[]>();
+  for (const row of unchecked) {
+    const overlaps = said.get(referenceKey(row));
+    if (overlaps) conclusions.set(referenceKey(row), await findingsOf(tx, row, overlaps));
+  }
+  const pending = unchecked.filter((row) => !said.has(referenceKey(row)));
+  if (pending.length === 0) return conclusions;
+  const checks = await tx.query<ReferenceKey & { shards: number; shard: number; replica: string; overlaps: Overlap[] }>(
+    `SELECT reference AS id, version, shards, shard, replica, shared AS "overlaps" FROM reference_checks
+     WHERE (reference, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
+    [pending.map((row) => row.id), pending.map((row) => row.version)],
   );
-  if (!row || row.checkedAt !== null) return row !== undefined;
-  const checks = await tx.query<{ shards: number; shard: number; replica: string; overlaps: Overlap[] }>(
-    `SELECT shards, shard, replica, shared AS "overlaps" FROM reference_checks WHERE reference = $1 AND version = $2`,
-    [id, version],
-  );
-  if (!areWhole(checks, slices)) return false;
+  const byReference = Map.groupBy(checks, referenceKey);
+  for (const row of pending) {
+    const own = byReference.get(referenceKey(row)) ?? [];
+    if (!areWhole(own, row.slices)) continue;
+    const overlaps = own.flatMap((c) => c.overlaps);
+    conclusions.set(referenceKey(row), await findingsOf(tx, row, overlaps));
+  }
+  return conclusions;
+}
+
+async function findingsOf(tx: Queryable, row: OpenReference, overlaps: readonly Overlap[]): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (row.kind === 'video' && (row.duration ?? 0) < SHORT_SECONDS) {
     const detail = `${(row.duration ?? 0).toFixed(1)} s are little to judge by: a copy of less than 2 s is never manifest`;
     findings.push({ check: 'length', detail });
   }
-  for (const { other, pairs } of joined(checks.flatMap((c) => c.overlaps))) {
-    const finding = await judgeOverlap(tx, reference, row, other, pairs);
+  for (const { other, pairs } of joined(overlaps)) {
+    const finding = await judgeOverlap(tx, row, other, pairs);
     if (finding) findings.push(finding);
   }
-  await tx.query('UPDATE reference_versions SET checked_at = now_ms(), findings = $3 WHERE id = $1 AND version = $2', [
-    id,
-    version,
-    jsonb(findings),
-  ]);
-  await tx.query('DELETE FROM reference_checks WHERE reference = $1 AND version = $2', [id, version]);
-  return true;
+  return findings;
 }
 
 /** Is there a layout of which each shard, in some replica, has seen every slice? */
@@ -59,21 +71,12 @@ function areWhole(checks: readonly { shards: number; shard: number; replica: str
   return [...whole].some(([shards, seen]) => seen.size === shards);
 }
 
-interface Mine {
-  holder: string;
-  kind: 'image' | 'video' | null;
-  duration: number | null;
-  receivedAt: number;
-  checkedAt: number | null;
-}
-
 /** [from, to] in the newcomer, and in the other. */
 type Pair = { span: [number, number]; otherSpan: [number, number] };
 
 async function judgeOverlap(
   tx: Queryable,
-  reference: ReferenceKey,
-  mine: Mine,
+  mine: OpenReference,
   other: ReferenceKey,
   pairs: Pair[],
 ): Promise<Finding | null> {
@@ -90,7 +93,7 @@ async function judgeOverlap(
     return { check: 'overlap-own', detail, other: other.id };
   }
   const earlierIsOther = found.liveAt !== null || found.receivedAt <= mine.receivedAt;
-  const me = { ...reference, holder: mine.holder };
+  const me = { id: mine.id, version: mine.version, holder: mine.holder };
   const they = { ...other, holder: found.holder };
   const spans = earlierIsOther
     ? pairs.map((p) => ({ earlier: p.otherSpan, newcomer: p.span }))

@@ -7,7 +7,6 @@ import { disableReference, findReference, planReference, registerHashes, registe
 import {
   type LoadedSlice,
   listReplicas,
-  markSlicesChecked,
   markSlicesLoaded,
   type Replica,
   registerReplica,
@@ -84,7 +83,7 @@ test('of each layout the shard that is to hold it is waited for, and no other', 
   expect(await mark(of(2, 1, 'm'), slice(id, 0, 1))).toEqual([[`${id}@1`, 'fingerprinted']]);
   expect(await mark(of(3, 0, 'm'), slice(id, 0, 1))).toEqual([[`${id}@1`, 'fingerprinted']]);
   // Loaded wherever it is to be, it waits for a word of the other shards of one layout on what they hold of it.
-  const check = (r: Replica) => database.transaction((tx) => markSlicesChecked(tx, r, [slice(id, 0, 1)]));
+  const check = (r: Replica) => database.transaction((tx) => markSlicesLoaded(tx, r, [], null, [slice(id, 0, 1)]));
   await check(of(3, 1, 'm'));
   expect(await stateOf(id)).toBe('fingerprinted');
   await check(of(2, 0, 'm'));
@@ -114,6 +113,47 @@ test('pictures that nothing else shows are live by one statement; what shows the
   const rows = await Promise.all(ids.map((id) => findReference(database.postgres, id)));
   expect(rows.map((r) => r!.findings.map((f) => f.check))).toEqual([[], [], ['overlap-own']]);
   expect(rows.map((r) => r!.checkedAt !== null)).toEqual([true, true, true]);
+});
+
+test('a hundred references are on their way by some statements, with however many replicas and shards', async () => {
+  const media = { source: 'hash-list', bucket: '', key: '', version: '' };
+  const layouts = {
+    replicas: [of(1, 0, 'a'), of(1, 0, 'b')],
+    shards: [of(2, 0, 'a'), of(2, 1, 'b')],
+    changing: [of(1, 0, 'a'), of(2, 0, 'b'), of(2, 1, 'c')],
+  };
+  for (const [name, replicas] of Object.entries(layouts)) {
+    await database.postgres.query('DELETE FROM index_replicas');
+    for (const r of replicas) await registerReplica(database.postgres, r);
+    const ids = Array.from({ length: 100 }, (_, n) => `${name}_${n}`);
+    const pictures = ids.map((id) => ({ id, media, name: id }));
+    const about = { work: 'w', title: 'W', holder: 'h', now: 1 };
+    await database.transaction((tx) => registerHashes(tx, about, pictures));
+    let asked = 0;
+    const say = (r: Replica) =>
+      database.transaction((tx) => {
+        const counting = {
+          query(text: string, values?: unknown[]) {
+            asked++;
+            return tx.query(text, values);
+          },
+        } as typeof tx;
+        const [own, others] = [true, false].map((is) => ids.filter((id) => (placeOf(id, r.shards) === r.shard) === is));
+        const of = (some: string[] | undefined) =>
+          some!.map((id) => ({ ...slice(id, 0, 1), usable: id.endsWith('_7') ? 0 : 9 }));
+        return markSlicesLoaded(counting, r, of(own), 1, of(others));
+      });
+    // In both orders at once: neither waits for the other for ever.
+    await Promise.all(replicas.map(say));
+    expect(asked, name).toBeLessThan(15 * replicas.length);
+    const rows = await Promise.all(ids.map((id) => findReference(database.postgres, id)));
+    expect(
+      rows.map((r) => r!.state),
+      name,
+    ).toEqual(ids.map((id) => (id.endsWith('_7') ? 'rejected' : 'live')));
+    expect(rows.every((r) => r!.checkedAt !== null && (r!.liveAt !== null) === (r!.state === 'live'))).toBe(true);
+    expect(await database.postgres.query('SELECT 1 FROM reference_checks')).toEqual([]);
+  }
 });
 
 test('what only a removed replica kept back is live at once, what a person disabled is not', async () => {

@@ -13,11 +13,11 @@ import {
   TOPICS,
 } from '@vigil/contracts';
 import {
+  type CheckedSlice,
   type Database,
   type LibraryReference,
   type LoadedSlice,
   liveReferences,
-  markSlicesChecked,
   markSlicesLoaded,
   registerReplica,
   replicaSeen,
@@ -115,7 +115,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   const lacking = new Set<string>();
   let unmarked: LoadedSlice[] = [...(snapshot?.note.waiting ?? [])];
   /** Slices of references that belong to other shards, to be compared with ours. */
-  let foreign: Omit<LoadedSlice, 'usable' | 'failed'>[] = [...(snapshot?.note.foreign ?? [])];
+  let foreign: CheckedSlice[] = [...(snapshot?.note.foreign ?? [])];
   /** Codes of both, until they were compared. */
   const held = new Map<string, Fingerprint>();
   let checkpoint = 0;
@@ -166,10 +166,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     const [loaded, looked] = [[] as LoadedSlice[], [] as typeof others];
     for (const one of batch) loaded.push(await compared(one));
     for (const one of others) if (unchecked.has(referenceKey(one.reference))) looked.push(await compared(one));
-    const states = await database.transaction(async (tx) => {
-      if (looked.length > 0) await markSlicesChecked(tx, replica, looked);
-      return markSlicesLoaded(tx, replica, loaded, reading);
-    });
+    const states = await database.transaction((tx) => markSlicesLoaded(tx, replica, loaded, reading, looked));
     for (const one of batch) {
       const key = referenceKey(one.reference);
       const state = states.get(key);
