@@ -3,8 +3,8 @@ import { expect } from 'vitest';
 import { plannedUpload, type TestApi, until } from './test-api.ts';
 
 /**
- * One thing of a holder of every noun that stands in a route, by that noun; their names and ids say `mark`. Of the conflict, `holder`
- * and a third one are the sides.
+ * One thing of a holder of every noun that stands in a route, by that noun, and the paper of the notice; their names and ids say `mark`.
+ * Of the conflict, `holder` and a third one are the sides.
  */
 export async function holderThings(
   api: TestApi,
@@ -28,6 +28,7 @@ export async function holderThings(
   };
   const filed = await post('/v1/notices', { kind: 'dmca', notice, uploads: [upload], work });
   expect(filed.status).toBe('accepted');
+  const [paper] = (await api.call('GET', `/v1/notices/${filed.notice}`, { key })).body.papers;
   const webhook = (await post('/v1/webhooks', { url: `https://${mark.toLowerCase()}.example.org/hook` })).id;
   const ownKey = (await post('/v1/keys', { name: mark })).id;
   const shared = randomBytes(32).toString('hex');
@@ -37,6 +38,6 @@ export async function holderThings(
   await post(`/v1/conflicts/${conflict}/messages`, { body: mark });
   return {
     ...{ work, reference, referenceUpload, policy, upload, webhook, key: ownKey, conflict },
-    ...{ case: filed.cases[0], claim: filed.claims[0], notice: filed.notice },
+    ...{ case: filed.cases[0], claim: filed.claims[0], notice: filed.notice, paper: paper.id },
   };
 }
