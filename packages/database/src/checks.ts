@@ -1,6 +1,7 @@
 import { derivedId, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 import { openConflict } from './conflicts.ts';
+import { keyColumns } from './reference-keys.ts';
 import type { Finding } from './references.ts';
 import type { Overlap } from './replicas.ts';
 import type { OpenReference } from './settle-references.ts';
@@ -31,7 +32,7 @@ export async function drawConclusions(
   const checks = await tx.query<ReferenceKey & { shards: number; shard: number; replica: string; overlaps: Overlap[] }>(
     `SELECT reference AS id, version, shards, shard, replica, shared AS "overlaps" FROM reference_checks
      WHERE (reference, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
-    [pending.map((row) => row.id), pending.map((row) => row.version)],
+    keyColumns(pending),
   );
   const byReference = Map.groupBy(checks, referenceKey);
   for (const row of pending) {

@@ -1,5 +1,6 @@
 import type { MediaLocation, ReferenceKey } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
+import { keyColumns } from './reference-keys.ts';
 
 /** A reference that is live, and with which not all that was uploaded before has been compared yet. */
 export interface NewReference extends ReferenceKey {
@@ -44,6 +45,6 @@ export async function markLookedBack(db: Queryable, keys: readonly ReferenceKey[
   await db.query(
     `UPDATE reference_versions SET looked_back_at = $3
      WHERE (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
-    [keys.map((k) => k.id), keys.map((k) => k.version), now],
+    [...keyColumns(keys), now],
   );
 }

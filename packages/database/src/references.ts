@@ -1,6 +1,7 @@
 import { type MediaLocation, type Policy, placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 import { policiesFor } from './policies.ts';
+import { keyColumns } from './reference-keys.ts';
 import type { PageOf } from './works.ts';
 
 export const REFERENCE_STATES = ['received', 'fingerprinted', 'checked', 'live', 'disabled', 'rejected'] as const;
@@ -234,7 +235,7 @@ export async function findReference(db: Queryable, id: string, version?: number)
 export async function findReferences(db: Queryable, keys: readonly ReferenceKey[]): Promise<ReferenceRow[]> {
   return db.query<ReferenceRow>(
     `${ROW} WHERE (r.id, r.version) IN (SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY r.id, r.version`,
-    [keys.map((k) => k.id), keys.map((k) => k.version)],
+    keyColumns(keys),
   );
 }
 
@@ -252,7 +253,7 @@ export async function referenceFacts(
   >(
     `SELECT id, version, work, holder, state, duration FROM reference_versions
      WHERE (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[])) ORDER BY id, version FOR SHARE`,
-    [keys.map((k) => k.id), keys.map((k) => k.version)],
+    keyColumns(keys),
   );
   const policies = await policiesFor(
     tx,

@@ -1,5 +1,6 @@
 import { type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
+import { keyColumns } from './reference-keys.ts';
 import type { ReferenceState } from './references.ts';
 import { lockOpen, settleReferences } from './settle-references.ts';
 
@@ -74,7 +75,7 @@ export async function uncheckedReferences(db: Queryable, keys: readonly Referenc
   const rows = await db.query<ReferenceKey>(
     `SELECT id, version FROM reference_versions WHERE checked_at IS NULL AND state IN ('received', 'fingerprinted')
        AND (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
-    [keys.map((k) => k.id), keys.map((k) => k.version)],
+    keyColumns(keys),
   );
   return new Set(rows.map(referenceKey));
 }
@@ -106,7 +107,7 @@ export async function markSlicesLoaded(
      FROM unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[]) AS l (id, version, slice, usable, failed)
      JOIN reference_versions r ON r.id = l.id AND r.version = l.version
      ON CONFLICT DO NOTHING RETURNING reference AS id, version`,
-    [...columns(loaded), loaded.map((l) => l.usable), loaded.map((l) => l.failed), shards, shard, name],
+    [...sliceColumns(loaded), loaded.map((l) => l.usable), loaded.map((l) => l.failed), shards, shard, name],
   );
   if (fresh.length > 0) await registerReplica(tx, replica);
   const unchecked = all.filter((one) => open.get(referenceKey(one.reference))?.checkedAt === null);
@@ -127,7 +128,7 @@ export async function markSlicesLoaded(
     const state = settled.get(key) ?? open.get(key)?.state;
     if (state) states.set(key, state);
   }
-  const others = loaded.filter((one) => !open.has(referenceKey(one.reference)));
+  const others = loaded.map((one) => one.reference).filter((key) => !open.has(referenceKey(key)));
   for (const row of await findStates(tx, others)) states.set(referenceKey(row), row.state);
   return states;
 }
@@ -139,22 +140,21 @@ async function rememberChecks(tx: Queryable, { shards, shard, replica }: Replica
      SELECT c.id, c.version, c.slice, c.shared::jsonb, $5, $6, $7
      FROM unnest($1::text[], $2::int[], $3::int[], $4::text[]) AS c (id, version, slice, shared)
      ON CONFLICT DO NOTHING RETURNING reference AS id, version`,
-    [...columns(checks), checks.map((c) => jsonb(c.overlaps ?? [])), shards, shard, replica],
+    [...sliceColumns(checks), checks.map((c) => jsonb(c.overlaps ?? [])), shards, shard, replica],
   );
 }
 
-const findStates = async (tx: Queryable, some: readonly LoadedSlice[]) =>
-  some.length === 0
+const findStates = async (tx: Queryable, keys: readonly ReferenceKey[]) =>
+  keys.length === 0
     ? []
     : tx.query<ReferenceKey & { state: ReferenceState }>(
         `SELECT id, version, state FROM reference_versions
          WHERE (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
-        columns(some).slice(0, 2),
+        keyColumns(keys),
       );
 
-const columns = (some: readonly CheckedSlice[]) => [
-  some.map((one) => one.reference.id),
-  some.map((one) => one.reference.version),
+const sliceColumns = (some: readonly CheckedSlice[]) => [
+  ...keyColumns(some.map((one) => one.reference)),
   some.map((one) => one.slice),
 ];
 

@@ -1,6 +1,7 @@
 import { placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 import { drawConclusions } from './checks.ts';
+import { keyColumns } from './reference-keys.ts';
 import type { ReferenceState } from './references.ts';
 import type { Overlap } from './replicas.ts';
 
@@ -22,7 +23,7 @@ export async function lockOpen(tx: Queryable, keys: readonly ReferenceKey[]): Pr
      WHERE (id, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
        AND state IN ('received', 'fingerprinted', 'checked')
      ORDER BY id, version FOR NO KEY UPDATE`,
-    columns(keys),
+    keyColumns(keys),
   );
   return new Map(rows.map((row) => [referenceKey(row), row]));
 }
@@ -73,7 +74,7 @@ export async function settleReferences(
      FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[]) AS l (id, version, state, reason, found)
      WHERE r.id = l.id AND r.version = l.version`,
     [
-      ...columns(changed),
+      ...keyColumns(changed),
       ...[changed.map((r) => r.state), changed.map((r) => r.reason)],
       ...[changed.map((r) => r.found && jsonb(r.found)), checkpoint],
     ],
@@ -82,7 +83,7 @@ export async function settleReferences(
   if (done.length > 0) {
     await tx.query(
       `DELETE FROM reference_checks WHERE (reference, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`,
-      columns(done),
+      keyColumns(done),
     );
   }
   return new Map(changed.filter((row) => row.state !== row.before).map((row) => [referenceKey(row), row.state]));
@@ -102,7 +103,7 @@ async function loadedBy(tx: Queryable, rows: readonly (ReferenceKey & { slices: 
     `SELECT reference AS id, version, shards, shard, replica, count(*) AS n, sum(usable)::bigint AS usable, min(failed) AS failed
      FROM reference_slices WHERE (reference, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
      GROUP BY reference, version, shards, shard, replica`,
-    columns(rows),
+    keyColumns(rows),
   );
   const nameOf = (key: ReferenceKey, r: { shards: number; shard: number; replica: string }) =>
     JSON.stringify([key.id, key.version, r.shards, r.shard, r.replica]);
@@ -117,5 +118,3 @@ async function loadedBy(tx: Queryable, rows: readonly (ReferenceKey & { slices: 
     }),
   );
 }
-
-const columns = (keys: readonly ReferenceKey[]) => [keys.map((k) => k.id), keys.map((k) => k.version)];
