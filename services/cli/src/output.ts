@@ -36,6 +36,9 @@ export function clockTime(seconds: number): string {
   return `${minutes}:${rest}`;
 }
 
+/** A moment in UTC, to the second. */
+export const dateTime = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+
 export const spanText = ([from, to]: readonly [number, number]): string =>
   from === 0 && to === 0 ? 'whole picture' : `${clockTime(from)}-${clockTime(to)}`;
 

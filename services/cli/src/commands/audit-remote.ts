@@ -1,5 +1,5 @@
 import { ask, postAsked, type Remote } from '../ask.ts';
-import { bold, dim, fail, say, table, UsageError } from '../output.ts';
+import { bold, dateTime, dim, fail, say, table, UsageError } from '../output.ts';
 
 interface Heads {
   roots: { number: number; at: number; root: string; heads: number }[];
@@ -16,15 +16,15 @@ export async function showHeads(options: Remote & { limit: number; json?: boolea
   const { roots, unrooted, total } = heads;
   if (options.json) say(JSON.stringify(heads));
   else {
-    const rows = roots.map((r) => [`${r.number}`, time(r.at), `${r.heads}`, r.root]);
+    const rows = roots.map((r) => [`${r.number}`, dateTime(r.at), `${r.heads}`, r.root]);
     if (rows.length > 0) for (const line of table([['root', 'made', 'chains', 'hash'].map(bold), ...rows])) say(line);
     else say(dim('no root was made yet: one is, every full hour in which something happened'));
     say(`links not rooted yet: ${unrooted.events}, in the chains of ${unrooted.chains} cases`);
-    say(`in all: ${total.events} links in the chains of ${total.chains} cases, counted ${time(total.countedAt)}`);
+    say(`in all: ${total.events} links in the chains of ${total.chains} cases, counted ${dateTime(total.countedAt)}`);
   }
   if (unrooted.oldest !== null && Date.now() - unrooted.oldest > LATE_MS) {
     fail(
-      `a root is late: what happened at ${time(unrooted.oldest)} has none. Does a process with the role decide run?`,
+      `a root is late: what happened at ${dateTime(unrooted.oldest)} has none. Does a process with the role decide run?`,
       1,
     );
   }
@@ -47,5 +47,3 @@ export async function erase(
   say(gone.erased === 0 ? `nothing is left to erase in ${paper ?? subject}` : `${what} gone for ever`);
   for (const id of gone.papers) say(`  ${id}`);
 }
-
-const time = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');

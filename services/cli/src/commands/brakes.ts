@@ -1,6 +1,6 @@
 import type { BrakesView } from '@vigil/pipeline';
 import { ask, postAsked, type Remote } from '../ask.ts';
-import { bold, dim, green, note, red, say, table, UsageError, yellow } from '../output.ts';
+import { bold, dateTime, dim, green, note, red, say, table, UsageError, yellow } from '../output.ts';
 
 type Brake = BrakesView['brakes'][number];
 
@@ -10,13 +10,25 @@ export async function listBrakes(options: Remote & { all?: boolean; json?: boole
   if (options.json) return say(JSON.stringify(view));
   if (view.brakes.length === 0) say(green(options.all ? 'no brake was ever set' : 'no brake is set'));
   else {
-    const rows = view.brakes.map((b) => [b.id, paint(b)(b.brake), b.subject, time(b.setAt), `${b.held}`, stateOf(b)]);
+    const rows = view.brakes.map((b) => [
+      b.id,
+      paint(b)(b.brake),
+      b.subject,
+      dateTime(b.setAt),
+      `${b.held}`,
+      stateOf(b),
+    ]);
     for (const line of table([['id', 'brake', 'of', 'set', 'held', 'state'].map(bold), ...rows])) say(line);
     for (const b of view.brakes) note(`${dim(b.id)}  ${b.why}`);
   }
   if (view.witnesses.length === 0) return note(dim('no canary has said anything yet: see `vigil canary --help`'));
   say('');
-  const rows = view.witnesses.map((w) => [w.name, (w.state === 'green' ? green : red)(w.state), time(w.at), w.message]);
+  const rows = view.witnesses.map((w) => [
+    w.name,
+    (w.state === 'green' ? green : red)(w.state),
+    dateTime(w.at),
+    w.message,
+  ]);
   for (const line of table([['who', 'says', 'at', 'that'].map(bold), ...rows])) say(line);
 }
 
@@ -33,8 +45,8 @@ export async function showBrake(id: string, { instance, json }: Remote & { json?
   }
   if (json) return say(JSON.stringify({ ...brake, items }));
   say(`${brake.id}  ${brake.brake} of ${brake.subject}, ${stateOf(brake)}`);
-  say(`set ${time(brake.setAt)} by ${brake.setBy}: ${brake.why}`);
-  for (const { upload, reference, heldAt } of items) say(`  ${upload}  ${reference}  ${time(heldAt)}`);
+  say(`set ${dateTime(brake.setAt)} by ${brake.setBy}: ${brake.why}`);
+  for (const { upload, reference, heldAt } of items) say(`  ${upload}  ${reference}  ${dateTime(heldAt)}`);
 }
 
 export async function releaseBrake(
@@ -62,5 +74,4 @@ const paint = (b: Brake) => (b.releasedAt !== null ? dim : b.brake === 'all' ? r
 const stateOf = (b: Brake): string =>
   b.releasedAt === null
     ? `in force${b.everything ? ', holds everything' : ''}`
-    : `released ${time(b.releasedAt)} by ${b.releasedBy}`;
-const time = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+    : `released ${dateTime(b.releasedAt)} by ${b.releasedBy}`;
