@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openTemporaryPostgres } from '@vigil/database';
 import { startS3 } from '../../infra/s3/start-s3.ts';
+import { vigilStore } from '../support/s3.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil, type VigilProcess, WITHOUT_BRAKES } from '../support/vigil-process.ts';
+import { machine } from './cpu-time.ts';
 import { closedLoop, openLoop, openPlatform } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeImages, randomOf } from './latency-media.ts';
+import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- api [--seed 1] [--hashes 100000] [--rate 200] [--seconds 30] [--images 60]
     [--together]
@@ -39,13 +42,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     },
   });
   if (values.help) return { help: HELP };
-  const count = (name: 'seed' | 'images' | 'hashes' | 'rate' | 'seconds', min: number): number => {
-    const n = Number(values[name]);
-    if (Number.isInteger(n) && n >= min) return n;
-    throw new RangeError(`--${name}: give a whole number from ${min} on\n${HELP}`);
-  };
-  const [seed, images, hashes] = [count('seed', 0), count('images', 6), count('hashes', 1)];
-  const [rate, seconds] = [count('rate', 1), count('seconds', 1)];
+  const whole = (name: 'images' | 'hashes' | 'rate' | 'seconds', min: number, max: number) =>
+    wholeNumber(name, values[name], [min, max], HELP);
+  const seed = wholeNumber('seed', values.seed, SEEDS, HELP);
+  const [images, hashes] = [whole('images', 6, 1000), whole('hashes', 1, 10_000_000)];
+  const [rate, seconds] = [whole('rate', 1, 10_000), whole('seconds', 1, 3600)];
   const seeds = await seedsHere();
   say('making media ...');
   const samples = await makeImages(seeds, images, seed, MOST_ARE_CLEAN);
@@ -103,7 +104,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     bench: 'api',
     options,
     seeds: seeds.version,
-    machine: { processors: availableParallelism(), model: cpus()[0]?.model, load: loadavg()[0], node: process.version },
+    machine: machine(),
     aims: AIM,
     import: { acceptedSeconds: tenth(acceptedSeconds), liveSeconds: tenth(liveSeconds) },
     reads: { alone, besideHalfLoad: beside },
@@ -129,16 +130,13 @@ async function startParts(
   const s3 = await startS3({ folder: path.join(data, 's3'), log: say });
   if (!s3) throw new Error('two processes need an S3 store to share: see infra/README.md, or use --together');
   stack.use(s3);
-  for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
+  const store = await vigilStore(s3);
   const { url } = stack.use(await openTemporaryPostgres());
   const part = (name: string, roles: string) =>
     startVigil(path.join(data, name), {
       ...env,
       DATABASE_URL: url,
-      VIGIL_S3_ENDPOINT: s3.endpoint,
-      VIGIL_S3_REGION: s3.region,
-      VIGIL_S3_ACCESS_KEY: s3.accessKey,
-      VIGIL_S3_SECRET_KEY: s3.secretKey,
+      ...store,
       VIGIL_ROLES: roles,
     });
   stack.use(await part('pipeline', 'plan,fingerprint,match,confirm,decide'));

@@ -10,6 +10,7 @@ import { removeData, startVigil, WITHOUT_BRAKES } from '../support/vigil-process
 import type { Answer } from './answers.ts';
 import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
 import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
+import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- latency [--seed 1] [--images 60] [--clips 24] [--films 10] [--film-seconds 600]
   [--only images,clips,beside-films] [--quick]
@@ -43,11 +44,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   });
   if (values.help) return { help: HELP };
   const { quick } = values;
-  const seed = count('seed', values.seed, 0, 2 ** 32 - 1);
-  const images = count('images', values.images ?? (quick ? '12' : '60'), 6, 1000);
-  const clips = count('clips', values.clips ?? (quick ? '6' : '24'), 6, 200);
-  const films = count('films', values.films ?? '10', 0, 50);
-  const filmSeconds = count('film-seconds', values['film-seconds'], 60, 7200);
+  const seed = wholeNumber('seed', values.seed, SEEDS, HELP);
+  const images = wholeNumber('images', values.images ?? (quick ? '12' : '60'), [6, 1000], HELP);
+  const clips = wholeNumber('clips', values.clips ?? (quick ? '6' : '24'), [6, 200], HELP);
+  const films = wholeNumber('films', values.films ?? '10', [0, 50], HELP);
+  const filmSeconds = wholeNumber('film-seconds', values['film-seconds'], [60, 7200], HELP);
 
   const only = values.only.split(',');
   const odd = only.find((part) => !PARTS.includes(part));
@@ -79,12 +80,6 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   } finally {
     await removeData(dataFolder);
   }
-}
-
-function count(name: string, text: string, min: number, max: number): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= min && n <= max) return n;
-  throw new RangeError(`--${name}: give a whole number from ${min} to ${max}\n${HELP}`);
 }
 
 async function machineNow() {

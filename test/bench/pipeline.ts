@@ -13,6 +13,7 @@ import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Sh
 import { closedLoop } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
 import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
+import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
   [--only images,clips,film] [--quick]
@@ -49,11 +50,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   });
   if (values.help) return { help: HELP };
   const { quick } = values;
-  const seed = count('seed', values.seed, 0, 2 ** 32 - 1);
-  const images = count('images', values.images ?? (quick ? '24' : '120'), 6, 2000);
-  const clips = count('clips', values.clips ?? (quick ? '6' : '24'), 6, 500);
-  const rounds = count('rounds', values.rounds ?? (quick ? '1' : '3'), 1, 20);
-  const filmMinutes = count('film-minutes', values['film-minutes'] ?? (quick ? '20' : '120'), 8, 240);
+  const seed = wholeNumber('seed', values.seed, SEEDS, HELP);
+  const images = wholeNumber('images', values.images ?? (quick ? '24' : '120'), [6, 2000], HELP);
+  const clips = wholeNumber('clips', values.clips ?? (quick ? '6' : '24'), [6, 500], HELP);
+  const rounds = wholeNumber('rounds', values.rounds ?? (quick ? '1' : '3'), [1, 20], HELP);
+  const filmMinutes = wholeNumber('film-minutes', values['film-minutes'] ?? (quick ? '20' : '120'), [8, 240], HELP);
   const only = values.only.split(',');
   const odd = only.find((part) => !PARTS.includes(part));
   if (odd !== undefined) throw new RangeError(`--only: there is no ${odd}\n${HELP}`);
@@ -115,12 +116,6 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   if (missed.length > 0) process.exitCode = 1;
   const options = { seed, images, clips, rounds, filmMinutes, only, quick, threads, inFlight: IN_FLIGHT };
   return { bench: 'pipeline', options, seeds: seeds.version, machine, aims: AIMS, ...result, missed };
-}
-
-function count(name: string, text: string, min: number, max: number): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= min && n <= max) return n;
-  throw new RangeError(`--${name}: give a whole number from ${min} to ${max}\n${HELP}`);
 }
 
 /** What the fleet and its servers use when nothing is asked of them, in CPU seconds a second. */

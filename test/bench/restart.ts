@@ -11,8 +11,10 @@ import { startKafka } from '../../infra/kafka/local-kafka.ts';
 import { startS3 } from '../../infra/s3/start-s3.ts';
 import { type MadeReference, madeSlice } from '../support/made-library.ts';
 import { processTree, pssOf } from '../support/process-tree.ts';
+import { vigilStore } from '../support/s3.ts';
 import { removeData, startVigil } from '../support/vigil-process.ts';
 import { machine } from './cpu-time.ts';
+import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- restart [--seed 1] [--codes 1000000] [--per-slice 100] [--slices 5] [--tail 10000]
   [--log postgres,kafka]
@@ -55,11 +57,11 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   });
   if (values.help) return { help: HELP };
   const options: Options = {
-    seed: count('seed', values.seed, 0, 2 ** 32 - 1),
-    codes: count('codes', values.codes, 1, 20_000_000),
-    perSlice: count('per-slice', values['per-slice'], 1, 500),
-    slices: count('slices', values.slices, 1, 1000),
-    tail: count('tail', values.tail, 0, 1_000_000),
+    seed: wholeNumber('seed', values.seed, SEEDS, HELP),
+    codes: wholeNumber('codes', values.codes, [1, 20_000_000], HELP),
+    perSlice: wholeNumber('per-slice', values['per-slice'], [1, 500], HELP),
+    slices: wholeNumber('slices', values.slices, [1, 1000], HELP),
+    tail: wholeNumber('tail', values.tail, [0, 1_000_000], HELP),
   };
   const logs = values.log.split(',');
   if (logs.some((log) => log !== 'postgres' && log !== 'kafka')) throw new RangeError(`--log: ${values.log}\n${HELP}`);
@@ -67,12 +69,6 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   if (logs.includes('postgres')) result.postgres = await onPostgres(options);
   if (logs.includes('kafka')) result.kafka = await onKafka(options);
   return { ...result, loadAfter: loadavg()[0] };
-}
-
-function count(name: string, text: string, least: number, most: number): number {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= least && n <= most) return n;
-  throw new RangeError(`--${name} is a whole number from ${least} to ${most}, not ${text}\n${HELP}`);
 }
 
 interface Stage {
@@ -101,7 +97,6 @@ async function onKafka(options: Options) {
   const s3 = await startS3({ folder: path.join(dataFolder, 's3') });
   if (!s3) return null;
   stack.use(s3);
-  for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
   const { endpoint, region, accessKey, secretKey } = s3;
   const log = stack.use(openKafkaEventLog({ brokers: kafka.brokers, clientId: 'bench', replicas: 1 }));
   const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey };
@@ -109,10 +104,7 @@ async function onKafka(options: Options) {
   const more = {
     VIGIL_KAFKA_BROKERS: kafka.brokers.join(','),
     VIGIL_KAFKA_REPLICAS: '1',
-    VIGIL_S3_ENDPOINT: endpoint,
-    VIGIL_S3_REGION: region,
-    VIGIL_S3_ACCESS_KEY: accessKey,
-    VIGIL_S3_SECRET_KEY: secretKey,
+    ...(await vigilStore(s3)),
   };
   return await measure({ log, blobs, database, dataFolder, env: { ...env, ...more } }, options);
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openTemporaryPostgres } from '@vigil/database';
 import { type LocalKafka, startKafka } from '../../infra/kafka/local-kafka.ts';
 import { type S3, startS3 } from '../../infra/s3/start-s3.ts';
+import { vigilStore } from '../support/s3.ts';
 import { until } from '../support/until.ts';
 import { type StartOptions, startVigil, type VigilProcess } from '../support/vigil-process.ts';
 
@@ -68,15 +69,13 @@ export async function openFleet({
     }
     stack.use(s3);
     const url = databaseUrl ?? stack.use(await openTemporaryPostgres()).url;
-    for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
+    const endpoint = await s3Endpoint?.(s3);
     const env = {
       DATABASE_URL: url,
       VIGIL_KAFKA_BROKERS: kafka.brokers.join(','),
       VIGIL_KAFKA_REPLICAS: '1',
-      VIGIL_S3_ENDPOINT: (await s3Endpoint?.(s3)) ?? s3.endpoint,
-      VIGIL_S3_REGION: s3.region,
-      VIGIL_S3_ACCESS_KEY: s3.accessKey,
-      VIGIL_S3_SECRET_KEY: s3.secretKey,
+      ...(await vigilStore(s3)),
+      ...(endpoint ? { VIGIL_S3_ENDPOINT: endpoint } : {}),
       VIGIL_SHARDS: SHARDS,
       VIGIL_LOG_LEVEL: 'warn',
       ...settings,

@@ -15,6 +15,17 @@ export interface TestS3 extends S3 {
   newBucket(): Promise<string>;
 }
 
+/** Makes the buckets of an installation of Vigil. @returns the settings by which its processes find them */
+export async function vigilStore(s3: S3): Promise<Record<string, string>> {
+  for (const bucket of ['uploads', 'references', 'vigil']) await s3.createBucket(bucket);
+  return {
+    VIGIL_S3_ENDPOINT: s3.endpoint,
+    VIGIL_S3_REGION: s3.region,
+    VIGIL_S3_ACCESS_KEY: s3.accessKey,
+    VIGIL_S3_SECRET_KEY: s3.secretKey,
+  };
+}
+
 /** A server for one test file. Stopped, and what it kept removed, when disposed of. */
 export async function startTestS3(): Promise<TestS3> {
   const folder = await mkdtemp(join(tmpdir(), 'vigil-s3-'));

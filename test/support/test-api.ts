@@ -11,6 +11,7 @@ import { lockUpload, recordEvidence, saveManifest } from '@vigil/database';
 import { type Instance, openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
 import { createTestDatabase } from './postgres.ts';
+import { until as waitUntil } from './until.ts';
 
 export interface Reply {
   status: number;
@@ -136,14 +137,8 @@ function overhear(request: IncomingMessage, response: ServerResponse, seen: (exc
 }
 
 /** Until `look` says so, for ten seconds at most. */
-export async function until<T>(look: () => Promise<T | null | undefined | false>): Promise<T> {
-  for (let tries = 0; tries < 200; tries++) {
-    const found = await look();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('not within ten seconds');
-}
+export const until = <T>(look: () => Promise<T | null | undefined | false>): Promise<T> =>
+  waitUntil('what the instance does', look, { seconds: 10 });
 
 /** An upload that was planned, as the platform told of it. */
 export async function plannedUpload({ database }: Instance, id: string, account = 'acc_1'): Promise<void> {
