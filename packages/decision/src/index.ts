@@ -9,4 +9,5 @@ export { alteredText, type Outline, type Outlines, outlinesOf } from './outline.
 export { alignPatches } from './patch-align.ts';
 export { patchQueries } from './patch-queries.ts';
 export { type QueryCodes, queryCodes } from './query-codes.ts';
+export { provesAll } from './solid.ts';
 export { type Said, verdictOf } from './verdict.ts';

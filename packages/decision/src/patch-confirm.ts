@@ -247,6 +247,7 @@ function clearest(
   if (!views) return [];
   const step = Math.max(1, alignment.hits.length / SETTLE_HITS);
   const found = new Map<number, { shown: Shown; correlation: number }>();
+  const other: View[] = [];
   for (let i = 0; i < alignment.hits.length; i += step) {
     const hit = alignment.hits[Math.floor(i)]!;
     for (let m = first(mine, hit.at - 0.6); m < mine.length && mine[m]!.time <= hit.at + 0.6; m++) {
@@ -254,7 +255,8 @@ function clearest(
       const due = at(alignment, mine[m]!.time);
       for (let k = first(theirs, due - OFFSET_REACH); a && k < theirs.length; k++) {
         if (theirs[k]!.time > due + OFFSET_REACH) break;
-        const b = views.reference(theirs[k]!.luma);
+        if (other[k] === undefined) other[k] = views.reference(theirs[k]!.luma);
+        const b = other[k];
         const correlation = b ? agreementOf(a, b) : -1;
         if (correlation > (found.get(m)?.correlation ?? -1))
           found.set(m, { shown: [mine[m]!.luma, theirs[k]!.luma], correlation });

@@ -133,8 +133,10 @@ function match(held: readonly Held[], map: Affine, [us]: Sizes, slack: number) {
     [0, us.height],
   ].map(([x, y]) => apply(map, x!, y!));
   const out = { pairs: [] as Pair[], close: 0, visible: 0 };
+  // One frame of the upload is held against several of the reference, one after another.
+  let [whose, seen]: [readonly Patch[], ReturnType<typeof expected>] = [[], expected([], map)];
   for (const { mine, theirs } of held) {
-    const seen = expected(mine, map);
+    if (whose !== mine) [whose, seen] = [mine, expected(mine, map)];
     const widest = slack * NEAR * MOST_GROWN;
     const candidates: { q: number; r: number; distance: number }[] = [];
     for (const [r, patch] of theirs.entries()) {

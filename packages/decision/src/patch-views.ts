@@ -25,6 +25,14 @@ export const bitsOf = (correlation: number): number => Math.min(256, BITS_PER_CO
 /** What a thumbnail shows where the two pictures overlap, band by band from the top; null where there is hardly anything. */
 export type View = { values: Float32Array; ends: readonly number[] } | null;
 
+/** Where a view is put together: every place of a thumbnail at most, and none of it outlives the call. */
+const SHARED = {
+  place: new Uint16Array(PIXELS),
+  x: new Float64Array(PIXELS),
+  y: new Float64Array(PIXELS),
+  value: new Float64Array(PIXELS),
+};
+
 /** 64 x 64 levels. */
 type Levels = ArrayLike<number>;
 
@@ -50,52 +58,52 @@ export function viewsOf(map: Affine, sparse = false): Views | null {
   if (!back) return null;
   // Reference pixels for one pixel of the upload's thumbnail, along a side.
   const { scale } = polar(map, 0.5, 0.5);
-  const places: number[] = [];
-  const [sx, sy]: number[][] = [[], []];
   const stride = sparse ? 2 : 1;
+  let count = 0;
   for (let row = 0; row < SIDE; row += stride) {
     for (let column = 0; column < SIDE; column += stride) {
       const [u, v] = apply(back, (column + 0.5) / SIDE, (row + 0.5) / SIDE);
       const [x, y] = [u * SIDE - 0.5, v * SIDE - 0.5];
       // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
       if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
-      places.push(row * SIDE + column);
-      sx!.push(x);
-      sy!.push(y);
+      SHARED.place[count] = row * SIDE + column;
+      SHARED.x[count] = x;
+      SHARED.y[count] = y;
+      count++;
     }
   }
-  const shared = (stride * stride * places.length) / Math.max(1, scale * scale);
+  const shared = (stride * stride * count) / Math.max(1, scale * scale);
   if (shared < LEAST_SHARED) return null;
-  const step = Math.max(1, places.length / LOOKED);
-  const chosen = Array.from({ length: Math.floor(places.length / step) }, (_, k) => Math.floor(k * step));
-  // Places are in order of row, so bands are runs of them.
-  const rows = chosen.map((k) => Math.floor(places[k]! / SIDE));
-  const height = rows.at(-1)! - rows[0]! + 1;
-  const ends = Array.from(
-    { length: BANDS },
-    (_, band) => rows.filter((row) => (row - rows[0]!) * BANDS < (band + 1) * height).length,
-  );
+  const places = SHARED.place.slice(0, count);
+  const step = Math.max(1, count / LOOKED);
+  const looked = Math.floor(count / step);
+  const [px, py, chosen] = [new Float64Array(looked), new Float64Array(looked), new Uint16Array(looked)];
+  for (let k = 0; k < looked; k++) {
+    const at = Math.floor(k * step);
+    px[k] = SHARED.x[at]!;
+    py[k] = SHARED.y[at]!;
+    chosen[k] = places[at]!;
+  }
+  const ends = endsOf(chosen);
   const blurOf = (ratio: number) => (ratio > 1.2 ? 0.5 * Math.sqrt(ratio * ratio - 1) : 0);
   const soften = {
     upload: (luma: Levels) => blurred(luma, blurOf(1 / scale)),
     reference: (luma: Levels) => blurred(luma, blurOf(scale)),
   };
   return {
-    share: (stride * stride * places.length) / PIXELS,
+    share: (stride * stride * count) / PIXELS,
     soften,
     upload(luma) {
       const soft = sparse ? luma : soften.upload(luma);
-      return viewOf(
-        chosen.map((k) => bilinear(soft, sx![k]!, sy![k]!)),
-        ends,
-      );
+      const values = SHARED.value.subarray(0, looked);
+      for (let k = 0; k < looked; k++) values[k] = bilinear(soft, px[k]!, py[k]!);
+      return viewOf(values, ends);
     },
     reference(luma) {
       const soft = sparse ? luma : soften.reference(luma);
-      return viewOf(
-        chosen.map((k) => soft[places[k]!]!),
-        ends,
-      );
+      const values = SHARED.value.subarray(0, looked);
+      for (let k = 0; k < looked; k++) values[k] = soft[chosen[k]!]!;
+      return viewOf(values, ends);
     },
     plain(luma) {
       const levels = new Uint32Array(256);
@@ -191,13 +199,30 @@ function bilinear(p: ArrayLike<number>, x: number, y: number): number {
   return (p[at]! * (1 - dx) + p[at + 1]! * dx) * (1 - dy) + (p[at + SIDE]! * (1 - dx) + p[at + SIDE + 1]! * dx) * dy;
 }
 
+/** Places are in order of row, so bands are runs of them: where each of the BANDS ends. */
+function endsOf(places: Uint16Array): number[] {
+  const rowOf = (place: number) => Math.floor(place / SIDE);
+  const top = rowOf(places[0]!);
+  const height = rowOf(places.at(-1)!) - top + 1;
+  const ends = new Array<number>(BANDS).fill(0);
+  for (const place of places)
+    for (let band = 0; band < BANDS; band++) if ((rowOf(place) - top) * BANDS < (band + 1) * height) ends[band]!++;
+  return ends;
+}
+
 /** Null when there is hardly anything to see. */
-function viewOf(values: readonly number[], ends: readonly number[]): View {
+function viewOf(values: Float64Array, ends: readonly number[]): View {
   const n = values.length;
-  const mean = values.reduce((s, v) => s + v, 0) / n;
-  const out = Float32Array.from(values, (v) => v - mean);
-  const spread = Math.sqrt(out.reduce((s, v) => s + v * v, 0) / n);
-  return spread < LEAST_SPREAD ? null : { values: out, ends };
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += values[i]!;
+  const mean = sum / n;
+  const out = new Float32Array(n);
+  let squares = 0;
+  for (let i = 0; i < n; i++) {
+    out[i] = values[i]! - mean;
+    squares += out[i]! * out[i]!;
+  }
+  return Math.sqrt(squares / n) < LEAST_SPREAD ? null : { values: out, ends };
 }
 
 /** Gaussian, sigma in pixels, edges repeated. */

@@ -1,4 +1,4 @@
-import { RADIUS, type Segment } from '@vigil/contracts';
+import { type Evidence, type Fingerprint, isFit, RADIUS, type Segment } from '@vigil/contracts';
 import {
   CLOSE_SECONDS,
   LONG_SECONDS,
@@ -35,3 +35,20 @@ export const isProof = (s: Segment): boolean =>
   s.timed &&
   s.distinct >= MIN_DISTINCT + (rankOf(s) > 0 ? 1 : 0) &&
   s.upload[1] - s.upload[0] >= LEAST_SECONDS[rankOf(s)]!;
+
+/** Thumbnails that agree so much leave nothing to be said by a closer look at patches. */
+const SURE_PICTURE = 0.9;
+
+/**
+ * Does it prove all of a slice that is fit to be looked for, as closely as can be? Then what else may align with the same reference adds
+ * nothing: `join` would find it wholly explained, and no rule asks for more. Never true of pictures in films and stills of films.
+ */
+export function provesAll({ segments, referenceMedia }: Evidence, upload: Fingerprint): boolean {
+  if (upload.sampling === 'still' || referenceMedia === 'image') {
+    const isImage = upload.sampling === 'still' && referenceMedia === 'image';
+    return isImage && segments.some((s) => isSolid(s) && (s.correlation ?? 0) >= SURE_PICTURE);
+  }
+  const covers = ({ upload: [from, to] }: Segment) =>
+    upload.frames.time.every((t, frame) => (t >= from && t <= to) || !isFit(upload, frame));
+  return segments.some((s) => isProof(s) && rankOf(s) === 0 && covers(s));
+}

@@ -3,10 +3,11 @@ import {
   type Fingerprint,
   type Opened,
   Proposal,
+  referenceKey,
   type SliceEvidence,
   type Step,
 } from '@vigil/contracts';
-import { confirm, reachOf } from '@vigil/decision';
+import { confirm, provesAll, reachOf } from '@vigil/decision';
 import { type Clock, createTurns } from '@vigil/runtime';
 import { sliceConfirmed } from '../events.ts';
 import type { Lane, Lanes } from '../lanes.ts';
@@ -75,19 +76,27 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
   };
 }
 
-/** Evidence for each alignment that holds when every frame is compared. */
+/**
+ * Evidence for each alignment that holds when every frame is compared. What is left of a reference's alignments is not looked
+ * at once one of them proves all of the slice: a film that is copied as it is aligns by its pictures and by several geometries.
+ */
 export async function confirmAll(
   upload: Fingerprint,
   proposal: Pick<Proposal, 'alignments' | 'span'>,
   references: Pick<ReferenceCodes, 'between'>,
 ): Promise<Evidence[]> {
   const evidence: Evidence[] = [];
+  const proved = new Set<string>();
   const turns = createTurns();
   for (const alignment of proposal.alignments) {
+    const key = referenceKey(alignment.reference);
+    if (proved.has(key)) continue;
     if (turns.due()) await turns.rest();
     const slices = await references.between(alignment.reference, ...reachOf(alignment, proposal.span));
     const found = slices.length > 0 ? confirm(upload, alignment, slices) : null;
-    if (found) evidence.push(found);
+    if (!found) continue;
+    evidence.push(found);
+    if (provesAll(found, upload)) proved.add(key);
   }
   return evidence;
 }

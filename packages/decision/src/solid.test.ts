@@ -1,0 +1,83 @@
+import { type Evidence, FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
+import { describe, expect, test } from 'vitest';
+import { provesAll } from './solid.ts';
+import { fingerprintOf, key, randomCode, seeded } from './synthetic.ts';
+
+const random = seeded(1);
+const SPAN: [number, number] = [30, 40];
+/** Two frames a second; `flags` of the first and the last one. */
+function sliceOf(flags = 0, sampling: 'dense' | 'still' = 'dense') {
+  const times = sampling === 'still' ? [0] : Array.from({ length: 20 }, (_, k) => SPAN[0] + k / 2);
+  const frames = times.map((time, k) => ({
+    time,
+    code: randomCode(random),
+    flags: k === 0 || k === times.length - 1 ? flags : 0,
+  }));
+  return fingerprintOf(frames, { span: sampling === 'still' ? [0, 0] : SPAN, sampling });
+}
+
+const segment = (more: Partial<Segment> = {}): Segment => ({
+  upload: SPAN,
+  reference: [90, 100],
+  offset: 60,
+  speed: 1,
+  frames: { matched: 20, eligible: 20 },
+  distance: { mean: 12, worst: 30 },
+  distinct: 9,
+  timed: true,
+  ...more,
+});
+const evidence = (segments: Segment[], referenceMedia: 'image' | 'video' = 'video'): Evidence => ({
+  reference: key('a'),
+  referenceMedia,
+  kind: 'picture',
+  altered: {},
+  segments,
+  longest: 10,
+  total: 10,
+  share: { upload: 1, reference: 0.1 },
+  confidence: 1,
+});
+
+describe('all of a slice is proved', () => {
+  test('by one close stretch of pictures that differ, or by many patches as close', () => {
+    expect(provesAll(evidence([segment()]), sliceOf())).toBe(true);
+    expect(provesAll(evidence([segment({ inliers: 20, cells: 12 })]), sliceOf())).toBe(true);
+  });
+
+  test.each<[string, Partial<Segment>]>([
+    ['it ends before the last frame', { upload: [30, 39.2] }],
+    ['it begins after the first one', { upload: [30.25, 40] }],
+    ['it is not near', { distance: { mean: 50, worst: 70 } }],
+    ['hardly anything in it changes', { distinct: 2 }],
+    ['it would agree at other times as well', { timed: false }],
+    ['it rests on few patches', { inliers: 9, cells: 12 }],
+  ])('not when %s', (_, more) => {
+    expect(provesAll(evidence([segment(more)]), sliceOf())).toBe(false);
+  });
+
+  test.each([FRAME_FLAT, FRAME_PAGE])('frames that nothing is looked for by may lie outside (flag %i)', (flag) => {
+    expect(provesAll(evidence([segment({ upload: [30.25, 39.25] })]), sliceOf(flag))).toBe(true);
+  });
+
+  test('not by two stretches, one of which may be another place of the reference', () => {
+    const halves = [segment({ upload: [30, 35] }), segment({ upload: [35, 40], reference: [10, 15], offset: -25 })];
+    expect(provesAll(evidence(halves), sliceOf())).toBe(false);
+  });
+});
+
+describe('all of a picture is proved', () => {
+  const still = (more: Partial<Segment> = {}) =>
+    segment({ upload: [0, 0], reference: [0, 0], timed: false, distinct: 1, ...more });
+
+  test('when it is the same beyond doubt', () => {
+    expect(provesAll(evidence([still({ correlation: 0.95 })], 'image'), sliceOf(0, 'still'))).toBe(true);
+    expect(provesAll(evidence([still({ correlation: 0.8 })], 'image'), sliceOf(0, 'still'))).toBe(false);
+    expect(provesAll(evidence([still()], 'image'), sliceOf(0, 'still'))).toBe(false);
+  });
+
+  test('never of a picture in a film, nor of a still of one: where else it is shown is worth knowing', () => {
+    expect(provesAll(evidence([still({ correlation: 0.99 })], 'image'), sliceOf())).toBe(false);
+    expect(provesAll(evidence([still({ correlation: 0.99 })], 'video'), sliceOf(0, 'still'))).toBe(false);
+  });
+});
