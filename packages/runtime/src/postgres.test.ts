@@ -70,15 +70,21 @@ test('a deadlock is tried again until both have passed', async () => {
   });
   let arrived = 0;
   let runs = 0;
-  const both = (first: number, second: number) =>
-    postgres.transaction(async (tx) => {
+  const both = (first: number, second: number, other: () => Promise<void>) => {
+    let attempts = 0;
+    return postgres.transaction(async (tx) => {
       runs++;
+      // A row is anyone's as soon as it is let go: whoever is tried again could have it before the one that waited for it.
+      if (++attempts > 1) await other();
       await tx.query('UPDATE counts SET n = n + 1 WHERE id = $1', [first]);
       if (++arrived === 2) meet!();
       await met;
       await tx.query('UPDATE counts SET n = n + 1 WHERE id = $1', [second]);
     });
-  await Promise.all([both(1, 2), both(2, 1)]);
+  };
+  const one: Promise<void> = both(1, 2, () => two);
+  const two: Promise<void> = both(2, 1, () => one);
+  await Promise.all([one, two]);
   expect(runs).toBe(3);
   expect(await postgres.query('SELECT n FROM counts ORDER BY id')).toEqual([{ n: 2 }, { n: 2 }]);
 });
