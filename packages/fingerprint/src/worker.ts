@@ -3,6 +3,7 @@
  * thrown is the environment's fault or a bug.
  * What it loads is loaded by every thread: from other packages by the file, so that schemas and loggers stay out.
  */
+import { setPriority } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import type { Fingerprint, Span } from '@vigil/contracts';
 import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
@@ -12,6 +13,13 @@ import * as image from './image.ts';
 import type { MediaLimits } from './media-source.ts';
 import { PICTURE_SIDE, type PictureJob, videoPicture } from './picture.ts';
 import * as video from './video.ts';
+
+/**
+ * Whoever answers people, brokers and databases goes first: this thread, and the decoders that it starts, take what is left of the
+ * processors, a third of the share of others where there is not enough. Only Linux has priorities of threads.
+ */
+const NICE = 5;
+if (process.platform === 'linux') setPriority(NICE);
 
 interface Job {
   /** Says `started` when a thread takes the job up, and hears `abort`. */
