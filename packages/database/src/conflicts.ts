@@ -1,5 +1,6 @@
 import type { ReferenceKey, Span } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
+import { papersOf, savePaper } from './papers.ts';
 import { setTimer } from './timers.ts';
 import type { PageOf } from './works.ts';
 
@@ -102,25 +103,36 @@ export async function settleConflict(
   return rows.length > 0;
 }
 
+/** What one side, or an operator, wrote to the other: a paper of the conflict. `body` is null once it was erased. */
 export interface ConflictMessage {
   id: string;
   side: ConflictSide | 'operator';
-  body: string;
+  body: string | null;
   sentAt: number;
+  erasedAt: number | null;
+  erasedWhy: string | null;
 }
 
-export async function addConflictMessage(tx: Queryable, conflict: string, message: ConflictMessage): Promise<void> {
-  await tx.query(
-    'INSERT INTO conflict_messages (id, conflict, side, body, sent_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING',
-    [message.id, conflict, message.side, message.body, message.sentAt],
-  );
+const MESSAGE = 'message-';
+
+export async function addConflictMessage(
+  tx: Queryable,
+  conflict: string,
+  { id, side, body, sentAt }: Pick<ConflictMessage, 'id' | 'side' | 'body' | 'sentAt'>,
+): Promise<ConflictMessage> {
+  await savePaper(tx, { id, subject: conflict, kind: MESSAGE + side, content: { body }, now: sentAt });
+  return { id, side, body, sentAt, erasedAt: null, erasedWhy: null };
 }
 
+/** Oldest first. */
 export async function conflictMessages(db: Queryable, conflict: string): Promise<ConflictMessage[]> {
-  return db.query<ConflictMessage>(
-    'SELECT id, side, body, sent_at AS "sentAt" FROM conflict_messages WHERE conflict = $1 ORDER BY sent_at, id LIMIT 500',
-    [conflict],
-  );
+  return (await papersOf(db, conflict)).map(({ id, kind, content, writtenAt, erasedAt, erasedWhy }) => ({
+    id,
+    side: kind.slice(MESSAGE.length) as ConflictMessage['side'],
+    body: (content as { body: string } | null)?.body ?? null,
+    sentAt: writtenAt,
+    ...{ erasedAt, erasedWhy },
+  }));
 }
 
 /**

@@ -57,11 +57,16 @@ export async function purgeIdempotent(db: Queryable, before: number): Promise<vo
   );
 }
 
-/** Forgets what was answered to steps of a case, in which people's words are repeated. Asked again, they are possible or they are not. */
-export async function forgetCaseAnswers(tx: Queryable, id: string): Promise<void> {
-  await tx.query(
-    `DELETE FROM idempotency_keys
-     WHERE request LIKE 'POST /v1/cases/%' AND request LIKE $1 AND status IS NOT NULL`,
-    [`POST /v1/cases/${id.replaceAll(/[\\%_]/g, '\\$&')}/%`],
-  );
+/**
+ * Forgets what was answered to steps of a case, or to messages of a conflict, in which people's words are repeated. Asked again, steps
+ * are possible or they are not.
+ */
+export async function forgetAnswers(tx: Queryable, id: string): Promise<void> {
+  const named = id.replaceAll(/[\\%_]/g, '\\$&');
+  for (const list of ['cases', 'conflicts'])
+    await tx.query(
+      `DELETE FROM idempotency_keys
+       WHERE request LIKE 'POST /v1/${list}/%' AND request LIKE $1 AND status IS NOT NULL`,
+      [`POST /v1/${list}/${named}/%`],
+    );
 }

@@ -20,19 +20,20 @@ export interface PaperRow {
 /**
  * Keeps what a person wrote in a row that can be erased. What it returns may stand in a chain: the digest is salted, so that nobody
  * finds the content by guessing once the salt is gone.
+ * @param about.id where the same may be written twice; the first one stays
  */
 export async function savePaper(
   tx: Queryable,
-  about: { subject: string; kind: string; content: unknown; now: number },
+  about: { id?: string; subject: string; kind: string; content: unknown; now: number },
 ): Promise<Paper> {
   const { subject, kind, content, now } = about;
   const salt = randomBytes(32);
-  const id = derivedId('paper', subject, kind, salt.toString('hex'));
+  const id = about.id ?? derivedId('paper', subject, kind, salt.toString('hex'));
   // As the database gives it back: it does not take every character.
   const kept = JSON.parse(jsonb(content)) as unknown;
   const digest = sha256(salt, canonical(kept));
   await tx.query(
-    'INSERT INTO papers (id, subject, kind, content, salt, digest, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+    'INSERT INTO papers (id, subject, kind, content, salt, digest, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING',
     [id, subject, kind, jsonb(kept), salt, digest, now],
   );
   return { id, digest: hex(digest) };

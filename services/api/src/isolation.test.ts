@@ -29,6 +29,7 @@ describe('isolation', () => {
       'POST /v1/references/{reference}/disable': { reason: 'x' },
       'POST /v1/conflicts/{conflict}/settle': { outcome: 'both' },
       'POST /v1/conflicts/{conflict}/messages': { body: 'x' },
+      'POST /v1/conflicts/{conflict}/erase': { why: 'x' },
       'PUT /v1/policies/{policy}': {},
       'POST /v1/cases/{case}/disputes': { do: 'dispute', grounds: ['licensed'] },
       'POST /v1/cases/{case}/steps': { do: 'withdraw' },

@@ -181,6 +181,46 @@ describe('references and what is decided by them', () => {
     expect((await post(a, `/v1/conflicts/${conflict}/settle`, { outcome: 'earlier' })).status).toBe(409);
   });
 
+  test('what holders wrote to each other about a conflict can be erased, one message or all; that they wrote stays', async () => {
+    const code = hash();
+    const first = (await post(a, '/v1/hash-lists', { items: [{ hash: code }] })).body.references[0];
+    await live(a, first);
+    const second = (await post(b, '/v1/hash-lists', { items: [{ hash: near(code, 6) }] })).body.references[0];
+    const { conflict } = (await live(b, second)).findings[0];
+    const route = `/v1/conflicts/${conflict}`;
+    const write = (key: string, body: string) =>
+      api.call('POST', `${route}/messages`, {
+        key,
+        json: { body },
+        headers: { 'idempotency-key': `m-${body.length}` },
+      });
+    const sent = (await write(b, 'Ask Ida Lund, ida@b.example.org')).body;
+    expect((await write(b, 'Ask Ida Lund, ida@b.example.org')).body).toEqual(sent);
+    await write(a, 'Ida Lund left in 2019');
+    const shown = async () => (await get(a, `${route}/messages`)).items;
+    expect(await shown()).toMatchObject([
+      { id: sent.id, side: 'newcomer', body: 'Ask Ida Lund, ida@b.example.org', erasedAt: null },
+      { side: 'earlier', body: 'Ida Lund left in 2019', erasedWhy: null },
+    ]);
+
+    const erase = (json: unknown, key?: string) =>
+      api.call('POST', `${route}/erase`, { json, ...(key ? { key } : {}) });
+    expect((await erase({ why: 'request 18' }, b)).status).toBe(403);
+    expect((await erase({ why: 'for Ida: Ida Lund left in 2019' })).body.detail).toMatch(/say it without them/);
+    expect((await erase({ why: 'request 18', paper: 'msg_none' })).status).toBe(404);
+    expect((await api.call('POST', '/v1/conflicts/conflict_none/erase', { json: { why: 'x' } })).status).toBe(404);
+    expect((await erase({ why: 'request 18', paper: sent.id })).body).toEqual({ erased: 1, papers: [sent.id] });
+    expect(await shown()).toMatchObject([
+      { id: sent.id, side: 'newcomer', body: null, erasedAt: expect.any(Number), erasedWhy: 'request 18' },
+      { side: 'earlier', body: 'Ida Lund left in 2019' },
+    ]);
+    expect((await erase({ why: 'request 18' })).body.erased).toBe(1);
+    expect((await erase({ why: 'request 18' })).body.erased).toBe(0);
+    const db = api.instance.database.postgres;
+    expect(await db.query(`SELECT id FROM papers WHERE content::text LIKE '%Ida%'`)).toEqual([]);
+    expect(await db.query(`SELECT key FROM idempotency_keys WHERE answer::text LIKE '%Ida%'`)).toEqual([]);
+  });
+
   test('a side that gives way settles at once; silence settles for the earlier one; own overlap is only told', async () => {
     const code = hash();
     const first = (await post(a, '/v1/hash-lists', { items: [{ hash: code }] })).body.references[0];

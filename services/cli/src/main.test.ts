@@ -80,7 +80,7 @@ describe('vigil', () => {
     ['a topic that goes out', ['replay', '-t', 'takedowns'], /takedowns is not replayed: give one of vigil\.uploads/],
     ['a time that is none', ['replay', '--since', 'noon'], /--since noon is no time: give one like .* or 24h/],
     ['no reason to erase', ['audit', 'erase', 'case_1'], /required option '--why <text>' not specified/],
-    ['what cannot be erased', ['audit', 'erase', 'up_1', '--why', 'x'], /up_1 is neither a case nor a notice/],
+    ['what cannot be erased', ['audit', 'erase', 'up_1', '--why', 'x'], /up_1 is no case, notice or conflict/],
     ['more roots than there are at once', ['audit', 'heads', '-n', '201'], /give 200 at most/],
     ['no number of shards', ['shards', 'many'], /give a whole number/],
     ['an address that is none', ['trace', 'up_1', '-i', 'nowhere'], /--instance nowhere is not an address/],

@@ -195,8 +195,8 @@ audit
   .action(async (options) => (await auditCommands()).showHeads(options));
 audit
   .command('erase')
-  .description('delete what people wrote in a case or a notice, for ever; every chain stays whole')
-  .argument('<case|notice>', 'its id')
+  .description('delete what people wrote in a case, a notice or a conflict, for ever; every chain stays whole')
+  .argument('<case|notice|conflict>', 'its id')
   .option(...instance)
   .option('--paper <id>', 'one of its papers; else all')
   .requiredOption('--why <text>', 'stays in the chain for ever: the number of the request, nothing personal')

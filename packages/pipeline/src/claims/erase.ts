@@ -1,10 +1,10 @@
 import type { Actor } from '@vigil/contracts';
-import { claimsByNotice, claimsOfCase, erasePapers, forgetCaseAnswers, papersOf } from '@vigil/database';
+import { claimsByNotice, claimsOfCase, erasePapers, forgetAnswers, papersOf } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import type { Ledger } from './ledger.ts';
 
 export interface Erasure {
-  /** A case, or a notice by hand. */
+  /** A case, a notice by hand, or a conflict. */
   subject: string;
   /** One of its papers; else all. */
   paper?: string | undefined;
@@ -21,7 +21,7 @@ export type ErasureOutcome =
 
 /**
  * What people wrote is gone; the chain of the case, or of each case that rests on the notice, remembers that it is, when, by whom and
- * why. Answers that were kept for requests that are sent again repeat it, so they go as well.
+ * why. A conflict has no chain: its messages remember it themselves. Answers that were kept for requests that are sent again repeat it, so they go as well.
  */
 export async function erase(
   tx: Queryable,
@@ -37,7 +37,7 @@ export async function erase(
   if (personal) return { status: 'refused', why: `the reason stays in the chain for ever, and ${personal}` };
   const gone = await erasePapers(tx, { subject, paper }, { at: now, by: by.id ?? by.role, why });
   if (gone.length === 0) return { status: 'done', papers: [] };
-  await forgetCaseAnswers(tx, subject);
+  await forgetAnswers(tx, subject);
   const resting = await claimsByNotice(tx, subject);
   const [own] = await claimsOfCase(tx, subject);
   const data = { papers: gone, why };

@@ -36,7 +36,14 @@ const Shown = z
   })
   .meta({ id: 'Conflict' });
 const Message = z
-  .object({ id: z.string(), side: z.enum(['earlier', 'newcomer', 'operator']), body: z.string(), sentAt: When })
+  .object({
+    id: z.string(),
+    side: z.enum(['earlier', 'newcomer', 'operator']),
+    body: z.string().nullable().describe('null once it was erased'),
+    sentAt: When,
+    erasedAt: MaybeWhen,
+    erasedWhy: z.string().nullable(),
+  })
   .meta({ id: 'ConflictMessage' });
 const params = z.object({ conflict: Id });
 
@@ -139,14 +146,9 @@ export function conflictRoutes({ database }: Deps): Route[] {
       answer: { status: 201, describe: 'The message', schema: Message },
       async run({ params, body }, { who, now, newId }) {
         const c = await find(who, params.conflict);
-        const message = {
-          id: newId('msg'),
-          side: sideOf(who, c) ?? ('operator' as const),
-          body: body.body,
-          sentAt: now,
-        };
-        await addConflictMessage(db, c.id, message);
-        return { body: message };
+        const side = sideOf(who, c) ?? ('operator' as const);
+        const message = { id: newId('msg'), side, body: body.body, sentAt: now };
+        return { body: await addConflictMessage(db, c.id, message) };
       },
     }),
     route({

@@ -1,4 +1,4 @@
-import { findCase, findNotice, type PaperRow } from '@vigil/database';
+import { findCase, findConflict, findNotice, type PaperRow } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { actorOf, ownRow, type Principal } from '../principal.ts';
@@ -71,6 +71,19 @@ export function erasureRoutes({ database, cases }: Deps): Route[] {
       params: z.object({ notice: Id }),
       run: async ({ params, body }, { who }) =>
         erase(who, ownRow(who, await findNotice(db, params.notice), 'notice', params.notice).id, body),
+    }),
+    route({
+      ...shared,
+      path: '/v1/conflicts/{conflict}/erase',
+      tag: 'conflicts',
+      summary: 'Erase what holders wrote to each other about a conflict: all of it, or one message',
+      details:
+        'For requests of data protection: the message is deleted; that it was sent, when and by which side, stays. It cannot be taken back.',
+      params: z.object({ conflict: Id }),
+      async run({ params, body }, { who }) {
+        if (!(await findConflict(db, params.conflict))) throw notFound('conflict', params.conflict);
+        return erase(who, params.conflict, body);
+      },
     }),
   ];
 }

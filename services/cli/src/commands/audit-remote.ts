@@ -30,13 +30,16 @@ export async function showHeads(options: Remote & { limit: number; json?: boolea
   }
 }
 
-/** `vigil audit erase`: what people wrote in a case or a notice is gone for ever. */
+/** `vigil audit erase`: what people wrote in a case, a notice or a conflict is gone for ever. */
 export async function erase(
   subject: string,
   { instance, paper, why, json }: Remote & { paper?: string; why: string; json?: boolean },
 ): Promise<void> {
-  const kind = /^(case|notice)_/.exec(subject)?.[1];
-  if (!kind) throw new UsageError(`${subject} is neither a case nor a notice: give an id like case_... or notice_...`);
+  const kind = /^(case|notice|conflict)_/.exec(subject)?.[1];
+  if (!kind)
+    throw new UsageError(
+      `${subject} is no case, notice or conflict: give an id like case_..., notice_... or conflict_...`,
+    );
   const route = `/v1/${kind}s/${encodeURIComponent(subject)}/erase`;
   const gone = await postAsked<{ erased: number; papers: string[] }>(instance, route, {
     ...(paper ? { paper } : {}),
