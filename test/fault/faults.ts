@@ -112,6 +112,9 @@ const reassign: Fault = {
       const all = await Promise.all(groups.map((group) => ownersOf(fleet.kafka.brokers, group)));
       return all.flatMap((owners) => [...owners.values()]).filter((owner) => owner.includes(name)).length;
     };
+    const slicesOf = (films: readonly string[]) =>
+      [...watch.cut.keys()].filter((key) => films.some((id) => key.startsWith(`${id}/`)));
+    const openOf = (films: readonly string[]) => slicesOf(films).filter((key) => !watch.fingerprinted.has(key));
     // A film may be done in the moment that it is looked at.
     for (let tries = 0; tries < 4; tries++) if (await handOver()) return;
     wrong.push('no partition changed hands in the middle of a film');
@@ -124,15 +127,18 @@ const reassign: Fault = {
       let decoding: string | null = null;
       while (!decoding && films.length < 12) {
         films.push(...(await Promise.all([0, 1].map(() => world.send(pick(random, filmsOf(world)))))));
-        decoding = await until(PATIENCE_SECONDS / 4, () => decodes(world, [name]));
+        // What it decodes first may be something that waited there: a film of ours has to be in the middle.
+        decoding = await until(PATIENCE_SECONDS / 4, async () => {
+          await watch.look();
+          return openOf(films).length > 0 ? decodes(world, [name]) : null;
+        });
       }
       const leaving = supervisor.remove(name);
       await watch.look();
-      const slices = [...watch.cut.keys()].filter((key) => films.some((id) => key.startsWith(`${id}/`)));
-      const open = slices.filter((key) => !watch.fingerprinted.has(key)).length;
+      const open = openOf(films).length;
       const { code, signal } = await leaving;
       say(
-        `${name} took ${taken} partitions over and leaves while it decodes (${code ?? signal}); ${open} of ${slices.length} slices of films are open`,
+        `${name} took ${taken} partitions over and leaves while it decodes (${code ?? signal}); ${open} of ${slicesOf(films).length} slices of films are open`,
       );
       if (code !== 0) wrong.push(`${name} was asked to end and ended with ${code ?? signal}`);
       return decoding !== null && open > 0;
@@ -196,6 +202,10 @@ const storeStalls: Fault = {
       const key = /^\/uploads\/([^?]+)/.exec(path)?.[1];
       return key !== undefined && ill.has(partitions.get(decodeURIComponent(key)) ?? -1);
     };
+    // What a process takes when it starts is no growth of the stall's.
+    const young = () =>
+      supervisor.lives.some((l) => l.end === null && Date.now() - l.startedAt < form.warmSeconds * 1000);
+    await until(form.warmSeconds + 1, async () => (young() ? null : true));
     say(`S3 stalls for ${seconds.toFixed(0)} s on objects of partitions ${[...ill].join(' and ')}`);
     const before = { at: Date.now(), befallen: store.befallen, memory: memoryOf(supervisor) };
     store.set((path): RequestFault => (isIll(path) ? 'stall' : 'none'));

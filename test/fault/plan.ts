@@ -24,6 +24,8 @@ export interface Form {
   pauseSeconds: number;
   /** After the last one, nothing may stand still for so long before all is judged. */
   drainSeconds: number;
+  /** Until then a process that has started takes what memory it needs. */
+  warmSeconds: number;
   /** Lengths of outages are drawn from this range. */
   outageSeconds: readonly [number, number];
 }
@@ -39,6 +41,7 @@ export const FORMS: Record<Form['name'], Form> = {
     sendSeconds: 3,
     pauseSeconds: 0.5,
     drainSeconds: 60,
+    warmSeconds: 0,
     outageSeconds: [3, 5],
   },
   full: {
@@ -51,6 +54,7 @@ export const FORMS: Record<Form['name'], Form> = {
     sendSeconds: 15,
     pauseSeconds: 5,
     drainSeconds: 120,
+    warmSeconds: 45,
     outageSeconds: [4, 25],
   },
 };
