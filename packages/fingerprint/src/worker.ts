@@ -16,9 +16,9 @@ import * as video from './video.ts';
 
 /**
  * Whoever answers people, brokers and databases goes first: this thread, and the decoders that it starts, take what is left of the
- * processors, a third of the share of others where there is not enough. Only Linux has priorities of threads.
+ * processors: a tenth of the share of others where there is not enough. Only Linux has priorities of threads.
  */
-const NICE = 5;
+const NICE = 10;
 if (process.platform === 'linux') setPriority(NICE);
 
 interface Job {
