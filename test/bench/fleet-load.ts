@@ -31,8 +31,8 @@ export interface FleetPlatform {
   cpu(): Promise<Share>;
   /** How often a slice of the uploads was read again to confirm what was found. */
   readAgain(uploads: readonly string[]): Promise<number>;
-  /** Proportional set size of all processes of Vigil, in bytes. */
-  memory(): Promise<number>;
+  /** Proportional set size of each process of Vigil with its decoders, in bytes. */
+  memory(): Promise<Record<Member, number>>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -119,8 +119,10 @@ export async function openFleetPlatform(fleet: Fleet, dataFolder: string): Promi
     },
 
     async memory() {
-      const trees = await Promise.all(members.map((name) => processTree(fleet.member(name).pid)));
-      return pssOf(trees.flat());
+      const sizes = await Promise.all(
+        members.map(async (name) => [name, await pssOf(await processTree(fleet.member(name).pid))] as const),
+      );
+      return Object.fromEntries(sizes) as Record<Member, number>;
     },
 
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { mulberry32 } from '../network/deliver-twice.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
 import { madeOnce } from '../support/made-once.ts';
-import type { FleetPlatform } from './fleet-load.ts';
+import { type FleetPlatform, sumOf } from './fleet-load.ts';
 import { CACHE, type Sample } from './latency-media.ts';
 
 export interface TwoFilms {
@@ -124,10 +124,10 @@ export async function measureFilm(
   say('the film of which the last quarter is a copy ...');
   const [stored] = await platform.store([upload]);
   const done = new AbortController();
-  const memory: number[] = [];
+  const samples: Awaited<ReturnType<FleetPlatform['memory']>>[] = [];
   const watching = (async () => {
     while (!done.signal.aborted) {
-      memory.push(await platform.memory());
+      samples.push(await platform.memory());
       await sleep(SAMPLE_MS, undefined, { signal: done.signal }).catch(() => undefined);
     }
   })();
@@ -137,6 +137,11 @@ export async function measureFilm(
   const { verdict, latency, wrong } = answer;
   const all = verdict ? verdict.decidedAt - verdict.receivedAt : null;
   const part = all !== null && latency !== null ? latency / all : null;
+  const memory = samples.map(sumOf);
+  const quarters = (list: readonly number[]) => {
+    const quarter = Math.floor(list.length / 4);
+    return [0, 1, 2, 3].map((n) => megabytes(median(list.slice(n * quarter, (n + 1) * quarter))));
+  };
   // The first quarter fills caches and heaps; from then on nothing may rise with the length of the film.
   const quarter = Math.floor(memory.length / 4);
   const [second, last] = [median(memory.slice(quarter, 2 * quarter)), median(memory.slice(-quarter))];
@@ -164,7 +169,10 @@ export async function measureFilm(
       samples: memory.length,
       min: megabytes(Math.min(...memory)),
       max: megabytes(Math.max(...memory)),
-      medianOfQuarters: [0, 1, 2, 3].map((n) => megabytes(median(memory.slice(n * quarter, (n + 1) * quarter)))),
+      medianOfQuarters: quarters(memory),
+      medianOfQuartersOf: Object.fromEntries(
+        Object.keys(samples[0] ?? {}).map((name) => [name, quarters(samples.map((s) => s[name as keyof typeof s]))]),
+      ),
       growthFromSecondToLastQuarter: round(growth),
     },
     missed,
