@@ -84,6 +84,24 @@ describeWith('ffmpeg-5', ffmpeg !== null && !ffmpeg.warning, 'what the runbook s
       JSON.stringify({ reference, why: 'test' }),
       'application/json',
     );
+    // Another holder shows the same, and writes about it.
+    const listed = await ask<{ references: string[] }>(
+      '/v1/hash-lists',
+      JSON.stringify({ holder: 'studio-b', items: [{ hash }] }),
+      'application/json',
+    );
+    const conflict = await until('there is a conflict', async () => {
+      const response = await fetch(`${vigil.url}/v1/references/${listed.references[0]}`, {
+        headers: { authorization },
+      });
+      const { findings } = (await response.json()) as { findings: { conflict?: string }[] };
+      return findings.find((f) => f.conflict)?.conflict;
+    });
+    const message = await ask<{ id: string }>(
+      `/v1/conflicts/${conflict}/messages`,
+      JSON.stringify({ body: 'Ask A.' }),
+      'application/json',
+    );
     // A matcher that was there once, and is gone for good.
     await using db = openPostgres({ url: await vigil.databaseUrl(), max: 1 });
     await db.query(`INSERT INTO index_replicas (shards, shard, replica, seen_at) VALUES (1, 0, 'matcher-gone', 1000)`);
@@ -112,6 +130,7 @@ describeWith('ffmpeg-5', ffmpeg !== null && !ffmpeg.warning, 'what the runbook s
       'application/json',
     );
     Object.assign(env, { CASE: filed.cases[0], NOTICE: filed.notice, PAPER: papers[0]!.id });
+    Object.assign(env, { CONFLICT: conflict, MESSAGE: message.id });
   });
   afterAll(() => stack.disposeAsync());
 

@@ -242,8 +242,10 @@ describeWith('s3', await s3Here(), 'S3', () => {
     });
 
     it('holds no memory while it stalls, and the others go on', async () => {
-      const streams = await Promise.all(Array.from({ length: 24 }, () => store.get(bucket, 'line/film')));
-      line.set({ kind: 'stall' });
+      // Connections of its own, stalled when a part has passed: what the kernel holds of one may be all of the object.
+      await using fresh = await openFar({ timeouts: { idleMs: timeouts.idleMs, answerMs: 3000 } });
+      line.set({ kind: 'stall', afterBytes: 3 * MB });
+      const streams = await Promise.all(Array.from({ length: 24 }, () => fresh.get(bucket, 'line/film')));
       await using healthy = await open();
       const [codes, held] = await peakOf(() => {
         const readers = streams.map((stream) => code(digestOf(stream)));
