@@ -1,5 +1,5 @@
 import { mkdtemp } from 'node:fs/promises';
-import { availableParallelism, cpus, freemem, loadavg, tmpdir, totalmem } from 'node:os';
+import { freemem, loadavg, tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { SeedSet } from '../../seeds/generate.ts';
@@ -8,6 +8,7 @@ import { byProgram, processTree, pssOf } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, startVigil, WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import type { Answer } from './answers.ts';
+import { machine } from './cpu-time.ts';
 import { closedLoop, DATABASE_CONNECTIONS, oneAtATime, openLoop, openPlatform, type Platform } from './latency-load.ts';
 import { CLIP_SECONDS, makeClips, makeImages, makeLongFilm, randomOf, type Sample } from './latency-media.ts';
 import { SEEDS, wholeNumber } from './whole-number.ts';
@@ -61,7 +62,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     clips: await makeClips(seeds, clips, seed),
     film: films > 0 && only.includes('beside-films') ? await makeLongFilm(seeds, filmSeconds) : null,
   };
-  const machine = await machineNow();
+  const host = await hostNow();
   const dataFolder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
   try {
     const measured = await measure(dataFolder, seeds, media, films, seed, only);
@@ -76,22 +77,19 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       clipSeconds: CLIP_SECONDS,
       inFlight: IN_FLIGHT,
     };
-    return { bench: 'latency', options, seeds: seeds.version, machine, aims: AIMS, ...measured };
+    return { bench: 'latency', options, seeds: seeds.version, machine: host, aims: AIMS, ...measured };
   } finally {
     await removeData(dataFolder);
   }
 }
 
-async function machineNow() {
+async function hostNow() {
   const { version } = await ffmpegHere();
   return {
-    cpu: cpus()[0]?.model,
-    cores: availableParallelism(),
+    ...machine(),
     memoryMB: Math.round(totalmem() / MB),
     freeMB: Math.round(freemem() / MB),
-    node: process.version,
     ffmpeg: version,
-    loadBefore: loadavg().map((x) => Math.round(x * 100) / 100),
   };
 }
 

@@ -4,6 +4,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mulberry32 } from '../network/deliver-twice.ts';
+import type { Member } from '../network/open-fleet.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
 import { madeOnce } from '../support/made-once.ts';
 import { type FleetPlatform, sumOf } from './fleet-load.ts';
@@ -124,7 +125,7 @@ export async function measureFilm(
   say('the film of which the last quarter is a copy ...');
   const [stored] = await platform.store([upload]);
   const done = new AbortController();
-  const samples: Awaited<ReturnType<FleetPlatform['memory']>>[] = [];
+  const samples: Record<Member, number>[] = [];
   const watching = (async () => {
     while (!done.signal.aborted) {
       samples.push(await platform.memory());
@@ -138,14 +139,9 @@ export async function measureFilm(
   const all = verdict ? verdict.decidedAt - verdict.receivedAt : null;
   const part = all !== null && latency !== null ? latency / all : null;
   const memory = samples.map(sumOf);
-  const quarters = (list: readonly number[]) => {
-    const quarter = Math.floor(list.length / 4);
-    return [0, 1, 2, 3].map((n) => megabytes(median(list.slice(n * quarter, (n + 1) * quarter))));
-  };
   // The first quarter fills caches and heaps; from then on nothing may rise with the length of the film.
-  const quarter = Math.floor(memory.length / 4);
-  const [second, last] = [median(memory.slice(quarter, 2 * quarter)), median(memory.slice(-quarter))];
-  const growth = last / second - 1;
+  const [, second, , last] = mediansOfQuarters(memory);
+  const growth = last! / second! - 1;
   const missed: string[] = [];
   if (part === null || part >= aims.takedownAfterPartOfAll) missed.push('film: takedown after a tenth of the time');
   if (!(growth <= aims.memoryGrowth)) missed.push('film: memory grows');
@@ -169,14 +165,22 @@ export async function measureFilm(
       samples: memory.length,
       min: megabytes(Math.min(...memory)),
       max: megabytes(Math.max(...memory)),
-      medianOfQuarters: quarters(memory),
+      medianOfQuarters: mediansOfQuarters(memory).map(megabytes),
       medianOfQuartersOf: Object.fromEntries(
-        Object.keys(samples[0] ?? {}).map((name) => [name, quarters(samples.map((s) => s[name as keyof typeof s]))]),
+        (Object.keys(samples[0] ?? {}) as Member[]).map((name) => [
+          name,
+          mediansOfQuarters(samples.map((sample) => sample[name])).map(megabytes),
+        ]),
       ),
       growthFromSecondToLastQuarter: round(growth),
     },
     missed,
   };
+}
+
+function mediansOfQuarters(list: readonly number[]): number[] {
+  const at = (n: number) => Math.floor((n * list.length) / 4);
+  return [0, 1, 2, 3].map((n) => median(list.slice(at(n), at(n + 1))));
 }
 
 const round = (x: number): number => Math.round(x * 1000) / 1000;

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { cpuSecondsOf, processTree } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { type BareLoop, type BareWork, startBareLoop } from './bare-loop.ts';
+import { machine } from './cpu-time.ts';
 import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
@@ -66,13 +67,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     clip: only.includes('clips') ? await makeClips(seeds, clips, seed, MOST_ARE_CLEAN) : [],
   };
   const films = only.includes('film') ? await makeTwoFilms(filmMinutes * 60, seed) : null;
-  const machine = {
-    cpu: cpus()[0]?.model,
-    cores: availableParallelism(),
-    node: process.version,
-    ffmpeg: (await ffmpegHere()).version,
-    loadBefore: loadavg().map(round),
-  };
+  const host = { ...machine(), ffmpeg: (await ffmpegHere()).version };
 
   const folder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
   await using stack = new AsyncDisposableStack();
@@ -115,7 +110,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   }
   if (missed.length > 0) process.exitCode = 1;
   const options = { seed, images, clips, rounds, filmMinutes, only, quick, threads, inFlight: IN_FLIGHT };
-  return { bench: 'pipeline', options, seeds: seeds.version, machine, aims: AIMS, ...result, missed };
+  return { bench: 'pipeline', options, seeds: seeds.version, machine: host, aims: AIMS, ...result, missed };
 }
 
 /** What the fleet and its servers use when nothing is asked of them, in CPU seconds a second. */

@@ -66,19 +66,12 @@ const killDecoding: Fault = {
   async befall(world) {
     const { supervisor, watch, say, wrong, figures } = world;
     const decoders = supervisor.names().filter((name) => name.startsWith('fingerprinter'));
-    /** Those of the film that were cut by then, and not done. */
-    const openAt = (upload: string, time: number) =>
-      [...watch.cut].flatMap(([key, cut]) =>
-        key.startsWith(`${upload}/`) && cut < time && (watch.fingerprinted.get(key) ?? Number.POSITIVE_INFINITY) > time
-          ? [key]
-          : [],
-      );
     // Who decodes may be looking again at another upload, and a film may be done in the moment that it is looked at.
     for (let tries = 0; tries < 8; tries++) {
       const upload = await world.send(pick(world.random, filmsOf(world)));
       const victim = await until(PATIENCE_SECONDS / 4, async () => {
         await watch.look();
-        return openAt(upload, Date.now()).length > 0 ? decodes(world, decoders) : null;
+        return openAt(watch, [upload], Date.now()).length > 0 ? decodes(world, decoders) : null;
       });
       if (!victim) continue;
       const killedAt = Date.now();
@@ -87,7 +80,7 @@ const killDecoding: Fault = {
       let slices: string[] = [];
       const done = await until(PATIENCE_SECONDS, async () => {
         if (!(await watch.look())) return null;
-        slices = openAt(upload, killedAt);
+        slices = openAt(watch, [upload], killedAt);
         return slices.every((key) => watch.fingerprinted.has(key)) || null;
       });
       if (!done)
@@ -112,9 +105,6 @@ const reassign: Fault = {
       const all = await Promise.all(groups.map((group) => ownersOf(fleet.kafka.brokers, group)));
       return all.flatMap((owners) => [...owners.values()]).filter((owner) => owner.includes(name)).length;
     };
-    const slicesOf = (films: readonly string[]) =>
-      [...watch.cut.keys()].filter((key) => films.some((id) => key.startsWith(`${id}/`)));
-    const openOf = (films: readonly string[]) => slicesOf(films).filter((key) => !watch.fingerprinted.has(key));
     // A film may be done in the moment that it is looked at.
     for (let tries = 0; tries < 4; tries++) if (await handOver()) return;
     wrong.push('no partition changed hands in the middle of a film');
@@ -130,15 +120,15 @@ const reassign: Fault = {
         // What it decodes first may be something that waited there: a film of ours has to be in the middle.
         decoding = await until(PATIENCE_SECONDS / 4, async () => {
           await watch.look();
-          return openOf(films).length > 0 ? decodes(world, [name]) : null;
+          return openAt(watch, films, Date.now()).length > 0 ? decodes(world, [name]) : null;
         });
       }
       const leaving = supervisor.remove(name);
       await watch.look();
-      const open = openOf(films).length;
+      const open = openAt(watch, films, Date.now()).length;
       const { code, signal } = await leaving;
       say(
-        `${name} took ${taken} partitions over and leaves while it decodes (${code ?? signal}); ${open} of ${slicesOf(films).length} slices of films are open`,
+        `${name} took ${taken} partitions over and leaves while it decodes (${code ?? signal}); ${open} of ${slicesOf(watch, films).length} slices of films are open`,
       );
       if (code !== 0) wrong.push(`${name} was asked to end and ended with ${code ?? signal}`);
       return decoding !== null && open > 0;
@@ -320,6 +310,15 @@ async function decodes({ fleet }: World, names: readonly string[]): Promise<stri
   for (const name of names) if ((await processTree(fleet.member(name).pid)).length > 1) return name;
   return null;
 }
+
+const slicesOf = ({ cut }: Watch, uploads: readonly string[]): string[] =>
+  [...cut.keys()].filter((key) => uploads.some((upload) => key.startsWith(`${upload}/`)));
+
+/** Slices that were cut by then, and not done. */
+const openAt = (watch: Watch, uploads: readonly string[], time: number): string[] =>
+  slicesOf(watch, uploads).filter(
+    (key) => watch.cut.get(key)! < time && (watch.fingerprinted.get(key) ?? Number.POSITIVE_INFINITY) > time,
+  );
 
 const filmsOf = ({ media }: World): Medium[] => media.filter((m) => m.kind === 'film');
 

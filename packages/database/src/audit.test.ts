@@ -78,6 +78,16 @@ beforeEach(async () => {
   written = await writeCase();
 });
 
+test('a paper that is sent twice under one id stays the first, and its digest is the one that is kept', async () => {
+  const about = { id: 'msg_1', subject: 'conflict_1', kind: 'message-newcomer', content: { body: 'first' }, now: 2 };
+  const kept = await savePaper(db, about);
+  expect(await savePaper(db, { ...about, content: { body: 'second' }, now: 3 })).toEqual(kept);
+  expect(await findPaper(db, 'msg_1')).toMatchObject({ content: { body: 'first' }, writtenAt: 2, digest: kept.digest });
+  await erasePapers(db, { subject: 'conflict_1' }, { at: 4, by: 'operator', why: 'request 1' });
+  await savePaper(db, about);
+  expect(await findPaper(db, 'msg_1')).toMatchObject({ content: null, salt: null, erasedAt: 4 });
+});
+
 test('a chain is numbered without gaps, and reads as it was written', async () => {
   const events = await caseEvents(db, written.claim.case);
   expect(events.map((e) => [e.seq, e.kind])).toEqual([

@@ -114,6 +114,7 @@ export interface ConflictMessage {
 }
 
 const MESSAGE = 'message-';
+const MOST_SHOWN = 500;
 
 export async function addConflictMessage(
   tx: Queryable,
@@ -124,9 +125,9 @@ export async function addConflictMessage(
   return { id, side, body, sentAt, erasedAt: null, erasedWhy: null };
 }
 
-/** Oldest first. */
+/** Oldest first, MOST_SHOWN of them. */
 export async function conflictMessages(db: Queryable, conflict: string): Promise<ConflictMessage[]> {
-  return (await papersOf(db, conflict)).map(({ id, kind, content, writtenAt, erasedAt, erasedWhy }) => ({
+  return (await papersOf(db, conflict, MOST_SHOWN)).map(({ id, kind, content, writtenAt, erasedAt, erasedWhy }) => ({
     id,
     side: kind.slice(MESSAGE.length) as ConflictMessage['side'],
     body: (content as { body: string } | null)?.body ?? null,

@@ -20,7 +20,7 @@ export interface PaperRow {
 /**
  * Keeps what a person wrote in a row that can be erased. What it returns may stand in a chain: the digest is salted, so that nobody
  * finds the content by guessing once the salt is gone.
- * @param about.id where the same may be written twice; the first one stays
+ * @param about.id where the same may be sent twice; the first one stays, and is what is returned
  */
 export async function savePaper(
   tx: Queryable,
@@ -32,11 +32,12 @@ export async function savePaper(
   // As the database gives it back: it does not take every character.
   const kept = JSON.parse(jsonb(content)) as unknown;
   const digest = sha256(salt, canonical(kept));
-  await tx.query(
-    'INSERT INTO papers (id, subject, kind, content, salt, digest, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING',
+  const [first] = await tx.query<{ digest: string }>(
+    `INSERT INTO papers (id, subject, kind, content, salt, digest, written_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+     ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING encode(digest, 'hex') AS digest`,
     [id, subject, kind, jsonb(kept), salt, digest, now],
   );
-  return { id, digest: hex(digest) };
+  return { id, digest: first!.digest };
 }
 
 const ROW = `SELECT id, subject, kind, content, salt, encode(digest, 'hex') AS digest, written_at AS "writtenAt",
@@ -51,8 +52,9 @@ export async function findPapers(db: Queryable, ids: readonly string[]): Promise
   return ids.length === 0 ? [] : db.query<PaperRow>(`${ROW} WHERE id = ANY ($1)`, [ids]);
 }
 
-export const papersOf = (db: Queryable, subject: string): Promise<PaperRow[]> =>
-  db.query<PaperRow>(`${ROW} WHERE subject = $1 ORDER BY written_at, id`, [subject]);
+/** Oldest first. */
+export const papersOf = (db: Queryable, subject: string, limit: number | null = null): Promise<PaperRow[]> =>
+  db.query<PaperRow>(`${ROW} WHERE subject = $1 ORDER BY written_at, id LIMIT $2`, [subject, limit]);
 
 /** Does the content still give the digest that the chain holds? Of erased ones nothing can be said: true. */
 export const paperIsWhole = ({

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, manifestAlready } from './decide.ts';
 import { join } from './join.ts';
-import { key, randomCode, seeded } from './synthetic.ts';
+import { evidenceWith, key, randomCode, seeded, segmentAt } from './synthetic.ts';
 import { verdictOf } from './verdict.ts';
 
 const policy = Policy.parse({});
@@ -11,36 +11,12 @@ const film = { account: 'someone', kind: 'video' as const, duration: 600 };
 const image = { account: 'someone', kind: 'image' as const, duration: 0 };
 const random = seeded(1);
 
-function segment(from: number, to: number, more: Partial<Segment> = {}): Segment {
-  const frames = Math.max(1, Math.round(2 * (to - from)));
-  return {
-    upload: [from, to],
-    reference: [100 + from, 100 + to],
-    offset: 100,
-    speed: 1,
-    frames: { matched: frames, eligible: frames },
-    distance: { mean: 16, worst: 30 },
-    distinct: 3,
-    timed: true,
-    ...more,
-  };
-}
+const segment = (from: number, to: number, more: Partial<Segment> = {}): Segment =>
+  segmentAt(from, to, 100, { distinct: 3, ...more });
 
 function evidence(segments: Segment[], more: Partial<Evidence> = {}): Evidence {
-  const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
-  const total = seconds.reduce((a, b) => a + b, 0);
-  return {
-    reference: key('r'),
-    referenceMedia: 'video',
-    kind: 'picture',
-    altered: {},
-    segments,
-    longest: Math.max(...seconds),
-    total,
-    share: { upload: total / film.duration, reference: 0.1 },
-    confidence: 0.9,
-    ...more,
-  };
+  const made = evidenceWith(segments, { reference: key('r'), confidence: 0.9 });
+  return { ...made, share: { upload: made.total / film.duration, reference: 0.1 }, ...more };
 }
 
 const picture = (correlation?: number): Evidence =>

@@ -3,46 +3,18 @@ import { codeToHex } from '@vigil/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { join } from './join.ts';
-import { key, randomCode, seeded } from './synthetic.ts';
+import { evidenceWith, key, randomCode, seeded, segmentAt } from './synthetic.ts';
 
 const lengths = { upload: 120, reference: () => 240 };
 const random = seeded(1);
 const somePictures = (n: number, from: number) =>
   Array.from({ length: n }, (_, k) => ({ at: from + k, code: codeToHex(randomCode(random)) }));
 
-function segment(from: number, to: number, offset: number, more: Partial<Segment> = {}): Segment {
-  const speed = more.speed ?? 1;
-  const frames = Math.max(1, Math.round(2 * (to - from)));
-  return {
-    upload: [from, to],
-    reference: [offset + speed * from, offset + speed * to],
-    offset,
-    speed,
-    frames: { matched: frames, eligible: frames },
-    distance: { mean: 16, worst: 30 },
-    distinct: 5,
-    timed: true,
-    ...more,
-  };
-}
-
-function evidence(
+const segment = segmentAt;
+const evidence = (
   segments: Segment[],
   { id = 'a', altered = {} as Altered, media = 'video' as 'image' | 'video' } = {},
-): Evidence {
-  const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
-  return {
-    reference: key(id),
-    referenceMedia: media,
-    kind: 'picture',
-    altered,
-    segments,
-    longest: Math.max(...seconds),
-    total: seconds.reduce((a, b) => a + b, 0),
-    share: { upload: 1, reference: 1 },
-    confidence: 0.5,
-  };
-}
+): Evidence => evidenceWith(segments, { reference: key(id), referenceMedia: media, altered });
 
 const spans = (e: Evidence) => e.segments.map((s) => s.upload);
 

@@ -57,10 +57,10 @@ interface Patch {
   at: number;
 }
 
-/** Patches of a frame of the upload and of the frame of the reference that it should show. */
+/** Patches of a frame of the upload, and of each frame of the reference that it should show. */
 interface Held {
   mine: Patch[];
-  theirs: Patch[];
+  shown: Patch[][];
 }
 
 type Size = ReturnType<typeof sizeOf>;
@@ -71,7 +71,7 @@ export function guided(upload: Fingerprint, reference: Fingerprint, map: Affine)
   const sizes = [sizeOf(upload.width / upload.height), sizeOf(reference.width / reference.height)] as const;
   const mine = patchesOf(patchQueries(upload), isMirrored(map), sizes[0]).get(0);
   const theirs = referencePatches(reference, sizes[1]).get(0);
-  return mine && theirs ? settledOn([{ mine, theirs }], sizes, map, 1) : null;
+  return mine && theirs ? settledOn([{ mine, shown: [theirs] }], sizes, map, 1) : null;
 }
 
 /** A slice of film and what it should show along a line. Patches of a reference's frame stand for a second on either side. */
@@ -85,13 +85,14 @@ export function guidedFilm(
   if (!shape) return null;
   const sizes = [sizeOf(upload.width / upload.height), sizeOf(shape.width / shape.height)] as const;
   const mine = patchesOf(patchQueries(upload), isMirrored(map), sizes[0]);
-  const shown = reference.flatMap((slice) =>
+  const all = reference.flatMap((slice) =>
     [...referencePatches(slice, sizes[1])].map(([frame, theirs]) => ({ time: slice.frames.time[frame]!, theirs })),
   );
   const held: Held[] = [];
   for (const [frame, patches] of mine) {
     const due = at(line, upload.frames.time[frame]!);
-    for (const { time, theirs } of shown) if (Math.abs(time - due) <= SAME_TIME) held.push({ mine: patches, theirs });
+    const near = all.filter(({ time }) => Math.abs(time - due) <= SAME_TIME);
+    if (near.length > 0) held.push({ mine: patches, shown: near.map(({ theirs }) => theirs) });
   }
   return held.length > 0 ? settledOn(held, sizes, map, ROUGHLY) : null;
 }
@@ -133,40 +134,50 @@ function match(held: readonly Held[], map: Affine, [us]: Sizes, slack: number) {
     [0, us.height],
   ].map(([x, y]) => apply(map, x!, y!));
   const out = { pairs: [] as Pair[], close: 0, visible: 0 };
-  // One frame of the upload is held against several of the reference, one after another.
-  let [whose, seen]: [readonly Patch[], ReturnType<typeof expected>] = [[], expected([], map)];
-  for (const { mine, theirs } of held) {
-    if (whose !== mine) [whose, seen] = [mine, expected(mine, map)];
-    const widest = slack * NEAR * MOST_GROWN;
-    const candidates: { q: number; r: number; distance: number }[] = [];
-    for (const [r, patch] of theirs.entries()) {
-      if (!isInside(corners, patch.x, patch.y)) continue;
-      out.visible++;
-      for (let i = seen.firstFrom(patch.x - widest); i < mine.length && seen.x[i]! <= patch.x + widest; i++) {
-        const scale = seen.scale[i]!;
-        const near = slack * NEAR * Math.min(MOST_GROWN, Math.max(1, scale));
-        if (Math.abs(seen.x[i]! - patch.x) > near || Math.abs(seen.y[i]! - patch.y) > near) continue;
-        const q = seen.whose[i]!;
-        const s = mine[q]!;
-        if (Math.abs(Math.log(patch.size / s.size / scale)) > SIZE_SLACK) continue;
-        if (Math.abs(wrap(patch.angle - s.angle - seen.turn[i]!)) > ANGLE_SLACK) continue;
-        const distance = hamming(s.bits, patch.bits, s.at, patch.at);
-        if (distance <= GUIDED_RADIUS) candidates.push({ q, r, distance });
+  for (const { mine, shown } of held) {
+    const seen = expected(mine, map);
+    for (const theirs of shown) {
+      const visible = theirs.filter((patch) => isInside(corners, patch.x, patch.y));
+      out.visible += visible.length;
+      for (const { a, b, distance } of pairsOf(mine, seen, visible, slack)) {
+        out.pairs.push({ qx: a.x, qy: a.y, qd: a.size, qa: a.angle, rx: b.x, ry: b.y, rd: b.size, ra: b.angle });
+        if (distance <= RADIUS) out.close++;
       }
-    }
-    candidates.sort((x, y) => x.distance - y.distance || x.q - y.q || x.r - y.r);
-    const [usedQ, usedR] = [new Set<number>(), new Set<number>()];
-    for (const { q, r, distance } of candidates) {
-      if (usedQ.has(q) || usedR.has(r)) continue;
-      usedQ.add(q);
-      usedR.add(r);
-      const [a, b] = [mine[q]!, theirs[r]!];
-      out.pairs.push({ qx: a.x, qy: a.y, qd: a.size, qa: a.angle, rx: b.x, ry: b.y, rd: b.size, ra: b.angle });
-      if (distance <= RADIUS) out.close++;
     }
   }
   return out;
 }
+
+/** Patches of two frames that lie where they should and have like codes, each in one pair at most: the nearest first. */
+function pairsOf(mine: readonly Patch[], seen: Expected, theirs: readonly Patch[], slack: number) {
+  const widest = slack * NEAR * MOST_GROWN;
+  const candidates: { q: number; r: number; distance: number }[] = [];
+  for (const [r, patch] of theirs.entries()) {
+    for (let i = seen.firstFrom(patch.x - widest); i < mine.length && seen.x[i]! <= patch.x + widest; i++) {
+      const scale = seen.scale[i]!;
+      const near = slack * NEAR * Math.min(MOST_GROWN, Math.max(1, scale));
+      if (Math.abs(seen.x[i]! - patch.x) > near || Math.abs(seen.y[i]! - patch.y) > near) continue;
+      const q = seen.whose[i]!;
+      const s = mine[q]!;
+      if (Math.abs(Math.log(patch.size / s.size / scale)) > SIZE_SLACK) continue;
+      if (Math.abs(wrap(patch.angle - s.angle - seen.turn[i]!)) > ANGLE_SLACK) continue;
+      const distance = hamming(s.bits, patch.bits, s.at, patch.at);
+      if (distance <= GUIDED_RADIUS) candidates.push({ q, r, distance });
+    }
+  }
+  candidates.sort((x, y) => x.distance - y.distance || x.q - y.q || x.r - y.r);
+  const [usedQ, usedR] = [new Set<number>(), new Set<number>()];
+  const pairs: { a: Patch; b: Patch; distance: number }[] = [];
+  for (const { q, r, distance } of candidates) {
+    if (usedQ.has(q) || usedR.has(r)) continue;
+    usedQ.add(q);
+    usedR.add(r);
+    pairs.push({ a: mine[q]!, b: theirs[r]!, distance });
+  }
+  return pairs;
+}
+
+type Expected = ReturnType<typeof expected>;
 
 /** Where patches should be seen, how much larger and turned how far: from left to right, so that few are looked at for each place. */
 function expected(mine: readonly Patch[], map: Affine) {

@@ -26,7 +26,7 @@ export const bitsOf = (correlation: number): number => Math.min(256, BITS_PER_CO
 export type View = { values: Float32Array; ends: readonly number[] } | null;
 
 /** Where a view is put together: every place of a thumbnail at most, and none of it outlives the call. */
-const SHARED = {
+const SCRATCH = {
   place: new Uint16Array(PIXELS),
   x: new Float64Array(PIXELS),
   y: new Float64Array(PIXELS),
@@ -66,22 +66,22 @@ export function viewsOf(map: Affine, sparse = false): Views | null {
       const [x, y] = [u * SIDE - 0.5, v * SIDE - 0.5];
       // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
       if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
-      SHARED.place[count] = row * SIDE + column;
-      SHARED.x[count] = x;
-      SHARED.y[count] = y;
+      SCRATCH.place[count] = row * SIDE + column;
+      SCRATCH.x[count] = x;
+      SCRATCH.y[count] = y;
       count++;
     }
   }
   const shared = (stride * stride * count) / Math.max(1, scale * scale);
   if (shared < LEAST_SHARED) return null;
-  const places = SHARED.place.slice(0, count);
+  const places = SCRATCH.place.slice(0, count);
   const step = Math.max(1, count / LOOKED);
   const looked = Math.floor(count / step);
   const [px, py, chosen] = [new Float64Array(looked), new Float64Array(looked), new Uint16Array(looked)];
   for (let k = 0; k < looked; k++) {
     const at = Math.floor(k * step);
-    px[k] = SHARED.x[at]!;
-    py[k] = SHARED.y[at]!;
+    px[k] = SCRATCH.x[at]!;
+    py[k] = SCRATCH.y[at]!;
     chosen[k] = places[at]!;
   }
   const ends = endsOf(chosen);
@@ -95,13 +95,13 @@ export function viewsOf(map: Affine, sparse = false): Views | null {
     soften,
     upload(luma) {
       const soft = sparse ? luma : soften.upload(luma);
-      const values = SHARED.value.subarray(0, looked);
+      const values = SCRATCH.value.subarray(0, looked);
       for (let k = 0; k < looked; k++) values[k] = bilinear(soft, px[k]!, py[k]!);
       return viewOf(values, ends);
     },
     reference(luma) {
       const soft = sparse ? luma : soften.reference(luma);
-      const values = SHARED.value.subarray(0, looked);
+      const values = SCRATCH.value.subarray(0, looked);
       for (let k = 0; k < looked; k++) values[k] = soft[chosen[k]!]!;
       return viewOf(values, ends);
     },

@@ -1,7 +1,7 @@
-import { type Evidence, FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
+import { FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { provesAll } from './solid.ts';
-import { fingerprintOf, key, randomCode, seeded } from './synthetic.ts';
+import { evidenceWith, fingerprintOf, randomCode, seeded, segmentAt } from './synthetic.ts';
 
 const random = seeded(1);
 const SPAN: [number, number] = [30, 40];
@@ -16,28 +16,9 @@ function sliceOf(flags = 0, sampling: 'dense' | 'still' = 'dense') {
   return fingerprintOf(frames, { span: sampling === 'still' ? [0, 0] : SPAN, sampling });
 }
 
-const segment = (more: Partial<Segment> = {}): Segment => ({
-  upload: SPAN,
-  reference: [90, 100],
-  offset: 60,
-  speed: 1,
-  frames: { matched: 20, eligible: 20 },
-  distance: { mean: 12, worst: 30 },
-  distinct: 9,
-  timed: true,
-  ...more,
-});
-const evidence = (segments: Segment[], referenceMedia: 'image' | 'video' = 'video'): Evidence => ({
-  reference: key('a'),
-  referenceMedia,
-  kind: 'picture',
-  altered: {},
-  segments,
-  longest: 10,
-  total: 10,
-  share: { upload: 1, reference: 0.1 },
-  confidence: 1,
-});
+const segment = (more: Partial<Segment> = {}): Segment => segmentAt(...SPAN, 60, more);
+const evidence = (segments: Segment[], referenceMedia: 'image' | 'video' = 'video') =>
+  evidenceWith(segments, { referenceMedia });
 
 describe('all of a slice is proved', () => {
   test('by one close stretch of pictures that differ, or by many patches as close', () => {

@@ -2,11 +2,13 @@
 import {
   CODE_BYTES,
   ENGINE_VERSION,
+  type Evidence,
   emptyTable,
   type Fingerprint,
   hamming,
   RADIUS,
   type ReferenceKey,
+  type Segment,
   SLICE_SECONDS,
   TURNS,
   type Turn,
@@ -144,6 +146,40 @@ export function sliceOf(
     });
   }
   return fingerprintOf(frames, { span, turn });
+}
+
+/** Two frames a second that agree along a line from `offset` on. */
+export function segmentAt(from: number, to: number, offset: number, more: Partial<Segment> = {}): Segment {
+  const speed = more.speed ?? 1;
+  const frames = Math.max(1, Math.round(2 * (to - from)));
+  return {
+    upload: [from, to],
+    reference: [offset + speed * from, offset + speed * to],
+    offset,
+    speed,
+    frames: { matched: frames, eligible: frames },
+    distance: { mean: 16, worst: 30 },
+    distinct: 5,
+    timed: true,
+    ...more,
+  };
+}
+
+/** Of whole pictures, all of upload and reference, unless said otherwise. */
+export function evidenceWith(segments: Segment[], more: Partial<Evidence> = {}): Evidence {
+  const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
+  return {
+    reference: key('a'),
+    referenceMedia: 'video',
+    kind: 'picture',
+    altered: {},
+    segments,
+    longest: Math.max(...seconds),
+    total: seconds.reduce((a, b) => a + b, 0),
+    share: { upload: 1, reference: 1 },
+    confidence: 0.5,
+    ...more,
+  };
 }
 
 export const key = (id: string): ReferenceKey => ({ id, version: 1 });

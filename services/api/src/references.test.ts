@@ -143,12 +143,16 @@ describe('references and what is decided by them', () => {
     expect((await api.call('POST', `/v1/reference-uploads/${id}/complete`, { key: a })).status).toBe(409);
   });
 
-  test('another holder who shows the same waits until it is settled; each sees its own side', async () => {
-    const code = hash();
+  /** The hash is the first holder's, and, so many bits apart, the second one's: both are live. */
+  async function shownTwice(code: string, bits: number) {
     const first = (await post(a, '/v1/hash-lists', { items: [{ hash: code }] })).body.references[0];
     await live(a, first);
-    const second = (await post(b, '/v1/hash-lists', { items: [{ hash: near(code, 6) }] })).body.references[0];
-    const newcomer = await live(b, second);
+    const second = (await post(b, '/v1/hash-lists', { items: [{ hash: near(code, bits) }] })).body.references[0];
+    return { first, second, newcomer: await live(b, second) };
+  }
+
+  test('another holder who shows the same waits until it is settled; each sees its own side', async () => {
+    const { first, second, newcomer } = await shownTwice(hash(), 6);
     expect(newcomer.findings).toMatchObject([{ check: 'overlap-other', conflict: expect.any(String) }]);
     expect(JSON.stringify(newcomer)).not.toContain(first);
     const { conflict } = newcomer.findings[0];
@@ -182,11 +186,7 @@ describe('references and what is decided by them', () => {
   });
 
   test('what holders wrote to each other about a conflict can be erased, one message or all; that they wrote stays', async () => {
-    const code = hash();
-    const first = (await post(a, '/v1/hash-lists', { items: [{ hash: code }] })).body.references[0];
-    await live(a, first);
-    const second = (await post(b, '/v1/hash-lists', { items: [{ hash: near(code, 6) }] })).body.references[0];
-    const { conflict } = (await live(b, second)).findings[0];
+    const { conflict } = (await shownTwice(hash(), 6)).newcomer.findings[0];
     const route = `/v1/conflicts/${conflict}`;
     const write = (key: string, body: string) =>
       api.call('POST', `${route}/messages`, {
@@ -223,10 +223,8 @@ describe('references and what is decided by them', () => {
 
   test('a side that gives way settles at once; silence settles for the earlier one; own overlap is only told', async () => {
     const code = hash();
-    const first = (await post(a, '/v1/hash-lists', { items: [{ hash: code }] })).body.references[0];
-    await live(a, first);
-    const second = (await post(b, '/v1/hash-lists', { items: [{ hash: near(code, 2) }] })).body.references[0];
-    const { conflict } = (await live(b, second)).findings[0];
+    const { first, second, newcomer } = await shownTwice(code, 2);
+    const { conflict } = newcomer.findings[0];
     expect((await post(a, `/v1/conflicts/${conflict}/settle`, { outcome: 'newcomer' })).body).toMatchObject({
       outcome: 'newcomer',
       settledBy: 'earlier',

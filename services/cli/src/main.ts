@@ -199,7 +199,7 @@ audit
   .argument('<case|notice|conflict>', 'its id')
   .option(...instance)
   .option('--paper <id>', 'one of its papers; else all')
-  .requiredOption('--why <text>', 'stays in the chain for ever: the number of the request, nothing personal')
+  .requiredOption('--why <text>', 'stays for ever: the number of the request, nothing personal')
   .option('-j, --json', 'as JSON')
   .addHelpText(
     'after',

@@ -8,7 +8,7 @@ export interface Erasure {
   subject: string;
   /** One of its papers; else all. */
   paper?: string | undefined;
-  /** Stays in the chain for ever: nothing personal. */
+  /** Stays for ever: nothing personal. */
   why: string;
 }
 
@@ -21,7 +21,8 @@ export type ErasureOutcome =
 
 /**
  * What people wrote is gone; the chain of the case, or of each case that rests on the notice, remembers that it is, when, by whom and
- * why. A conflict has no chain: its messages remember it themselves. Answers that were kept for requests that are sent again repeat it, so they go as well.
+ * why. A conflict has no chain: its messages remember it themselves. Answers that were kept for requests that are sent again repeat it,
+ * so they go as well.
  */
 export async function erase(
   tx: Queryable,
@@ -34,7 +35,7 @@ export async function erase(
     why,
     papers.map((p) => p.content),
   );
-  if (personal) return { status: 'refused', why: `the reason stays in the chain for ever, and ${personal}` };
+  if (personal) return { status: 'refused', why: `the reason stays for ever, and ${personal}` };
   const gone = await erasePapers(tx, { subject, paper }, { at: now, by: by.id ?? by.role, why });
   if (gone.length === 0) return { status: 'done', papers: [] };
   await forgetAnswers(tx, subject);

@@ -25,7 +25,7 @@ const Wanted = z.strictObject({
   why: Statement.trim()
     .min(1)
     .max(500)
-    .describe('the number of the request, say; it stays in the chain for ever, so nothing personal'),
+    .describe('the number of the request, say; it stays for ever, so nothing personal'),
 });
 const Erased = z
   .object({
