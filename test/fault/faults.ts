@@ -49,6 +49,8 @@ const SLOW_DOWN =
 const BEYOND_PATIENCE_SECONDS = 75;
 /** What takes so long is lost. */
 const PATIENCE_SECONDS = 120;
+/** Some for each partition, so that some meet what is ill and some do not. */
+const STALLED_UPLOADS = 24;
 const GROWTH_BYTES = 96 * 2 ** 20;
 const FINGERPRINTER = { VIGIL_ROLES: 'fingerprint,confirm', VIGIL_CONCURRENCY: '1' };
 
@@ -185,7 +187,7 @@ const storeAnswers503: Fault = {
 const storeStalls: Fault = {
   name: 's3-stall',
   async befall(world, round) {
-    const { store, form, random, say, partitions, announced, watch, wrong, supervisor } = world;
+    const { store, form, random, say, send, media, partitions, announced, watch, wrong, supervisor } = world;
     const ill = new Set(shuffled(random, [...Array(TOPICS.uploads.partitions).keys()]).slice(0, 2));
     const seconds = form.name === 'short' ? 8 : round === 0 ? 170 : between(random, [30, 60]);
     const isIll = (path: string): boolean => {
@@ -199,6 +201,9 @@ const storeStalls: Fault = {
     say(`S3 stalls for ${seconds.toFixed(0)} s on objects of partitions ${[...ill].join(' and ')}`);
     const before = { at: Date.now(), befallen: store.befallen, memory: memoryOf(supervisor) };
     store.set((path): RequestFault => (isIll(path) ? 'stall' : 'none'));
+    // The share that is sent with this fault may all be done by now.
+    const images = media.filter((m) => m.kind === 'image');
+    for (let n = 0; n < STALLED_UPLOADS; n++) await send(pick(random, images));
     await sleep(seconds * 1000);
     // On a machine that has much else to do, a while longer.
     const others = () =>
