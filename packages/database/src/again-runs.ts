@@ -29,9 +29,13 @@ export async function findRun(db: Queryable, id: string): Promise<RunRow | null>
   return (await db.query<RunRow>(`${ROW} WHERE id = $1`, [id]))[0] ?? null;
 }
 
-/** Newest first. */
-export const listRuns = (db: Queryable, limit = 20): Promise<RunRow[]> =>
-  db.query<RunRow>(`${ROW} ORDER BY begun_at DESC, id LIMIT $1`, [limit]);
+/** The newest look-back that acts and has not ended. */
+export async function openLookBack(db: Queryable): Promise<RunRow | null> {
+  const [run] = await db.query<RunRow>(
+    `${ROW} WHERE kind = 'look-back' AND apply AND state = 'running' ORDER BY begun_at DESC, id LIMIT 1`,
+  );
+  return run ?? null;
+}
 
 /** The run begins, or begins anew: what it had found before is forgotten. */
 export async function beginRun(tx: Queryable, run: Omit<RunRow, 'state' | 'changedAt'>): Promise<void> {

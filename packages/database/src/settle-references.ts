@@ -1,6 +1,7 @@
 import { placeOf, type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 import { drawConclusions } from './checks.ts';
+import { queueLookBack } from './look-backs.ts';
 import { keyColumns } from './reference-keys.ts';
 import type { ReferenceState } from './references.ts';
 import type { Overlap } from './replicas.ts';
@@ -79,6 +80,8 @@ export async function settleReferences(
       ...[changed.map((r) => r.found && jsonb(r.found)), checkpoint],
     ],
   );
+  const live = changed.filter((row) => row.state === 'live');
+  if (live.length > 0) await queueLookBack(tx, live);
   const done = changed.filter((row) => row.found !== null);
   if (done.length > 0) {
     await tx.query(

@@ -1,6 +1,13 @@
 /** Real: the database. Faked: the log's ends, and a store that nobody may ask. */
 import { codeToHex } from '@vigil/contracts';
-import { type Database, lookBackLag, newReferences, registerHashes } from '@vigil/database';
+import {
+  type Database,
+  lookBackLag,
+  markLookedBack,
+  newReferences,
+  queueLookBack,
+  registerHashes,
+} from '@vigil/database';
 import { createLogger, createMetrics, realClock } from '@vigil/runtime';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { randomCode, randomWords } from '../../../../test/support/made-uploads.ts';
@@ -30,6 +37,10 @@ beforeEach(async () => {
     const pictures = codes.map((code) => ({ id: codeToHex(code), media: hashMedia(code), name: '' }));
     await registerHashes(tx, about, pictures);
     await tx.query(`UPDATE reference_versions SET state = 'live', live_at = 1`);
+    await queueLookBack(
+      tx,
+      codes.map((code) => ({ id: codeToHex(code), version: 1 })),
+    );
   });
 });
 afterEach(() => database[Symbol.asyncDispose]());
@@ -51,4 +62,14 @@ test('references that are hashes are loaded from their rows', async () => {
   expect(loaded.sieve.codes).toBe(codes.length);
   const last = codes.at(-1)!;
   expect(loaded.index.search('picture', last).map((h) => h.origin.reference.id)).toEqual([codeToHex(last)]);
+});
+
+test('what was disabled before its turn came is not looked back for, and does not keep the queue open', async () => {
+  const [gone, ...left] = codes.map((code) => codeToHex(code));
+  await database.postgres.query(`UPDATE reference_versions SET state = 'disabled' WHERE id = $1`, [gone]);
+  const found = await newReferences(database.postgres, 1000);
+  expect(new Set(found.map((r) => r.id))).toEqual(new Set(left));
+  expect((await lookBackLag(database.postgres)).waiting).toBe(left.length);
+  await markLookedBack(database.postgres, found);
+  expect(await lookBackLag(database.postgres)).toEqual({ waiting: 0, oldest: null });
 });

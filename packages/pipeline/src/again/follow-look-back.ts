@@ -1,5 +1,5 @@
 import { type ReferenceKey, referenceKey } from '@vigil/contracts';
-import { findRun, listRuns, lookBackLag, markLookedBack, type NewReference, newReferences } from '@vigil/database';
+import { findRun, lookBackLag, markLookedBack, type NewReference, newReferences, openLookBack } from '@vigil/database';
 import type { Metrics } from '@vigil/runtime';
 import { FINDINGS } from './finding.ts';
 import { isAnyStored, type LookBackDeps, loadNewOnes, lookBack, lookBackId, NothingMoves } from './look-back.ts';
@@ -31,8 +31,7 @@ export async function followLookBack(
   /** What another process has begun and not ended, or else all that is new. */
   async function batchOf(): Promise<NewReference[]> {
     const fresh = await newReferences(database.postgres, LOOKED_AT);
-    const runs = await listRuns(database.postgres);
-    const begun = runs.find((r) => r.kind === 'look-back' && r.apply && r.state === 'running');
+    const begun = await openLookBack(database.postgres);
     const keys = new Set((begun?.spec as { references: ReferenceKey[] } | undefined)?.references.map(referenceKey));
     const same = fresh.filter((r) => keys.has(referenceKey(r)));
     return same.length > 0 ? same : fresh;
@@ -44,7 +43,7 @@ export async function followLookBack(
     if (fresh.length === 0) return POLL_MS;
     // Asked with the references live: whatever comes from here on is searched with them in the index.
     if (!(await isAnyStored(deps))) {
-      await markLookedBack(database.postgres, fresh, clock.now());
+      await markLookedBack(database.postgres, fresh);
       logger.info({ references: fresh.length }, 'nothing was uploaded before: there is nothing to look back at');
       return 0;
     }
@@ -57,7 +56,7 @@ export async function followLookBack(
     try {
       await checkSurfaces(database, surfaces);
       const { tally } = await lookBack(deps, newOnes, { apply: true }, signal);
-      await markLookedBack(database.postgres, batch, clock.now());
+      await markLookedBack(database.postgres, batch);
       for (const outcome of FINDINGS) {
         if (tally[outcome]) metrics.add('vigil_look_back_uploads_total', { outcome }, tally[outcome]);
       }

@@ -40,7 +40,7 @@ export async function lookBack(options: {
         const run = await lookedBack(deps, newOnes, { apply, restart }, signal, onProgress).catch((error: unknown) => {
           throw error instanceof NothingMoves ? new UsageError(error.message) : error;
         });
-        if (apply) await markLookedBack(db, batch, deps.clock.now());
+        if (apply) await markLookedBack(db, batch);
         await tell(db, run, json);
         left = left.slice(batch.length);
       }
