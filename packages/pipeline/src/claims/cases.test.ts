@@ -323,6 +323,26 @@ describe('a policy that has become milder', () => {
     await bench.wait(0);
     expect((await sent()).actions).toEqual([]);
   });
+
+  test('gives back the rest of a country of which it names a part', async () => {
+    const american = `${ref}_us`;
+    await bench.reference(american, { territories: ['US', 'DE'] });
+    await copy(upload, [{ reference: american }]);
+    await sent();
+    const territories = async (...names: string[]) => {
+      const wanted = Policy.parse({ id: `policy_${american}`, version: names.length, territories: names });
+      await database.transaction(async (tx) => {
+        await savePolicy(tx, wanted, { holder: 'h', work: `work_${american}`, reference: american });
+        await cases.applyPolicy(tx, 'h', holder);
+      });
+      await bench.wait(0);
+      return (await sent()).actions.map((a) => a.territories);
+    };
+    expect(await territories('US-CA', 'DE')).toEqual([['DE', 'US-CA']]);
+    // The same, said otherwise; and more than there is.
+    expect(await territories('DE', 'US-CA', 'DE-BY')).toEqual([]);
+    expect(await territories('DE', 'US', 'US-CA', 'US-NY')).toEqual([]);
+  });
 });
 
 test('what a deleted upload was found to hold is forgotten within the hour, its claims stay', async () => {

@@ -1,13 +1,13 @@
 import {
   allowed,
   type Completeness,
-  EVERYWHERE,
   judgeCounterNotice,
   judgeDmcaNotice,
   type Missing,
   type Step,
   type StepName,
   type Terms,
+  within,
 } from '@vigil/cases';
 import {
   type Actor,
@@ -308,12 +308,9 @@ async function milder(tx: Queryable, claim: ClaimRow, row: UploadRow, by: Actor)
   });
   if (action === 'monitor' || action === 'none') return { do: 'withdraw', cause: 'policy', asked: by };
   const { territories } = policy;
-  if (territories.join() === claim.territories.join() || !within(territories, claim.territories)) return null;
-  return { do: 'retarget', territories };
+  const narrower = within(territories, claim.territories) && !within(claim.territories, territories);
+  return narrower ? { do: 'retarget', territories } : null;
 }
-
-const within = (inner: readonly string[], outer: readonly string[]): boolean =>
-  outer.includes(EVERYWHERE) || inner.every((territory) => outer.includes(territory));
 
 /** Takes everything back that the transaction has written, and is the answer all the same. */
 class Refused extends Error {
