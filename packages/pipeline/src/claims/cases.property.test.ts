@@ -4,6 +4,7 @@ import {
   actionsOf,
   type ClaimRow,
   claimsOf,
+  findReference,
   findUpload,
   listClaims,
   makeAuditRoot,
@@ -216,9 +217,19 @@ test(
       const wanted = requestOf(choice.name, pick >> 3);
       const by = actor(choice.name === 'answer-appeal' ? 'reviewer' : choice.role);
       const about = pick % 5 === 0 ? { case: choice.claim.case } : { claim: choice.claim.id };
+      const meant = claims.filter((c) => ('claim' in about ? c.id === about.claim : c.case === about.case));
+      const status = (await nothingIsLive(wanted, by, meant)) ? 'refused' : 'done';
       const outcome = await cases.take(about, wanted, by);
-      expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status: 'done' });
+      expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status });
       return 1;
+    }
+
+    /** It would take down, or open again, what rests on disabled references and nothing else. */
+    async function nothingIsLive({ do: name }: StepRequest, by: Actor, claims: readonly ClaimRow[]): Promise<boolean> {
+      if (name !== 'take-down' && name !== 'reopen') return false;
+      const possible = claims.filter((c) => cases.allowed(c, by).includes(name));
+      const rows = await Promise.all(possible.map((c) => c.reference && findReference(db, c.reference, c.version!)));
+      return rows.every((row) => row && row.state === 'disabled');
     }
 
     async function settled(

@@ -5,6 +5,7 @@ import {
   caseEvents,
   claimCounts,
   claimsOf,
+  disableReference,
   findPaper,
   findUpload,
   resultsOf,
@@ -370,6 +371,64 @@ describe('what is only possible', () => {
     await sent();
     await cases.take({ claim: (await only(second)).id }, { do: 'dismiss' }, reviewer);
     expect(await sent()).toMatchObject({ actions: [], verdicts: [{ verdict: 'cleared', cause: 'review' }] });
+  });
+});
+
+describe('of a reference that was disabled', () => {
+  const refused = {
+    status: 'refused',
+    why: expect.stringMatching(/^version 1 of ref_\d+ is disabled/),
+    allowed: ['dismiss', 'withdraw'],
+  };
+  const reference = () => ({ id: ref, version: 1 });
+
+  test('nothing is taken down by a person who comes before the withdrawal of its claims', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    await cases.withdrawReference(reference(), 'sold', holder);
+    expect(await cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer)).toEqual(refused);
+    expect(await cases.take({ case: claim.case }, { do: 'take-down' }, reviewer)).toEqual(refused);
+    await bench.wait(0);
+    expect(await only()).toMatchObject({ state: 'withdrawn', procedure: { takenDownAt: null } });
+  });
+
+  test('nothing is taken down while it is being disabled: the decision waits, and then knows', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    const [disabled, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const disabling = database.transaction(async (tx) => {
+      await disableReference(tx, reference(), 'sold', clock.now());
+      disabled.resolve();
+      await go.promise;
+    });
+    await disabled.promise;
+    const taking = cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer);
+    const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(() => db.query(waits)).toHaveLength(1);
+    go.resolve();
+    expect([await disabling, await taking]).toEqual([undefined, refused]);
+  });
+
+  test('what was dismissed before is not opened again, which nobody would withdraw', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'dismiss' }, reviewer);
+    await cases.withdrawReference(reference(), 'sold', holder);
+    await bench.wait(0);
+    expect(await cases.take({ claim: claim.id }, { do: 'reopen' }, reviewer)).toEqual({ ...refused, allowed: [] });
+    expect((await only()).state).toBe('dismissed');
+  });
+
+  test('the other claims of its case can still be decided', async () => {
+    const other = `${ref}_b`;
+    await bench.reference(other, { work: `work_${ref}` });
+    await copy(upload, [
+      { reference: ref, seconds: 3 },
+      { reference: other, seconds: 3 },
+    ]);
+    await cases.withdrawReference(reference(), 'sold', holder);
+    const done = await cases.take({ case: (await only()).case }, { do: 'take-down' }, reviewer);
+    expect(done).toMatchObject({ status: 'done', claims: [{ reference: other, state: 'taken-down' }] });
   });
 });
 
