@@ -566,6 +566,19 @@ describe('notices by hand', () => {
     expect(states).toEqual(['taken-down', 'taken-down', 'open']);
     expect((await sent()).alarms.map((a) => [a.kind, a.subject])).toContainEqual(['notice-flood', flooder]);
   });
+
+  test('that come all at once take down no more than those that come one by one', async () => {
+    const flooder = `${upload}_h`;
+    const uploads = Array.from({ length: 8 }, (_, i) => `${upload}_${i}`);
+    for (const id of uploads) await bench.say(id, { account: `${account}_${id}` });
+    const strict = openCaseBench(database, undefined, { noticedADay: 3 });
+    await Promise.all(
+      uploads.map((id) => strict.cases.fileNotice({ kind: 'dmca', notice, uploads: [id], holder: flooder }, holder)),
+    );
+    const states = await Promise.all(uploads.map(async (id) => (await only(id)).state));
+    expect(states.sort()).toEqual([...Array(5).fill('open'), ...Array(3).fill('taken-down')]);
+    expect((await sent()).alarms.map((a) => [a.kind, a.subject])).toEqual([['notice-flood', flooder]]);
+  });
 });
 
 test('three strikes that stand are an alarm, and fifty pieces of one film are one strike', async () => {
@@ -577,6 +590,26 @@ test('three strikes that stand are an alarm, and fifty pieces of one film are on
     expect(alarms.map((a) => [a.kind, a.subject])).toEqual(i === 3 ? [['repeat-infringer', account]] : []);
   }
   expect(await strikesOf(db, account)).toHaveLength(3);
+});
+
+test('strikes that are earned at the same moment are counted together, and waited for in no circle', async () => {
+  const accounts = [`${account}_b`, `${account}_a`];
+  const rounds = [['x'], ['y', 'z']];
+  for (const [r, works] of rounds.entries()) {
+    const named = works.map((work) => ({
+      work: `${upload}_${work}`,
+      uploads: [0, 1].map((i) => `${upload}_${work}${i}`),
+    }));
+    // Each notice meets the accounts in another order.
+    for (const [w, { uploads }] of named.entries())
+      for (const [i, id] of uploads.entries()) await bench.say(id, { account: accounts[(i + w) % 2]! });
+    await Promise.all(
+      named.map(({ work, uploads }) => cases.fileNotice({ kind: 'dmca', notice, uploads, holder: 'h', work }, holder)),
+    );
+    const { alarms } = await sent();
+    const wanted = r === 1 ? [...accounts].sort().map((a) => ['repeat-infringer', a]) : [];
+    expect(alarms.map((a) => [a.kind, a.subject]).sort()).toEqual(wanted);
+  }
 });
 
 test('erasure takes what people wrote and leaves every chain whole', async () => {

@@ -31,6 +31,7 @@ import {
   findStrike,
   insertClaim,
   lockCase,
+  lockStrikesOf,
   saveCaseState,
   saveClaim,
   saveStrike,
@@ -147,6 +148,7 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     }
     if (known && strikeStands(known, at)) return;
     const { expiresAt } = claim.procedure.strike!;
+    await lockStrikesOf(tx, account);
     await saveStrike(tx, { case: id, account, at, expiresAt, revokedAt: null });
     await chain(tx, claim, [{ at, kind: 'strike', by: SYSTEM, claim: null, data: { account, expiresAt } }]);
     const standing = (await strikesOf(tx, account)).filter((s) => strikeStands(s, at)).length;
