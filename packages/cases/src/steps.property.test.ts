@@ -1,7 +1,7 @@
 import { CLAIM_STATES, type ClaimState, GROUNDS, ROLES_IN_CASE } from '@vigil/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DAY_MS } from './calendar.ts';
+import { businessWindow, DAY_MS } from './calendar.ts';
 import { type Claim, isBlocking, isOver } from './claim.ts';
 import { allowed, clockOf, passTime, type Step, type StepName, step } from './steps.ts';
 import { DEFAULT_TERMS, UNDO_MS } from './terms.ts';
@@ -160,6 +160,11 @@ function follows(before: Claim, after: Claim, now: number): void {
   }
   if (before.state !== after.state && end?.why === 'put-back') {
     expect(now).toBeGreaterThanOrEqual(q.counterNotice!.putBackFrom);
+    // Whoever sent the notice had their ten business days from when they were told, or the law's last day had come.
+    const { at, forwardedAt } = q.counterNotice!;
+    const lastDay = businessWindow(at, 13, 14, DEFAULT_TERMS.calendar).from;
+    const heard = forwardedAt === null ? lastDay : businessWindow(forwardedAt, 10, 14, DEFAULT_TERMS.calendar).from;
+    expect(now).toBeGreaterThanOrEqual(Math.min(heard, lastDay));
     expect(after.ground).toBe('512c3-notice');
   }
   // A strike falls with the claim that earned it; a complaint is decided by a person.

@@ -110,6 +110,30 @@ describe('a counter-notice', () => {
     expect(wait(waiting, Date.parse('2029-12-07T00:00:00Z')).events[0]!.data).toMatchObject({ late: true });
   });
 
+  test('gives whoever sent the notice ten business days from when it was forwarded, as far as the law leaves them', () => {
+    const countered = walk(noticed(), ['uploader', STEPS['counter-notice']]);
+    const lastDay = Date.parse('2029-12-05T05:00:00Z');
+    expect(wait(countered, lastDay - 1).claim).toBe(countered);
+    expect(wait(countered, lastDay)).toMatchObject({
+      claim: { state: 'put-back' },
+      events: [{ data: { late: false, forwarded: false } }],
+    });
+    const forwardedOn = (day: string) =>
+      clockOf(walk(countered, ['reviewer', { do: 'forward' }, Date.parse(`${day}T17:00:00Z`)]), DEFAULT_TERMS);
+    expect(forwardedOn('2029-11-14')).toEqual({ name: 'put-back', dueAt: Date.parse('2029-11-30T05:00:00Z') });
+    expect(forwardedOn('2029-11-15')).toEqual({ name: 'put-back', dueAt: Date.parse('2029-12-01T05:00:00Z') });
+    expect(forwardedOn('2029-12-03')).toEqual({ name: 'put-back', dueAt: lastDay });
+  });
+
+  test('of a release that did not say when it comes back comes back as it did', () => {
+    const { backAt: _, ...old } = walk(noticed(), ['uploader', STEPS['counter-notice']]).procedure.counterNotice!;
+    const before = { ...noticed(), state: 'counter-notice' as const };
+    const countered = { ...before, procedure: { ...before.procedure, counterNotice: old } };
+    expect(clockOf(countered, DEFAULT_TERMS)).toEqual({ name: 'put-back', dueAt: old.putBackFrom });
+    const late = walk(countered, ['system', { do: 'forward' }, NOON + 2 * DAY_MS]);
+    expect(clockOf(late, DEFAULT_TERMS)).toEqual({ name: 'put-back', dueAt: old.putBackFrom });
+  });
+
   test('is held by a court action, until the court has decided', () => {
     const held = walk(noticed(), ['uploader', STEPS['counter-notice']], ['holder', STEPS['notify-court']]);
     expect(wait(held, NOON + 1000 * DAY_MS).claim).toBe(held);

@@ -22,7 +22,7 @@ export type Step =
   /** The holder puts a claim on the ground of a complete notice under 17 USC 512(c)(3). */
   | { do: 'escalate'; notice: Paper; missing: readonly Missing[] }
   | { do: 'counter-notice'; paper: Paper; missing: readonly Missing[] }
-  /** The counter-notice has gone to whoever sent the notice. */
+  /** The counter-notice has gone to whoever sent the notice (17 USC 512(g)(2)(B)). */
   | { do: 'forward' }
   /** The holder has gone to court to restrain the uploader: nothing is put back by time alone. */
   | { do: 'notify-court'; paper: Paper | null }
@@ -246,6 +246,7 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
     }
     case 'counter-notice': {
       const window = businessWindow(now, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, terms.calendar);
+      const lastDay = businessWindow(now, PUT_BACK_UNTIL_DAYS - 1, PUT_BACK_UNTIL_DAYS, terms.calendar).from;
       const { id, version, zone } = terms.calendar;
       const counterNotice = {
         at: now,
@@ -253,16 +254,19 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
         forwardedAt: null,
         putBackFrom: window.from,
         putBackUntil: window.until,
+        backAt: lastDay,
         calendar: { id, version, zone, holidays: window.holidays },
       };
       const { at: _, forwardedAt: __, ...data } = counterNotice;
       return { change: to('counter-notice', { counterNotice, ended: null }), data };
     }
-    case 'forward':
-      return {
-        change: to('waiting', { counterNotice: { ...procedure.counterNotice!, forwardedAt: now } }),
-        data: { putBackFrom: procedure.counterNotice!.putBackFrom },
-      };
+    case 'forward': {
+      const { putBackFrom, backAt = putBackFrom } = procedure.counterNotice!;
+      // Whoever sent the notice has so long to go to court, from when they know of it; the law's own window is not moved by that.
+      const { from } = businessWindow(now, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, terms.calendar);
+      const forwarded = { ...procedure.counterNotice!, forwardedAt: now, backAt: Math.min(from, backAt) };
+      return { change: to('waiting', { counterNotice: forwarded }), data: { putBackFrom, backAt: forwarded.backAt } };
+    }
     case 'notify-court':
       return {
         change: to('court-hold', { court: { at: now, paper: wanted.paper, decidedFor: null } }),
@@ -346,7 +350,10 @@ export function clockOf(
   const { dispute, appeal, counterNotice, complaint, redressUntil } = procedure;
   if (state === 'disputed') return { name: 'answer', dueAt: dispute!.answerBy };
   if (state === 'appealed') return { name: 'appeal-answer', dueAt: appeal!.answerBy };
-  if (state === 'counter-notice' || state === 'waiting') return { name: 'put-back', dueAt: counterNotice!.putBackFrom };
+  if (state === 'counter-notice' || state === 'waiting') {
+    const { putBackFrom, backAt = putBackFrom } = counterNotice!;
+    return { name: 'put-back', dueAt: backAt };
+  }
   if ((state === 'taken-down' || state === 'upheld') && (!complaint || complaint.decided)) {
     const appealable = state === 'upheld' && !appeal ? dispute!.decidedAt! + appealWindowDays * DAY_MS : 0;
     return { name: 'redress', dueAt: Math.max(redressUntil!, appealable) };

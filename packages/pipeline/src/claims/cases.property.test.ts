@@ -96,6 +96,7 @@ const requestOf = (name: string, pick: number): StepRequest => {
     'answer-appeal': { do: 'answer-appeal', answer: odd ? 'uphold' : 'release' },
     escalate: { do: 'escalate', notice: DMCA },
     'counter-notice': { do: 'counter-notice', notice: DMCA },
+    forward: { do: 'forward' },
     'notify-court': { do: 'notify-court', statement },
     'decide-court': { do: 'decide-court', decidedFor: odd ? 'holder' : 'uploader' },
     complain: { do: 'complain' },
@@ -211,7 +212,7 @@ test(
         .flatMap((claim) =>
           ROLES_IN_CASE.flatMap((role) => cases.allowed(claim, actor(role)).map((name) => ({ claim, role, name }))),
         )
-        .filter(({ name, role }) => role !== 'system' && name !== 'forward' && (name !== 'withdraw' || pick % 3 === 0));
+        .filter(({ name, role }) => role !== 'system' && (name !== 'withdraw' || pick % 3 === 0));
       const choice = options[pick % Math.max(1, options.length)];
       if (!choice) return 0;
       const wanted = requestOf(choice.name, pick >> 3);

@@ -2,6 +2,7 @@
 import { dsaStatement } from '@vigil/cases';
 import { type Actor, Policy } from '@vigil/contracts';
 import {
+  addEndpoint,
   caseEvents,
   claimCounts,
   claimsOf,
@@ -438,8 +439,11 @@ describe('notices by hand', () => {
       { kind: 'dmca', notice, uploads: [upload], holder: 'notifier', ...more },
       { role: 'holder', id: 'notifier' },
     );
+  const webhook = (of: string, types: string[] = []) =>
+    addEndpoint(db, { id: `hook_${n}_${of}`, holder: of, url: 'https://h.example/', secret: 's', types, createdAt: 1 });
 
   test('a complete one takes down on its own ground; a counter-notice puts back after ten business days', async () => {
+    await webhook('notifier');
     await bench.say(upload, { account });
     await bench.found(upload, []);
     await sent();
@@ -478,6 +482,52 @@ describe('notices by hand', () => {
       verdicts: [{ verdict: 'cleared', cause: 'dispute' }],
     });
     expect(await strikesOf(db, account)).toMatchObject([{ revokedAt: clock.now() }]);
+  });
+
+  /** A counter-notice to a notice of somebody without a webhook that would hear of it. */
+  async function counteredUnheard() {
+    const sender = `deaf_${n}`;
+    await webhook(sender, ['claim.opened']);
+    await webhook(`${sender}_b`);
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    await file({ holder: sender });
+    await sent();
+    const { id: claim, case: id } = await only();
+    const countered = await cases.take({ claim }, { do: 'counter-notice', notice: counter }, uploader);
+    expect(countered).toMatchObject({ status: 'done', claims: [{ state: 'counter-notice' }] });
+    const { alarms } = await sent();
+    expect(alarms).toMatchObject([{ kind: 'counter-notice-unforwarded', subject: id }]);
+    expect(alarms[0]!.message).toContain(sender);
+    expect((await only()).procedure.counterNotice!.forwardedAt).toBeNull();
+    return claim;
+  }
+  const until = (at: number) => bench.wait((at - clock.now()) / 86_400_000);
+
+  test('a counter-notice that nobody hears of waits for a person to send it, and its time runs from then', async () => {
+    const claim = await counteredUnheard();
+    await bench.wait(2);
+    const forwarded = await cases.take({ claim }, { do: 'forward' }, reviewer);
+    expect(forwarded).toMatchObject({ status: 'done', claims: [{ state: 'waiting' }] });
+    const { counterNotice } = (await only()).procedure;
+    expect(counterNotice!.forwardedAt).toBe(clock.now());
+    expect(counterNotice!.backAt).toBeGreaterThan(counterNotice!.putBackFrom);
+    await until(counterNotice!.backAt! - 1);
+    expect((await sent()).actions).toEqual([]);
+    await bench.wait(0.01);
+    expect((await sent()).actions).toMatchObject([{ action: 'restore', why: 'put-back' }]);
+  });
+
+  test('a counter-notice that nobody ever sends puts back on the last day of the law, and not before', async () => {
+    await counteredUnheard();
+    const { putBackFrom, putBackUntil, backAt } = (await only()).procedure.counterNotice!;
+    await until(putBackFrom + 3600_000);
+    expect(await only()).toMatchObject({ state: 'counter-notice' });
+    await until(backAt! + 3600_000);
+    expect(clock.now()).toBeLessThan(putBackUntil);
+    const { actions, alarms } = await sent();
+    expect(actions).toMatchObject([{ action: 'restore', why: 'put-back' }]);
+    expect(alarms).toEqual([]);
   });
 
   test('media that come back too late are an alarm', async () => {

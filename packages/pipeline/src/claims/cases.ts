@@ -167,12 +167,15 @@ export function createCases(deps: {
       return refused.ok ? { status: 'unknown' } : { status: 'refused', why: refused.why, allowed: refused.allowed };
     }
     const done: ClaimRow[] = [];
+    let told = true;
     for (const claim of able) {
       const taken = await ledger.take(tx, claim, step, by);
       if (!taken.ok) throw new Refused({ status: 'refused', why: taken.why, allowed: taken.allowed, ...lacking(step) });
       done.push(taken.claim);
+      told &&= taken.told > 0;
     }
-    if (wanted.do === 'counter-notice') {
+    if (wanted.do === 'counter-notice' && !told) await askToForward(tx, done);
+    else if (wanted.do === 'counter-notice') {
       // Whoever sent the notice is told by the event and its webhook, in this very transaction: that forwards it.
       for (const [n, claim] of done.entries()) {
         const forwarded = await ledger.take(tx, claim, { do: 'forward' }, SYSTEM);
@@ -181,6 +184,15 @@ export function createCases(deps: {
     }
     for (const upload of [...new Set(done.map((c) => c.upload))].sort()) await settle(tx, upload, causeOf(wanted));
     return { status: 'done', case: done[0]!.case, claims: done };
+  }
+
+  /** 17 USC 512(g)(2)(B) wants it sent promptly, and no webhook of the sender's takes it: a person has to. */
+  async function askToForward(tx: Queryable, claims: readonly ClaimRow[]): Promise<void> {
+    const { id, case: subject, holder, procedure } = claims[0]!;
+    const day = new Date(procedure.counterNotice!.backAt!).toISOString().slice(0, 10);
+    const message = `${holder} has no webhook that is told of the counter-notice in case ${subject}: send it, and then forward it there. The media come back on ${day} at the latest`;
+    const alarm = { kind: 'counter-notice-unforwarded' as const, subject, message, at: clock.now() };
+    await sendAlarm(tx, derivedId('ev', id, 'counter-notice-unforwarded'), alarm);
   }
 
   return {
