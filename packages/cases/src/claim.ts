@@ -27,7 +27,10 @@ export const BLOCKING: readonly ClaimState[] = [
   'court-hold',
   'closed',
 ];
-/** It asks for nothing any more. What was dismissed is opened again by whoever did it, within minutes, or complained of by the sender of a notice. */
+/**
+ * It asks for nothing any more. What was dismissed is opened again by whoever did it, within minutes, or complained of by the sender of a
+ * notice; what fell with a policy, when a policy asks for it again.
+ */
 export const OVER: readonly ClaimState[] = ['reversed', 'put-back', 'dismissed', 'withdrawn'];
 
 export const isBlocking = ({ state }: Pick<Claim, 'state'>): boolean => BLOCKING.includes(state);
@@ -36,6 +39,10 @@ export const isOver = ({ state }: Pick<Claim, 'state'>): boolean => OVER.include
 /** Where the claims of one upload keep its media disabled: what the strictest of them asks for in each territory. */
 export const blockedBy = (claims: readonly Pick<Claim, 'state' | 'territories'>[]): string[] =>
   territoriesOf(claims.filter(isBlocking).map((c) => c.territories));
+
+/** Withdrawn because a policy did not ask for it any more: not by anybody who looked at it. */
+export const fellWithPolicy = ({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): boolean =>
+  state === 'withdrawn' && procedure.ended?.why === 'policy';
 
 export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
 

@@ -95,6 +95,27 @@ describe('what a person decided', () => {
   });
 });
 
+describe('what a policy let fall', () => {
+  const fallen = (cause: 'policy' | 'reference' = 'policy', start = down()) =>
+    walk(start, ['system', { do: 'withdraw', cause }]);
+  test('is opened again by the system when a policy asks for it again, as if it had not been', () => {
+    const complained = walk(down(), ['uploader', STEPS.complain]);
+    for (const start of [down(), complained]) {
+      expect(walk(fallen('policy', start), ['system', { do: 'ask-again' }])).toEqual(claim());
+    }
+    const again = walk(fallen(), ['system', { do: 'ask-again' }], ['system', { do: 'take-down' }, NOON + 40 * DAY_MS]);
+    expect(again.procedure).toMatchObject({ redressUntil: addMonths(NOON + 40 * DAY_MS, 6), automatedDecision: true });
+  });
+
+  test('is opened by nobody else, and nothing is that somebody withdrew or decided', () => {
+    const whyNot = (c: Claim, role: RoleInCase = 'system') => step(c, { do: 'ask-again' }, given(role));
+    expect(whyNot(fallen(), 'reviewer')).toMatchObject({ ok: false, why: 'ask-again is for system, not for reviewer' });
+    const withdrawn = walk(down(), ['holder', STEPS.withdraw]);
+    for (const c of [withdrawn, fallen('reference')]) expect(whyNot(c)).toMatchObject({ ok: false, allowed: [] });
+    expect(whyNot(walk(claim(), ['reviewer', STEPS.dismiss]))).toMatchObject({ ok: false });
+  });
+});
+
 describe('a counter-notice', () => {
   test('puts the media back between the 10th and the 14th business day, holidays not counted', () => {
     const waiting = walk(noticed(), ['uploader', STEPS['counter-notice']], ['system', { do: 'forward' }]);

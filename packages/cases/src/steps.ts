@@ -1,6 +1,14 @@
-import type { Actor, ClaimProcedure, ClaimState, DisputeGroundId, Paper, RoleInCase } from '@vigil/contracts';
+import {
+  type Actor,
+  type ClaimProcedure,
+  type ClaimState,
+  type DisputeGroundId,
+  NEW_PROCEDURE,
+  type Paper,
+  type RoleInCase,
+} from '@vigil/contracts';
 import { businessWindow, DAY_MS } from './calendar.ts';
-import { BLOCKING, type Claim, isOver, type OVER } from './claim.ts';
+import { BLOCKING, type Claim, fellWithPolicy, isOver, type OVER } from './claim.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
 import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms, UNDO_MS } from './terms.ts';
@@ -13,6 +21,8 @@ export type Step =
   | { do: 'dismiss'; paper?: Paper | null }
   /** What a person decided is taken back within minutes: the claim is open again. */
   | { do: 'reopen' }
+  /** A policy had let the claim fall, and asks for it again. */
+  | { do: 'ask-again' }
   /** The same claim holds elsewhere from now on. */
   | { do: 'retarget'; territories: string[] }
   | { do: 'dispute'; grounds: readonly DisputeGroundId[]; paper: Paper | null }
@@ -76,6 +86,11 @@ export const RULES: Record<StepName, Rule> = {
       const until = undoUntil(claim)!;
       return now > until ? `it could be taken back until ${isoTime(until)}` : null;
     },
+  },
+  'ask-again': {
+    from: ['withdrawn'],
+    by: ['system'],
+    unless: (claim) => (fellWithPolicy(claim) ? null : 'no policy let it fall: who withdrew it has to ask again'),
   },
   retarget: { from: ['open', 'taken-down'], by: ['system'] },
   dispute: {
@@ -212,6 +227,9 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
       const undone = { takenDownAt: null, redressUntil: null, automatedDecision: null, strike: null, ended: null };
       return { change: to('open', undone), data: { before: claim.state } };
     }
+    case 'ask-again':
+      // As if it were opened now: whoever is taken down once more has every right anew.
+      return { change: { ...claim, state: 'open' as const, procedure: NEW_PROCEDURE }, data: { before: claim.state } };
     case 'retarget':
       return {
         change: to(claim.state, {}, { territories: [...wanted.territories] }),

@@ -92,18 +92,18 @@ export async function releaseBrake(
 
 /**
  * A takedown is kept back. One that another brake keeps stays with that one; one that may pass is held no more. A later version of its
- * reference is held anew.
+ * reference is held anew, and so is (`anew`) what was taken back meanwhile.
  */
 export async function saveHold(
   tx: Queryable,
-  hold: { upload: string; reference: ReferenceKey; brake: string; now: number },
+  hold: { upload: string; reference: ReferenceKey; brake: string; now: number; anew: boolean },
 ): Promise<void> {
   await tx.query(
     `INSERT INTO brake_holds (upload, reference, version, brake, held_at) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (upload, reference) DO UPDATE SET version = $3, brake = $4, held_at = $5, passed = false
-     WHERE brake_holds.version < $3 OR (NOT brake_holds.passed AND EXISTS
+     WHERE brake_holds.version < $3 OR $6 OR (NOT brake_holds.passed AND EXISTS
        (SELECT FROM brakes b WHERE b.id = brake_holds.brake AND b.released_at IS NOT NULL))`,
-    [hold.upload, hold.reference.id, hold.reference.version, hold.brake, hold.now],
+    [hold.upload, hold.reference.id, hold.reference.version, hold.brake, hold.now, hold.anew],
   );
 }
 

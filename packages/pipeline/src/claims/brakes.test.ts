@@ -1,6 +1,6 @@
 /** Real: the database, deciding, timers. Faked: time, and what other stages would have found. */
-import { CANARY_HOLDER, codeToHex } from '@vigil/contracts';
-import { claimCounts, claimsOf, type Database, strikesOf } from '@vigil/database';
+import { CANARY_HOLDER, codeToHex, Policy } from '@vigil/contracts';
+import { claimCounts, claimsOf, type Database, savePolicy, strikesOf } from '@vigil/database';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { type CaseBench, openCaseBench } from './cases-testing.ts';
@@ -195,6 +195,33 @@ describe('brakes', { timeout: 60_000 }, () => {
     // Held until a person lets it go, however often it is looked at.
     await bench.found(id, [{ reference: 'film', seconds: 27, version: 2 }], 3);
     expect(await verdicts()).toEqual(['in-review']);
+    expect(await bench.brakes.held(second.id)).toMatchObject([{ upload: id }]);
+    await bench.brakes.release(second.id, 'op', true);
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['taken-down']);
+  });
+
+  test('what a policy let fall by mistake is looked at again, also where it was let pass before', async () => {
+    await bench.reference('film');
+    const policy = (version: number, allowlist: string[]) =>
+      database.transaction(async (tx) => {
+        await savePolicy(tx, Policy.parse({ id: 'p', version, allowlist }), { holder: 'h', reference: 'film' });
+        await bench.cases.applyPolicy(tx, 'h', { role: 'holder', id: 'h' });
+      });
+    const first = await bench.brakes.set('flood-reference', 'film', 'the holder has called', 'op');
+    const id = await upload('a', { reference: 'film', seconds: 26 });
+    await bench.brakes.release(first.id, 'op');
+    await bench.pass(10);
+    await policy(1, ['a']);
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['in-review', 'taken-down', 'cleared']);
+    await policy(2, []);
+    await bench.pass(10);
+    const second = await bench.brakes.set('all', '*', 'stop', 'op');
+    await bench.found(id, [{ reference: 'film', seconds: 27 }], 2);
+    await bench.found(id, [{ reference: 'film', seconds: 28 }], 3);
+    expect(await verdicts()).toEqual(['in-review']);
+    expect((await claimsOf(database.postgres, id)).map((c) => c.state)).toEqual(['open']);
     expect(await bench.brakes.held(second.id)).toMatchObject([{ upload: id }]);
     await bench.brakes.release(second.id, 'op', true);
     await bench.pass(10);

@@ -1,3 +1,4 @@
+import { fellWithPolicy } from '@vigil/cases';
 import { type Decision, derivedId, isCanary, placeOf, referenceKey, type SliceAlignments } from '@vigil/contracts';
 import {
   type BrakeRow,
@@ -189,17 +190,19 @@ export function createBrakes(deps: {
         const mark = markOf(decision, upload, alignments);
         // Taken down already: by then it may have looked slight, and is a long copy now that all was seen.
         if (final && mark.solid && claim?.state === 'taken-down') await dropMark(tx, row.id, reference);
-        if (claim && claim.state !== 'open') {
+        // One that a policy let fall is opened again by this decision, and looked at as if it were new: what it was let pass for is over.
+        const again = claim !== undefined && fellWithPolicy(claim);
+        if (claim && claim.state !== 'open' && !again) {
           left.push(decision);
           continue;
         }
         asked ??= { passed: await passedOf(tx, row.id), trusted: (await distrusted(tx)).length === 0 };
         const { passed, trusted } = asked;
         const about = { mark, reference, holder: holderOf(decision), trusted };
-        const held = passed.has(referenceKey(key)) ? null : await look(tx, about);
+        const held = passed.has(referenceKey(key)) && !again ? null : await look(tx, about);
         if (!held) left.push(decision);
         else if (final) {
-          await saveHold(tx, { upload: row.id, reference: key, brake: held.id, now: clock.now() });
+          await saveHold(tx, { upload: row.id, reference: key, brake: held.id, now: clock.now(), anew: again });
           left.push(braked(decision, held.brake, held.why));
         }
       }

@@ -326,6 +326,54 @@ describe('a policy that has become milder', () => {
     expect((await sent()).actions).toEqual([]);
   });
 
+  test('and was a mistake: what is found once more is taken down again by the same claim, and not before', async () => {
+    await copy();
+    const { id, case: of } = await only();
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    await sent();
+    // Found again while the policy lets it be, nothing comes of it.
+    await bench.found(upload, [{ reference: ref, seconds: 21 }], 2);
+    expect((await only()).state).toBe('withdrawn');
+    await policy({ version: 100 + n });
+    await bench.wait(0);
+    expect((await sent()).actions).toEqual([]);
+    await bench.found(upload, [{ reference: ref, seconds: 22 }], 3);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'takedown', epoch: 2, claims: [id], policy: { version: 100 + n } }],
+      verdicts: [{ verdict: 'taken-down' }],
+    });
+    expect(await only()).toMatchObject({ id, state: 'taken-down', procedure: { ended: null } });
+    expect(await kinds(of)).toEqual([
+      'opened',
+      'take-down',
+      'takedown',
+      'withdraw',
+      'restore',
+      'ask-again',
+      'evidence',
+      'take-down',
+      'takedown',
+    ]);
+    expect(await verifyAudit(db)).toMatchObject({ broken: null });
+  });
+
+  test('and was a mistake: what is only possible is left to a person again, and what a holder took back stays', async () => {
+    const [possible, taken] = [`${upload}_p`, `${upload}_t`];
+    await copy(possible, [{ reference: ref, seconds: 3 }]);
+    await copy(taken);
+    await cases.take({ claim: (await only(taken)).id }, { do: 'withdraw' }, holder);
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    expect((await only(possible)).state).toBe('withdrawn');
+    await policy({ version: 100 + n });
+    await sent();
+    await bench.found(possible, [{ reference: ref, seconds: 3.5 }], 2);
+    await bench.found(taken, [{ reference: ref, seconds: 22 }], 2);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [{ upload: possible, verdict: 'in-review' }] });
+    expect([(await only(possible)).state, (await only(taken)).state]).toEqual(['open', 'withdrawn']);
+  });
+
   test('gives back the rest of a country of which it names a part', async () => {
     const american = `${ref}_us`;
     await bench.reference(american, { territories: ['US', 'DE'] });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isOver } from '@vigil/cases';
+import { fellWithPolicy, isOver } from '@vigil/cases';
 import { type Decision, FRAMES_FORMAT, isCanary, type ReferenceKey } from '@vigil/contracts';
 import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
@@ -47,6 +47,11 @@ export async function claimFound(
         data,
       });
       await wantPictures(tx, row, claim, decision);
+    } else if (fellWithPolicy(claim)) {
+      // Nobody has decided that it asks for nothing: a policy had, and does no more.
+      const asked = await ledger.take(tx, claim, { do: 'ask-again' }, SYSTEM);
+      if (!asked.ok) continue;
+      claim = await renew(tx, ledger, asked.claim, decision, data);
     } else if (claim.state === 'open' || (claim.state === 'taken-down' && final)) {
       claim = await renew(tx, ledger, claim, decision, data);
     } else {
