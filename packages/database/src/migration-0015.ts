@@ -5,4 +5,8 @@ ALTER TABLE brake_holds ADD COLUMN version int;
 UPDATE brake_holds h SET version = coalesce((SELECT min(c.version) FROM claims c
   WHERE c.upload = h.upload AND c.reference = h.reference), 1);
 ALTER TABLE brake_holds ALTER COLUMN version SET NOT NULL;
+
+-- A holder may have many policies; of one upload those of its references count, of their works, and of the holder.
+DROP INDEX policies_holder;
+CREATE INDEX policies_scope ON policies (holder, reference, work);
 `;

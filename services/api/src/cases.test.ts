@@ -206,6 +206,22 @@ describe('cases over the API', () => {
   });
 
   describe('webhooks', () => {
+    test('are few a holder, also when many are asked for at once', async () => {
+      const many = await api.key({ holder: 'holder-many' });
+      const asked = await Promise.all(
+        Array.from({ length: 24 }, (_, n) => post(many, '/v1/webhooks', { url: `https://hooks.example/${n}` })),
+      );
+      expect(asked.map((r) => r.status).sort()).toEqual([...Array(20).fill(201), ...Array(4).fill(409)]);
+      expect(asked.find((r) => r.status === 409)!.body).toMatchObject({
+        type: 'urn:vigil:problem:conflict',
+        detail: 'holder-many has 20 webhooks, and may have no more: remove one that is not needed',
+      });
+      const { items } = await get(many, '/v1/webhooks');
+      expect(items).toHaveLength(20);
+      await api.call('DELETE', `/v1/webhooks/${items[0].id}`, { key: many });
+      expect((await post(many, '/v1/webhooks', { url: 'https://hooks.example/' })).status).toBe(201);
+    });
+
     test('are made, listed without their secret, and removed', async () => {
       const made = await post(holder, '/v1/webhooks', {
         url: 'https://b.example.org/hook',
