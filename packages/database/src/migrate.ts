@@ -37,7 +37,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 12, name: 'judging again', sql: migration0012 },
   { number: 13, name: 'erasure', sql: migration0013 },
   { number: 14, name: 'messages', sql: migration0014 },
-  { number: 15, name: 'holds by version', sql: migration0015 },
+  { number: 15, name: 'holds, policies, exports', sql: migration0015 },
 ];
 
 /** The schema that is there (0: none), and the one that this release knows. */

@@ -156,7 +156,15 @@ describe('cases over the API', () => {
     expect(statements.length).toBe(2);
     expect(new Set(statements.map((s: { puid: string }) => s.puid)).size).toBe(2);
     expect(statements[0]).toMatchObject({ category: 'STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS' });
-    expect(second.next).toBeNull();
+    expect([first.more, second.more]).toEqual([true, false]);
+    // The last page says as well where to go on: whoever exports again later gets what came since, and nothing twice.
+    const nothing = await get(platform, `/v1/exports/dsa?cursor=${second.next}`);
+    expect(nothing).toEqual({ batches: [], next: second.next, more: false });
+    await filed('up_n4', 'acc_n4');
+    const later = await get(platform, `/v1/exports/dsa?cursor=${nothing.next}`);
+    expect(later).toMatchObject({ batches: [{ statements: [{}] }], more: false });
+    expect(later.next).not.toBe(second.next);
+    expect((await api.call('GET', '/v1/exports/dsa?cursor=1_act_nobody', { key: platform })).status).toBe(400);
     expect(JSON.stringify(statements)).not.toMatch(/acc_n|Studio|Jane/);
     expect((await api.call('GET', '/v1/exports/dsa', { key: holder })).status).toBe(403);
   });

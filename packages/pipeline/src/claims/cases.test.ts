@@ -741,6 +741,7 @@ test('what became of claims is counted, and takedowns are exported in the order 
   for (const id of refs) await bench.reference(id, { holder: own, work: id });
   await clock.advance(1000);
   const from = clock.now();
+  const before = (await takedownsAfter(db, null, 10_000))!.at(-1)?.id ?? null;
   for (const [i, id] of refs.entries()) {
     await copy(`${upload}_${i}`, [{ reference: id, seconds: i === 3 ? 3 : 20 }]);
     await clock.advance(1000);
@@ -774,8 +775,8 @@ test('what became of claims is counted, and takedowns are exported in the order 
   expect(await takedownTimes(db, span)).toEqual({ median: 0, p95: 0 });
   expect(await takedownTimes(db, { from: 0, until: 1 })).toEqual({ median: null, p95: null });
 
-  const first = await takedownsAfter(db, { sentAt: from - 1, id: '' }, 2);
-  const rest = await takedownsAfter(db, first[1]!, 2);
+  const first = (await takedownsAfter(db, before, 2))!;
+  const rest = (await takedownsAfter(db, first[1]!.id, 2))!;
   expect([...first, ...rest].map((t) => t.event.upload)).toEqual([`${upload}_0`, `${upload}_1`, `${upload}_2`]);
   expect(first.map((t) => dsaStatement(t.event)?.puid)).toEqual(first.map((t) => t.id));
 });
