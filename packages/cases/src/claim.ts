@@ -1,4 +1,5 @@
 import type { ClaimProcedure, ClaimState, Ground } from '@vigil/contracts';
+import { territoriesOf } from './territories.ts';
 
 /** One reference, or one notice, against one upload, as far as the rules look at it. Times are milliseconds since 1970. */
 export interface Claim {
@@ -8,7 +9,7 @@ export interface Claim {
   /** Whose upload it is; null where that is not known. */
   account: string | null;
   ground: Ground;
-  /** Where it holds; '*' is everywhere. */
+  /** Where it holds; see `territories.ts`. */
   territories: string[];
   state: ClaimState;
   openedAt: number;
@@ -26,23 +27,22 @@ export const BLOCKING: readonly ClaimState[] = [
   'court-hold',
   'closed',
 ];
-/** It asks for nothing any more. What was dismissed is opened again by whoever did it, within minutes, or complained of by the sender of a notice. */
+/**
+ * It asks for nothing any more. What was dismissed is opened again by whoever did it, within minutes, or complained of by the sender of a
+ * notice; what fell with a policy, when a policy asks for it again.
+ */
 export const OVER: readonly ClaimState[] = ['reversed', 'put-back', 'dismissed', 'withdrawn'];
 
 export const isBlocking = ({ state }: Pick<Claim, 'state'>): boolean => BLOCKING.includes(state);
 export const isOver = ({ state }: Pick<Claim, 'state'>): boolean => OVER.includes(state);
 
-export const EVERYWHERE = '*';
-
-/** Sorted, each once, and everywhere instead of a list that holds it. */
-export function territoriesOf(lists: readonly (readonly string[])[]): string[] {
-  const all = new Set(lists.flat());
-  return all.has(EVERYWHERE) ? [EVERYWHERE] : [...all].sort();
-}
-
 /** Where the claims of one upload keep its media disabled: what the strictest of them asks for in each territory. */
 export const blockedBy = (claims: readonly Pick<Claim, 'state' | 'territories'>[]): string[] =>
   territoriesOf(claims.filter(isBlocking).map((c) => c.territories));
+
+/** Withdrawn because a policy did not ask for it any more: not by anybody who looked at it. */
+export const fellWithPolicy = ({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): boolean =>
+  state === 'withdrawn' && procedure.ended?.why === 'policy';
 
 export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
 

@@ -1,7 +1,10 @@
 import type { Ground, TakedownEvent } from '@vigil/contracts';
-import { EVERYWHERE } from './claim.ts';
+import { countryOf, EVERYWHERE } from './territories.ts';
 
-/** Territories of the transparency database: the European Union and the other states of the European Economic Area. */
+/**
+ * Territories of the transparency database: the European Union and the other states of the European Economic Area. It knows countries
+ * only, so that what is restricted in a part of one is reported for that country.
+ */
 const EU_EEA = 'AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK'.split(' ');
 
 /** One statement of reasons as the DSA transparency database takes it (its API, version 1): nothing personal in it. */
@@ -40,9 +43,8 @@ const SOURCES: Record<Ground, string> = {
 
 /** null: it is no takedown, or it restricts nothing within the Union, so that there is nothing to report. */
 export function dsaStatement(event: TakedownEvent): DsaStatement | null {
-  const scope = event.territories.includes(EVERYWHERE)
-    ? EU_EEA
-    : EU_EEA.filter((code) => event.territories.includes(code));
+  const countries = event.territories.map(countryOf);
+  const scope = countries.includes(EVERYWHERE) ? EU_EEA : EU_EEA.filter((code) => countries.includes(code));
   if (event.action !== 'takedown' || scope.length === 0) return null;
   const facts = event.statement?.facts ?? 'The upload was found to be a copy of a registered work.';
   return {

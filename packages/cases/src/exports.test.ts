@@ -55,6 +55,7 @@ describe('statements for the transparency database', () => {
   test('only what restricts something within the Union is reported', () => {
     expect(dsaStatement({ ...takedown, territories: ['US', 'FR', 'NO'] })?.territorial_scope).toEqual(['FR', 'NO']);
     expect(dsaStatement({ ...takedown, territories: ['US', 'JP'] })).toBeNull();
+    expect(dsaStatement({ ...takedown, territories: ['DE-BY', 'DE-BE', 'US-CA'] })?.territorial_scope).toEqual(['DE']);
     expect(dsaStatement({ ...takedown, action: 'restore' })).toBeNull();
     expect(() => dsaStatement({ ...takedown, id: 'ümlaut' })).toThrow(RangeError);
   });

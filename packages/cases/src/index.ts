@@ -7,3 +7,4 @@ export * from './report.ts';
 export * from './statement.ts';
 export * from './steps.ts';
 export * from './terms.ts';
+export * from './territories.ts';

@@ -1,7 +1,14 @@
-import { CLAIM_STATES, type ClaimState, GROUNDS, ROLES_IN_CASE } from '@vigil/contracts';
+import {
+  CLAIM_STATES,
+  type ClaimState,
+  GROUNDS,
+  NEW_PROCEDURE,
+  ROLES_IN_CASE,
+  type RoleInCase,
+} from '@vigil/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DAY_MS } from './calendar.ts';
+import { businessWindow, DAY_MS } from './calendar.ts';
 import { type Claim, isBlocking, isOver } from './claim.ts';
 import { allowed, clockOf, passTime, type Step, type StepName, step } from './steps.ts';
 import { DEFAULT_TERMS, UNDO_MS } from './terms.ts';
@@ -24,7 +31,8 @@ const EDGES: Record<ClaimState, ClaimState[]> = {
   'put-back': [],
   // Taken back; or by a person who finds that whoever sent the notice complains rightly.
   dismissed: ['open', 'taken-down'],
-  withdrawn: [],
+  // Let fall by a policy, that asks for it again.
+  withdrawn: ['open'],
 };
 
 const variants: fc.Arbitrary<Step> = fc.oneof(
@@ -35,6 +43,7 @@ const variants: fc.Arbitrary<Step> = fc.oneof(
     { do: 'decide-court', decidedFor: 'uploader' },
     { do: 'decide-complaint', upheld: false },
     { do: 'withdraw', cause: 'reference' },
+    { do: 'withdraw', cause: 'policy' },
     { do: 'dispute', grounds: [], paper: null },
     { do: 'dispute', grounds: ['fair-use'], paper: null },
     { do: 'counter-notice', paper: { id: 'p', digest: '0' }, missing: [{ field: 'x', needs: 'y', law: 'z' }] },
@@ -59,6 +68,7 @@ const possible = (c: Claim, now: number) =>
 
 test('no order of steps and days reaches what must not be', () => {
   const reached = new Set<ClaimState>();
+  let askedAgain = 0;
   const check = fc.property(fc.constantFrom(...GROUNDS), moves, (ground, list) => {
     let now = NOON;
     let current = claim({ ground });
@@ -78,7 +88,7 @@ test('no order of steps and days reaches what must not be', () => {
       const choice =
         'pick' in move ? options[move.pick % Math.max(1, options.length)] : { name: move.wanted.do, role: move.role };
       if (!choice) continue;
-      const wanted = 'pick' in move ? variantOf(choice.name, move.pick) : move.wanted;
+      const wanted = 'pick' in move ? variantOf(choice.name, move.pick, choice.role) : move.wanted;
       const result = step(current, wanted, given(choice.role, now));
       const may = allowed(current, given(choice.role, now));
       if (!result.ok) {
@@ -91,6 +101,7 @@ test('no order of steps and days reaches what must not be', () => {
       expect(may).toContain(wanted.do);
       follows(current, result.claim, now);
       expect(result.events.map((e) => [e.kind, e.at])).toEqual([[wanted.do, now]]);
+      if (wanted.do === 'ask-again') askedAgain++;
       current = result.claim;
       reached.add(current.state);
     }
@@ -98,13 +109,15 @@ test('no order of steps and days reaches what must not be', () => {
   fc.assert(check, { seed: SEED, numRuns: 1000 });
   // The walk is of use only if it gets everywhere.
   expect(CLAIM_STATES.filter((state) => !reached.has(state))).toEqual([]);
+  expect(askedAgain).toBeGreaterThan(10);
 });
 
-function variantOf(name: StepName, pick: number): Step {
+function variantOf(name: StepName, pick: number, role: RoleInCase): Step {
   const kinds: Partial<Record<StepName, Step[]>> = {
     'answer-dispute': [STEPS['answer-dispute'], { do: 'answer-dispute', answer: 'release' }],
     'decide-court': [STEPS['decide-court'], { do: 'decide-court', decidedFor: 'uploader' }],
     'decide-complaint': [STEPS['decide-complaint'], { do: 'decide-complaint', upheld: false }],
+    ...(role === 'system' ? { withdraw: [{ do: 'withdraw', cause: 'policy' }] } : {}),
   };
   const list = kinds[name] ?? [STEPS[name]];
   return list[pick % list.length]!;
@@ -121,6 +134,12 @@ function follows(before: Claim, after: Claim, now: number): void {
   if (before.state === 'dismissed' && after.state !== 'open' && after !== before)
     expect(before.ground).not.toBe('rights-holder-rule');
   const [p, q] = [before.procedure, after.procedure];
+  if (before.state === 'withdrawn' && after.state === 'open') {
+    // Nobody who looked at it is overruled, and whoever is taken down by it once more has every right anew.
+    expect(p.ended!.why).toBe('policy');
+    expect(q).toEqual(NEW_PROCEDURE);
+    return;
+  }
   if (before.state !== 'open' && after.state === 'open') {
     // Taken back by a person within minutes, as if it had not been: no clock runs on, and nothing that the law counts is lost.
     expect(now - (before.state === 'dismissed' ? p.ended!.at : p.takenDownAt!)).toBeLessThanOrEqual(UNDO_MS);
@@ -160,6 +179,11 @@ function follows(before: Claim, after: Claim, now: number): void {
   }
   if (before.state !== after.state && end?.why === 'put-back') {
     expect(now).toBeGreaterThanOrEqual(q.counterNotice!.putBackFrom);
+    // Whoever sent the notice had their ten business days from when they were told, or the law's last day had come.
+    const { at, forwardedAt } = q.counterNotice!;
+    const lastDay = businessWindow(at, 13, 14, DEFAULT_TERMS.calendar).from;
+    const heard = forwardedAt === null ? lastDay : businessWindow(forwardedAt, 10, 14, DEFAULT_TERMS.calendar).from;
+    expect(now).toBeGreaterThanOrEqual(Math.min(heard, lastDay));
     expect(after.ground).toBe('512c3-notice');
   }
   // A strike falls with the claim that earned it; a complaint is decided by a person.

@@ -95,6 +95,27 @@ describe('what a person decided', () => {
   });
 });
 
+describe('what a policy let fall', () => {
+  const fallen = (cause: 'policy' | 'reference' = 'policy', start = down()) =>
+    walk(start, ['system', { do: 'withdraw', cause }]);
+  test('is opened again by the system when a policy asks for it again, as if it had not been', () => {
+    const complained = walk(down(), ['uploader', STEPS.complain]);
+    for (const start of [down(), complained]) {
+      expect(walk(fallen('policy', start), ['system', { do: 'ask-again' }])).toEqual(claim());
+    }
+    const again = walk(fallen(), ['system', { do: 'ask-again' }], ['system', { do: 'take-down' }, NOON + 40 * DAY_MS]);
+    expect(again.procedure).toMatchObject({ redressUntil: addMonths(NOON + 40 * DAY_MS, 6), automatedDecision: true });
+  });
+
+  test('is opened by nobody else, and nothing is that somebody withdrew or decided', () => {
+    const whyNot = (c: Claim, role: RoleInCase = 'system') => step(c, { do: 'ask-again' }, given(role));
+    expect(whyNot(fallen(), 'reviewer')).toMatchObject({ ok: false, why: 'ask-again is for system, not for reviewer' });
+    const withdrawn = walk(down(), ['holder', STEPS.withdraw]);
+    for (const c of [withdrawn, fallen('reference')]) expect(whyNot(c)).toMatchObject({ ok: false, allowed: [] });
+    expect(whyNot(walk(claim(), ['reviewer', STEPS.dismiss]))).toMatchObject({ ok: false });
+  });
+});
+
 describe('a counter-notice', () => {
   test('puts the media back between the 10th and the 14th business day, holidays not counted', () => {
     const waiting = walk(noticed(), ['uploader', STEPS['counter-notice']], ['system', { do: 'forward' }]);
@@ -108,6 +129,30 @@ describe('a counter-notice', () => {
     expect(back).toMatchObject({ state: 'put-back', procedure: { strike: { revokedAt: expect.any(Number) } } });
     expect(events[0]!.data).toMatchObject({ late: false, forwarded: true });
     expect(wait(waiting, Date.parse('2029-12-07T00:00:00Z')).events[0]!.data).toMatchObject({ late: true });
+  });
+
+  test('gives whoever sent the notice ten business days from when it was forwarded, as far as the law leaves them', () => {
+    const countered = walk(noticed(), ['uploader', STEPS['counter-notice']]);
+    const lastDay = Date.parse('2029-12-05T05:00:00Z');
+    expect(wait(countered, lastDay - 1).claim).toBe(countered);
+    expect(wait(countered, lastDay)).toMatchObject({
+      claim: { state: 'put-back' },
+      events: [{ data: { late: false, forwarded: false } }],
+    });
+    const forwardedOn = (day: string) =>
+      clockOf(walk(countered, ['reviewer', { do: 'forward' }, Date.parse(`${day}T17:00:00Z`)]), DEFAULT_TERMS);
+    expect(forwardedOn('2029-11-14')).toEqual({ name: 'put-back', dueAt: Date.parse('2029-11-30T05:00:00Z') });
+    expect(forwardedOn('2029-11-15')).toEqual({ name: 'put-back', dueAt: Date.parse('2029-12-01T05:00:00Z') });
+    expect(forwardedOn('2029-12-03')).toEqual({ name: 'put-back', dueAt: lastDay });
+  });
+
+  test('of a release that did not say when it comes back comes back as it did', () => {
+    const { backAt: _, ...old } = walk(noticed(), ['uploader', STEPS['counter-notice']]).procedure.counterNotice!;
+    const before = { ...noticed(), state: 'counter-notice' as const };
+    const countered = { ...before, procedure: { ...before.procedure, counterNotice: old } };
+    expect(clockOf(countered, DEFAULT_TERMS)).toEqual({ name: 'put-back', dueAt: old.putBackFrom });
+    const late = walk(countered, ['system', { do: 'forward' }, NOON + 2 * DAY_MS]);
+    expect(clockOf(late, DEFAULT_TERMS)).toEqual({ name: 'put-back', dueAt: old.putBackFrom });
   });
 
   test('is held by a court action, until the court has decided', () => {

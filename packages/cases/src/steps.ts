@@ -1,6 +1,14 @@
-import type { Actor, ClaimProcedure, ClaimState, DisputeGroundId, Paper, RoleInCase } from '@vigil/contracts';
+import {
+  type Actor,
+  type ClaimProcedure,
+  type ClaimState,
+  type DisputeGroundId,
+  NEW_PROCEDURE,
+  type Paper,
+  type RoleInCase,
+} from '@vigil/contracts';
 import { businessWindow, DAY_MS } from './calendar.ts';
-import { BLOCKING, type Claim, isOver, type OVER } from './claim.ts';
+import { BLOCKING, type Claim, fellWithPolicy, isOver, type OVER } from './claim.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
 import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms, UNDO_MS } from './terms.ts';
@@ -13,6 +21,8 @@ export type Step =
   | { do: 'dismiss'; paper?: Paper | null }
   /** What a person decided is taken back within minutes: the claim is open again. */
   | { do: 'reopen' }
+  /** A policy had let the claim fall, and asks for it again. */
+  | { do: 'ask-again' }
   /** The same claim holds elsewhere from now on. */
   | { do: 'retarget'; territories: string[] }
   | { do: 'dispute'; grounds: readonly DisputeGroundId[]; paper: Paper | null }
@@ -22,7 +32,7 @@ export type Step =
   /** The holder puts a claim on the ground of a complete notice under 17 USC 512(c)(3). */
   | { do: 'escalate'; notice: Paper; missing: readonly Missing[] }
   | { do: 'counter-notice'; paper: Paper; missing: readonly Missing[] }
-  /** The counter-notice has gone to whoever sent the notice. */
+  /** The counter-notice has gone to whoever sent the notice (17 USC 512(g)(2)(B)). */
   | { do: 'forward' }
   /** The holder has gone to court to restrain the uploader: nothing is put back by time alone. */
   | { do: 'notify-court'; paper: Paper | null }
@@ -76,6 +86,11 @@ export const RULES: Record<StepName, Rule> = {
       const until = undoUntil(claim)!;
       return now > until ? `it could be taken back until ${isoTime(until)}` : null;
     },
+  },
+  'ask-again': {
+    from: ['withdrawn'],
+    by: ['system'],
+    unless: (claim) => (fellWithPolicy(claim) ? null : 'no policy let it fall: who withdrew it has to ask again'),
   },
   retarget: { from: ['open', 'taken-down'], by: ['system'] },
   dispute: {
@@ -212,6 +227,9 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
       const undone = { takenDownAt: null, redressUntil: null, automatedDecision: null, strike: null, ended: null };
       return { change: to('open', undone), data: { before: claim.state } };
     }
+    case 'ask-again':
+      // As if it were opened now: whoever is taken down once more has every right anew.
+      return { change: { ...claim, state: 'open' as const, procedure: NEW_PROCEDURE }, data: { before: claim.state } };
     case 'retarget':
       return {
         change: to(claim.state, {}, { territories: [...wanted.territories] }),
@@ -246,6 +264,7 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
     }
     case 'counter-notice': {
       const window = businessWindow(now, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, terms.calendar);
+      const lastDay = businessWindow(now, PUT_BACK_UNTIL_DAYS - 1, PUT_BACK_UNTIL_DAYS, terms.calendar).from;
       const { id, version, zone } = terms.calendar;
       const counterNotice = {
         at: now,
@@ -253,16 +272,19 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
         forwardedAt: null,
         putBackFrom: window.from,
         putBackUntil: window.until,
+        backAt: lastDay,
         calendar: { id, version, zone, holidays: window.holidays },
       };
       const { at: _, forwardedAt: __, ...data } = counterNotice;
       return { change: to('counter-notice', { counterNotice, ended: null }), data };
     }
-    case 'forward':
-      return {
-        change: to('waiting', { counterNotice: { ...procedure.counterNotice!, forwardedAt: now } }),
-        data: { putBackFrom: procedure.counterNotice!.putBackFrom },
-      };
+    case 'forward': {
+      const { putBackFrom, backAt = putBackFrom } = procedure.counterNotice!;
+      // Whoever sent the notice has so long to go to court, from when they know of it; the law's own window is not moved by that.
+      const { from } = businessWindow(now, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, terms.calendar);
+      const forwarded = { ...procedure.counterNotice!, forwardedAt: now, backAt: Math.min(from, backAt) };
+      return { change: to('waiting', { counterNotice: forwarded }), data: { putBackFrom, backAt: forwarded.backAt } };
+    }
     case 'notify-court':
       return {
         change: to('court-hold', { court: { at: now, paper: wanted.paper, decidedFor: null } }),
@@ -346,7 +368,10 @@ export function clockOf(
   const { dispute, appeal, counterNotice, complaint, redressUntil } = procedure;
   if (state === 'disputed') return { name: 'answer', dueAt: dispute!.answerBy };
   if (state === 'appealed') return { name: 'appeal-answer', dueAt: appeal!.answerBy };
-  if (state === 'counter-notice' || state === 'waiting') return { name: 'put-back', dueAt: counterNotice!.putBackFrom };
+  if (state === 'counter-notice' || state === 'waiting') {
+    const { putBackFrom, backAt = putBackFrom } = counterNotice!;
+    return { name: 'put-back', dueAt: backAt };
+  }
   if ((state === 'taken-down' || state === 'upheld') && (!complaint || complaint.decided)) {
     const appealable = state === 'upheld' && !appeal ? dispute!.decidedAt! + appealWindowDays * DAY_MS : 0;
     return { name: 'redress', dueAt: Math.max(redressUntil!, appealable) };

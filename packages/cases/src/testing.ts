@@ -31,6 +31,7 @@ export const STEPS: Record<StepName, Step> = {
   'take-down': { do: 'take-down' },
   dismiss: { do: 'dismiss' },
   reopen: { do: 'reopen' },
+  'ask-again': { do: 'ask-again' },
   retarget: { do: 'retarget', territories: ['DE', 'FR'] },
   dispute: { do: 'dispute', grounds: ['quotation'], paper: null },
   'answer-dispute': { do: 'answer-dispute', answer: 'uphold' },

@@ -1,6 +1,7 @@
 /** Every kind of alarm that stands on `vigil.alarms`. Each has a page of the same name in infra/runbook. */
 export const ALARM_KINDS = [
   'incomplete',
+  'counter-notice-unforwarded',
   'put-back-late',
   'repeat-infringer',
   'notice-flood',

@@ -99,6 +99,8 @@ export const ClaimProcedure = z.object({
       /** 17 USC 512(g)(2)(C): the media come back between these, unless a court action is notified. */
       putBackFrom: When,
       putBackUntil: When,
+      /** When they do by themselves: ten business days after it was forwarded, and on the last day whatever happens. Missing in old claims. */
+      backAt: When.optional(),
       calendar: z.object({
         id: z.string(),
         version: z.number().int(),

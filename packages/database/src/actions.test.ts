@@ -1,4 +1,4 @@
-import { type Acknowledgement, actionId, type TakedownEvent } from '@vigil/contracts';
+import { type Acknowledgement, actionId, attemptId, type TakedownEvent } from '@vigil/contracts';
 import { openPostgres } from '@vigil/runtime';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, openTestDatabase } from '../../../test/support/postgres.ts';
@@ -14,7 +14,10 @@ import {
   reopenAction,
 } from './actions.ts';
 import { MIGRATIONS, migrate } from './migrate.ts';
-import { decision, media } from './testing.ts';
+import { openDatabase } from './open-database.ts';
+import { enqueue } from './outbox.ts';
+import { takedownsAfter } from './reports.ts';
+import { decision, event, media } from './testing.ts';
 import { lockUpload } from './uploads.ts';
 
 const takedown = (upload: string, epoch = 0, action: TakedownEvent['action'] = 'takedown'): TakedownEvent => {
@@ -139,6 +142,65 @@ describe('actions', async () => {
     expect(kept).toMatchObject({ at: 2, status: 'failed' });
     expect(kept!.note).toMatch(/^\u{fffd}\u{fffd}\u{fffd} x{1996}$/u);
   });
+});
+
+test('an export passes by no takedown that is committed late, and goes on where it ended', async () => {
+  await using database = await openTestDatabase();
+  const { postgres } = database;
+  const send = (upload: string, sentAt: number, hold: Promise<void> | null = null, action?: 'restore') =>
+    database.transaction(async (tx) => {
+      const sent = takedown(upload, action ? 1 : 0, action);
+      await lockUpload(tx, upload);
+      await addAction(tx, { event: sent, surfaces: [], now: sentAt });
+      await enqueue(tx, event(sent.id, 'vigil.takedowns'));
+      await hold;
+    });
+  const uploads = async (after: string | null, limit = 10) =>
+    (await takedownsAfter(postgres, after, limit))?.map((t) => t.event.upload);
+  const id = (upload: string) => takedown(upload).id;
+
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const late = send('up_late', 100, promise);
+  await send('up_a', 200);
+  await send('up_a', 250, null, 'restore');
+  await send('up_b', 300);
+  expect(await uploads(null)).toEqual(['up_a', 'up_b']);
+  resolve();
+  await late;
+  expect(await uploads(id('up_b'))).toEqual(['up_late']);
+  expect(await uploads(null)).toEqual(['up_a', 'up_b', 'up_late']);
+  expect([await uploads(null, 1), await uploads(id('up_a'), 1)]).toEqual([['up_a'], ['up_b']]);
+  expect(await uploads(takedown('up_a', 1, 'restore').id)).toEqual(['up_b', 'up_late']);
+  expect(await uploads(id('up_late'))).toEqual([]);
+  expect(await uploads('act_none')).toBeUndefined();
+  // Sent again, it stays where it was.
+  await database.transaction((tx) => enqueue(tx, event(attemptId(id('up_a'), 2), 'vigil.takedowns')));
+  await database.transaction((tx) => enqueue(tx, event(id('up_a'), 'vigil.takedowns')));
+  expect(await uploads(null)).toEqual(['up_a', 'up_b', 'up_late']);
+  await postgres.query('TRUNCATE outbox');
+  expect(await uploads(id('up_b'))).toEqual(['up_late']);
+});
+
+test('takedowns of an earlier release are exported in the order in which they were sent, before all others', async () => {
+  await using server = await createTestDatabase();
+  await using postgres = openPostgres({ url: server.url, max: 1 });
+  await migrate(
+    postgres,
+    MIGRATIONS.filter((m) => m.number < 15),
+  );
+  for (const [upload, sentAt] of Object.entries({ up_c: 30, up_a: 10, up_b: 20 })) {
+    await lockUpload(postgres, upload);
+    await addAction(postgres, { event: takedown(upload), surfaces: [], now: sentAt });
+  }
+  await using database = await openDatabase({ url: server.url, max: 2 });
+  await database.transaction(async (tx) => {
+    const sent = takedown('up_d');
+    await lockUpload(tx, 'up_d');
+    await addAction(tx, { event: sent, surfaces: [], now: 5 });
+    await enqueue(tx, event(sent.id, 'vigil.takedowns'));
+  });
+  const all = (await takedownsAfter(database.postgres, null, 10))!.map((t) => t.event.upload);
+  expect(all).toEqual(['up_a', 'up_b', 'up_c', 'up_d']);
 });
 
 test('takedowns sent by an earlier release are known after the migration, and wait for nobody', async () => {

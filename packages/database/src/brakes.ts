@@ -1,3 +1,4 @@
+import { type ReferenceKey, referenceKey } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
 
 export interface BrakeRow {
@@ -89,25 +90,33 @@ export async function releaseBrake(
   return true;
 }
 
-/** A takedown is kept back. One that another brake keeps stays with that one; one that may pass is held no more. */
+/**
+ * A takedown is kept back. One that another brake keeps stays with that one; one that may pass is held no more. A later version of its
+ * reference is held anew, and so is (`anew`) what was taken back meanwhile.
+ */
 export async function saveHold(
   tx: Queryable,
-  hold: { upload: string; reference: string; brake: string; now: number },
+  hold: { upload: string; reference: ReferenceKey; brake: string; now: number; anew: boolean },
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO brake_holds (upload, reference, brake, held_at) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (upload, reference) DO UPDATE SET brake = $3 WHERE NOT brake_holds.passed AND EXISTS
-       (SELECT FROM brakes b WHERE b.id = brake_holds.brake AND b.released_at IS NOT NULL)`,
-    [hold.upload, hold.reference, hold.brake, hold.now],
+    `INSERT INTO brake_holds (upload, reference, version, brake, held_at) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (upload, reference) DO UPDATE SET version = $3, brake = $4, held_at = $5, passed = false
+     WHERE brake_holds.version < $3 OR $6 OR (NOT brake_holds.passed AND EXISTS
+       (SELECT FROM brakes b WHERE b.id = brake_holds.brake AND b.released_at IS NOT NULL))`,
+    [hold.upload, hold.reference.id, hold.reference.version, hold.brake, hold.now, hold.anew],
   );
 }
 
-/** References whose takedowns of an upload may pass whatever brakes say, because one that held them was released for good. */
+/**
+ * By `referenceKey`: references whose takedowns of an upload may pass whatever brakes say, because one that held them was released
+ * for good.
+ */
 export async function passedOf(tx: Queryable, upload: string): Promise<Set<string>> {
-  const rows = await tx.query<{ reference: string }>('SELECT reference FROM brake_holds WHERE upload = $1 AND passed', [
-    upload,
-  ]);
-  return new Set(rows.map((r) => r.reference));
+  const rows = await tx.query<ReferenceKey>(
+    'SELECT reference AS id, version FROM brake_holds WHERE upload = $1 AND passed',
+    [upload],
+  );
+  return new Set(rows.map(referenceKey));
 }
 
 /** Uploads that a brake holds, some at a time, in order of id. */

@@ -4,6 +4,7 @@ import { manyCases } from '../../../test/support/many-cases.ts';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { listCases } from './cases.ts';
 import { countMatches } from './matches.ts';
+import { policiesFor } from './policies.ts';
 import { listReferencesOf } from './references.ts';
 import { countReviews, listQueue, takeLocks } from './reviews.ts';
 import { listWorks } from './works.ts';
@@ -14,8 +15,8 @@ const database = await openTestDatabase();
 afterAll(() => database[Symbol.asyncDispose]());
 const db = database.postgres;
 
-/** The plan of whatever `work` asks last, as PostgreSQL tells it of these very values. */
-async function planOf(work: (spy: typeof db) => Promise<unknown>): Promise<string> {
+/** The plan of whatever `work` asks last (or last of a table), as PostgreSQL tells it of these very values. */
+async function planOf(work: (spy: typeof db) => Promise<unknown>, table = ''): Promise<string> {
   const asked: [string, unknown[]][] = [];
   const spy = {
     ...db,
@@ -25,7 +26,7 @@ async function planOf(work: (spy: typeof db) => Promise<unknown>): Promise<strin
     },
   };
   await work(spy as typeof db);
-  const [text, values] = asked.at(-1)!;
+  const [text, values] = asked.filter(([text]) => text.includes(table)).at(-1)!;
   const rows = await db.query<Record<string, string>>(`EXPLAIN (ANALYZE, BUFFERS) ${text}`, values);
   return rows.map((r) => Object.values(r)[0]).join('\n');
 }
@@ -67,6 +68,28 @@ describe('cases', () => {
     // 51 rows with their titles and claims: some ten blocks each at most, and none for the thousands before them.
     expect(blocks(plan), plan).toBeLessThan(700);
   });
+});
+
+test('policies that hold for an upload are read off an index, however many their holder has', async () => {
+  await db.query(
+    `INSERT INTO policies (id, version, holder, work, reference, data)
+     SELECT 'p_r' || n, 1, 'many', 'work_' || n % 100, 'ref_' || n, '{"minContiguousSeconds": 20}'::jsonb FROM generate_series(1, 10000) n
+     UNION ALL SELECT 'p_w' || n, 1, 'many', 'work_' || n, NULL, '{"minContiguousSeconds": 30}'::jsonb FROM generate_series(1, 10000) n
+     UNION ALL SELECT 'p_h', v, 'many', NULL, NULL, jsonb_build_object('minContiguousSeconds', 100 + v) FROM generate_series(1, 100) v
+     UNION ALL SELECT 'p_r7', v, 'many', 'work_7', 'ref_7', jsonb_build_object('minContiguousSeconds', v) FROM generate_series(2, 9) v`,
+  );
+  await db.query('ANALYZE policies');
+  const scopes = [
+    { holder: 'many', work: 'work_7', reference: 'ref_7' },
+    { holder: 'many', work: 'work_8', reference: 'ref_none' },
+    { holder: 'many', work: 'work_none', reference: 'ref_none' },
+    { holder: 'few', work: 'work_7', reference: 'ref_7' },
+  ];
+  const found = await policiesFor(db, scopes);
+  expect(found.map((p) => p.minContiguousSeconds)).toEqual([9, 30, 200, 4]);
+  const plan = await planOf((spy) => policiesFor(spy, scopes), 'FROM policies');
+  expect(plan, plan).not.toContain('Seq Scan');
+  expect(blocks(plan), plan).toBeLessThan(100);
 });
 
 test('works and references of all holders are read off an index as well', async () => {

@@ -14,6 +14,7 @@ import { migration0012 } from './migration-0012.ts';
 import { migration0013 } from './migration-0013.ts';
 import { migration0014 } from './migration-0014.ts';
 import { migration0015 } from './migration-0015.ts';
+import { migration0016 } from './migration-0016.ts';
 
 export interface Migration {
   /** Rising by one; never changed once released. */
@@ -37,7 +38,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 12, name: 'judging again', sql: migration0012 },
   { number: 13, name: 'erasure', sql: migration0013 },
   { number: 14, name: 'messages', sql: migration0014 },
-  { number: 15, name: 'look-back-queue', sql: migration0015 },
+  { number: 15, name: 'holds, policies, exports', sql: migration0015 },
+  { number: 16, name: 'look-back-queue', sql: migration0016 },
 ];
 
 /** The schema that is there (0: none), and the one that this release knows. */

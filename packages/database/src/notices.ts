@@ -25,6 +25,14 @@ export async function saveNotice(tx: Queryable, notice: NoticeRow): Promise<void
   );
 }
 
+/**
+ * What a sender's notices name is counted one notice at a time, until the transaction ends: each sees all that came before. Take it before
+ * the notice is saved, and before the row of any upload.
+ */
+export async function lockNoticesOf(tx: Queryable, holder: string): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 1))', [holder]);
+}
+
 /** How many uploads a sender's complete notices named since a time, each as often as it was named. */
 export async function noticedSince(db: Queryable, holder: string, since: number): Promise<number> {
   const [row] = await db.query<{ n: number }>(

@@ -41,7 +41,7 @@ export async function enqueue(tx: Queryable, event: OutboxEvent): Promise<void> 
 /**
  * The last statement of a transaction. It takes the lock on the head, which is held until the commit has become visible,
  * and numbers the events under it: so whoever has a smaller number has committed before, and a reader that goes by number
- * never passes by an event that commits later. A rollback takes its numbers back with it. Because nothing else is locked
+ * never passes by an event that commits later. Actions keep theirs (trigger number_action). A rollback takes its numbers back with it. Because nothing else is locked
  * after the head, it takes part in no deadlock.
  */
 export async function flushOutbox(tx: Queryable): Promise<void> {

@@ -74,11 +74,14 @@ export async function policiesFor(
   scopes: readonly { holder: string; work: string; reference: string }[],
 ): Promise<Policy[]> {
   if (scopes.length === 0) return [];
+  const each = (of: 'holder' | 'work' | 'reference') => [...new Set(scopes.map((s) => s[of]))];
+  // A holder may have as many as it likes, and this is asked in the transaction that judges: only those that may hold here are read.
   const rows = await db.query<{ holder: string; work: string | null; reference: string | null; data: unknown }>(
-    `SELECT DISTINCT ON (id) holder, work, reference, data FROM policies WHERE holder = ANY($1) ORDER BY id, version DESC`,
-    [[...new Set(scopes.map((s) => s.holder))]],
+    `SELECT DISTINCT ON (id) holder, work, reference, data FROM policies WHERE holder = ANY($1)
+       AND (reference = ANY($2) OR reference IS NULL AND (work = ANY($3) OR work IS NULL)) ORDER BY id, version DESC`,
+    [each('holder'), each('reference'), each('work')],
   );
-  const contested = await contestedSpans(db, [...new Set(scopes.map((s) => s.reference))]);
+  const contested = await contestedSpans(db, each('reference'));
   return scopes.map(({ holder, work, reference }) => {
     const own = rows.filter((r) => r.holder === holder);
     const found =

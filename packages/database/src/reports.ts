@@ -57,14 +57,25 @@ export async function takedownTimes(
   return row!;
 }
 
-/** Takedowns in the order in which they were sent, from after one: for exports that go on where the last one ended. */
-export const takedownsAfter = (
+/**
+ * Takedowns in the order in which they were committed, from after one: none comes later that would stand before one of these. For exports
+ * that go on where the last one ended. Null: that one is not known.
+ */
+export async function takedownsAfter(
   db: Queryable,
-  after: { sentAt: number; id: string } | null,
+  after: string | null,
   limit: number,
-): Promise<Pick<ActionRow, 'id' | 'event' | 'sentAt'>[]> =>
-  db.query(
+): Promise<Pick<ActionRow, 'id' | 'event' | 'sentAt'>[] | null> {
+  let from: number | null = null;
+  if (after !== null) {
+    const [known] = await db.query<{ seq: number | null }>('SELECT seq FROM actions WHERE id = $1', [after]);
+    if (!known || known.seq === null) return null;
+    from = known.seq;
+  }
+  return db.query(
     `SELECT id, event, sent_at AS "sentAt" FROM actions
-     WHERE action = 'takedown' AND event->>'holder' <> $4 AND ($1::bigint IS NULL OR (sent_at, id) > ($1, $2::text)) ORDER BY sent_at, id LIMIT $3`,
-    [after?.sentAt ?? null, after?.id ?? null, limit, CANARY_HOLDER],
+     WHERE action = 'takedown' AND seq IS NOT NULL AND ($1::bigint IS NULL OR seq > $1) AND event->>'holder' <> $3
+     ORDER BY seq LIMIT $2`,
+    [from, limit, CANARY_HOLDER],
   );
+}

@@ -8,6 +8,14 @@ export interface StrikeRow {
   revokedAt: number | null;
 }
 
+/**
+ * Strikes of an account are counted one at a time, until the transaction ends: each sees all that came before. Take it after the rows of
+ * cases, and of several accounts in order.
+ */
+export async function lockStrikesOf(tx: Queryable, account: string): Promise<void> {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 2))', [account]);
+}
+
 /** One a case: the first claim that earned it made it; it is gone when none of them upholds it any more. */
 export async function saveStrike(tx: Queryable, strike: StrikeRow): Promise<void> {
   await tx.query(

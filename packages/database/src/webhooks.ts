@@ -50,6 +50,16 @@ export async function addEndpoint(
   );
 }
 
+/** Whether a holder may have another endpoint besides so many: asked one at a time, until the transaction ends. One that is there is no other. */
+export async function roomForEndpoint(tx: Queryable, { id, holder }: { id: string; holder: string }, most: number) {
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 3))', [holder]);
+  const [others] = await tx.query<{ n: number }>(
+    'SELECT count(*) AS n FROM webhook_endpoints WHERE holder = $1 AND id <> $2',
+    [holder, id],
+  );
+  return others!.n < most;
+}
+
 export const listEndpoints = (db: Queryable, holder: string): Promise<WebhookEndpoint[]> =>
   db.query<WebhookEndpoint>(`${ENDPOINT} WHERE holder = $1 ORDER BY created_at, id`, [holder]);
 
@@ -105,17 +115,20 @@ export async function enqueueDelivery(
   about: { holder: string; event: string; type: string; payload: unknown; now: number },
 ): Promise<number> {
   const { holder, event, type, payload, now } = about;
+  // Kept from being removed before the end of this transaction, of which their messages are a part.
   const endpoints = await tx.query<{ id: string }>(
-    `SELECT id FROM webhook_endpoints WHERE holder = $1 AND disabled_at IS NULL AND (types = '[]' OR types ? $2)`,
+    `SELECT id FROM webhook_endpoints WHERE holder = $1 AND disabled_at IS NULL AND (types = '[]' OR types ? $2)
+     ORDER BY id FOR KEY SHARE`,
     [holder, type],
   );
-  for (const { id } of endpoints) {
-    await tx.query(
-      `INSERT INTO webhook_deliveries (id, endpoint, event, type, payload, created_at, due_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (endpoint, event) DO NOTHING`,
-      [derivedId('msg', id, event), id, event, type, jsonb(payload), now],
-    );
-  }
+  if (endpoints.length === 0) return 0;
+  const ids = endpoints.map((e) => e.id);
+  await tx.query(
+    `INSERT INTO webhook_deliveries (id, endpoint, event, type, payload, created_at, due_at)
+     SELECT e.message, e.id, $3, $4, $5, $6::bigint, $6 FROM unnest($1::text[], $2::text[]) AS e (id, message)
+     ON CONFLICT (endpoint, event) DO NOTHING`,
+    [ids, ids.map((id) => derivedId('msg', id, event)), event, type, jsonb(payload), now],
+  );
   return endpoints.length;
 }
 

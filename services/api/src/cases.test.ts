@@ -156,7 +156,15 @@ describe('cases over the API', () => {
     expect(statements.length).toBe(2);
     expect(new Set(statements.map((s: { puid: string }) => s.puid)).size).toBe(2);
     expect(statements[0]).toMatchObject({ category: 'STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS' });
-    expect(second.next).toBeNull();
+    expect([first.more, second.more]).toEqual([true, false]);
+    // The last page says as well where to go on: whoever exports again later gets what came since, and nothing twice.
+    const nothing = await get(platform, `/v1/exports/dsa?cursor=${second.next}`);
+    expect(nothing).toEqual({ batches: [], next: second.next, more: false });
+    await filed('up_n4', 'acc_n4');
+    const later = await get(platform, `/v1/exports/dsa?cursor=${nothing.next}`);
+    expect(later).toMatchObject({ batches: [{ statements: [{}] }], more: false });
+    expect(later.next).not.toBe(second.next);
+    expect((await api.call('GET', '/v1/exports/dsa?cursor=1_act_nobody', { key: platform })).status).toBe(400);
     expect(JSON.stringify(statements)).not.toMatch(/acc_n|Studio|Jane/);
     expect((await api.call('GET', '/v1/exports/dsa', { key: holder })).status).toBe(403);
   });
@@ -206,6 +214,22 @@ describe('cases over the API', () => {
   });
 
   describe('webhooks', () => {
+    test('are few a holder, also when many are asked for at once', async () => {
+      const many = await api.key({ holder: 'holder-many' });
+      const asked = await Promise.all(
+        Array.from({ length: 24 }, (_, n) => post(many, '/v1/webhooks', { url: `https://hooks.example/${n}` })),
+      );
+      expect(asked.map((r) => r.status).sort()).toEqual([...Array(20).fill(201), ...Array(4).fill(409)]);
+      expect(asked.find((r) => r.status === 409)!.body).toMatchObject({
+        type: 'urn:vigil:problem:conflict',
+        detail: 'holder-many has 20 webhooks, and may have no more: remove one that is not needed',
+      });
+      const { items } = await get(many, '/v1/webhooks');
+      expect(items).toHaveLength(20);
+      await api.call('DELETE', `/v1/webhooks/${items[0].id}`, { key: many });
+      expect((await post(many, '/v1/webhooks', { url: 'https://hooks.example/' })).status).toBe(201);
+    });
+
     test('are made, listed without their secret, and removed', async () => {
       const made = await post(holder, '/v1/webhooks', {
         url: 'https://b.example.org/hook',

@@ -35,6 +35,8 @@ beforeAll(async () => {
   holder = await api.key({ holder: 'holder-b' });
   platform = await api.key({ role: 'platform' });
   reviewer = await api.key({ role: 'reviewer' });
+  // Told of counter-notices, which forwards them.
+  await api.call('POST', '/v1/webhooks', { key: holder, json: { url: 'https://hooks.example/' } });
 });
 afterAll(() => api?.[Symbol.asyncDispose]());
 const db = () => api.instance.database.postgres;

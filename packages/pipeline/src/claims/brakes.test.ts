@@ -1,6 +1,6 @@
 /** Real: the database, deciding, timers. Faked: time, and what other stages would have found. */
-import { CANARY_HOLDER, codeToHex } from '@vigil/contracts';
-import { claimCounts, claimsOf, type Database, strikesOf } from '@vigil/database';
+import { CANARY_HOLDER, codeToHex, Policy } from '@vigil/contracts';
+import { claimCounts, claimsOf, type Database, savePolicy, strikesOf } from '@vigil/database';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { type CaseBench, openCaseBench } from './cases-testing.ts';
@@ -161,6 +161,71 @@ describe('brakes', { timeout: 60_000 }, () => {
     const { verdicts: said, actions } = await bench.sent();
     expect(said.map((v) => [v.revision, v.cause, v.verdict])).toEqual(Array(22).fill([2, 'review', 'taken-down']));
     expect(new Set(actions.map((a) => a.id)).size).toBe(22);
+  });
+
+  /** Disabled and registered again: what comes now is found by the version that is meant to protect. */
+  async function registerAgain(reference: string): Promise<void> {
+    await bench.cases.withdrawReference({ id: reference, version: 1 }, 'sold', { role: 'reviewer', id: 'r' });
+    await bench.pass(10);
+    await bench.reference(reference, { version: 2 });
+    await bench.sent();
+  }
+
+  test('a reference that was registered again is looked at like any other', async () => {
+    await bench.reference('film');
+    const id = await upload('a', { reference: 'film', seconds: 28 });
+    await registerAgain('film');
+    await bench.brakes.set('all', '*', 'stop', 'op');
+    await bench.found(id, [{ reference: 'film', seconds: 28, version: 2 }], 2);
+    expect(await verdicts()).toEqual(['in-review']);
+    expect((await claimsOf(database.postgres, id)).map((c) => c.state)).toEqual(['withdrawn', 'open']);
+    expect(await set()).toEqual(['all * 1']);
+  });
+
+  test('what may pass is one version of a reference, not the next one', async () => {
+    await bench.reference('film');
+    const first = await bench.brakes.set('flood-reference', 'film', 'the holder has called', 'op');
+    const id = await upload('a', { reference: 'film', seconds: 28 });
+    await bench.brakes.release(first.id, 'op');
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['in-review', 'taken-down']);
+    await registerAgain('film');
+    const second = await bench.brakes.set('all', '*', 'stop', 'op');
+    await bench.found(id, [{ reference: 'film', seconds: 28, version: 2 }], 2);
+    // Held until a person lets it go, however often it is looked at.
+    await bench.found(id, [{ reference: 'film', seconds: 27, version: 2 }], 3);
+    expect(await verdicts()).toEqual(['in-review']);
+    expect(await bench.brakes.held(second.id)).toMatchObject([{ upload: id }]);
+    await bench.brakes.release(second.id, 'op', true);
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['taken-down']);
+  });
+
+  test('what a policy let fall by mistake is looked at again, also where it was let pass before', async () => {
+    await bench.reference('film');
+    const policy = (version: number, allowlist: string[]) =>
+      database.transaction(async (tx) => {
+        await savePolicy(tx, Policy.parse({ id: 'p', version, allowlist }), { holder: 'h', reference: 'film' });
+        await bench.cases.applyPolicy(tx, 'h', { role: 'holder', id: 'h' });
+      });
+    const first = await bench.brakes.set('flood-reference', 'film', 'the holder has called', 'op');
+    const id = await upload('a', { reference: 'film', seconds: 26 });
+    await bench.brakes.release(first.id, 'op');
+    await bench.pass(10);
+    await policy(1, ['a']);
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['in-review', 'taken-down', 'cleared']);
+    await policy(2, []);
+    await bench.pass(10);
+    const second = await bench.brakes.set('all', '*', 'stop', 'op');
+    await bench.found(id, [{ reference: 'film', seconds: 27 }], 2);
+    await bench.found(id, [{ reference: 'film', seconds: 28 }], 3);
+    expect(await verdicts()).toEqual(['in-review']);
+    expect((await claimsOf(database.postgres, id)).map((c) => c.state)).toEqual(['open']);
+    expect(await bench.brakes.held(second.id)).toMatchObject([{ upload: id }]);
+    await bench.brakes.release(second.id, 'op', true);
+    await bench.pass(10);
+    expect(await verdicts()).toEqual(['taken-down']);
   });
 
   test('a brake that is left to review judges nothing again', async () => {

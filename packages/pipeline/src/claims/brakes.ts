@@ -1,4 +1,5 @@
-import { type Decision, derivedId, isCanary, placeOf, type SliceAlignments } from '@vigil/contracts';
+import { fellWithPolicy } from '@vigil/cases';
+import { type Decision, derivedId, isCanary, placeOf, referenceKey, type SliceAlignments } from '@vigil/contracts';
 import {
   type BrakeRow,
   brakesInForce,
@@ -37,6 +38,7 @@ import {
 } from '@vigil/decision';
 import type { Clock, Queryable } from '@vigil/runtime';
 import { sendAlarm } from '../send-output.ts';
+import { actingClaim } from './found-claims.ts';
 
 /** Kind of the timers that judge again what a released brake had held, some uploads at a time. */
 export const BRAKE_RELEASED = 'brake-released';
@@ -182,22 +184,25 @@ export function createBrakes(deps: {
           left.push(decision);
           continue;
         }
-        const { id: reference } = decision.evidence.reference;
-        const claim = claims.find((c) => c.reference === reference);
+        const key = decision.evidence.reference;
+        const { id: reference } = key;
+        const claim = actingClaim(claims, key);
         const mark = markOf(decision, upload, alignments);
         // Taken down already: by then it may have looked slight, and is a long copy now that all was seen.
         if (final && mark.solid && claim?.state === 'taken-down') await dropMark(tx, row.id, reference);
-        if (claim && claim.state !== 'open') {
+        // One that a policy let fall is opened again by this decision, and looked at as if it were new: what it was let pass for is over.
+        const again = claim !== undefined && fellWithPolicy(claim);
+        if (claim && claim.state !== 'open' && !again) {
           left.push(decision);
           continue;
         }
         asked ??= { passed: await passedOf(tx, row.id), trusted: (await distrusted(tx)).length === 0 };
         const { passed, trusted } = asked;
         const about = { mark, reference, holder: holderOf(decision), trusted };
-        const held = passed.has(reference) ? null : await look(tx, about);
+        const held = passed.has(referenceKey(key)) && !again ? null : await look(tx, about);
         if (!held) left.push(decision);
         else if (final) {
-          await saveHold(tx, { upload: row.id, reference, brake: held.id, now: clock.now() });
+          await saveHold(tx, { upload: row.id, reference: key, brake: held.id, now: clock.now(), anew: again });
           left.push(braked(decision, held.brake, held.why));
         }
       }

@@ -4,6 +4,7 @@ import {
   actionsOf,
   type ClaimRow,
   claimsOf,
+  findReference,
   findUpload,
   listClaims,
   makeAuditRoot,
@@ -95,6 +96,7 @@ const requestOf = (name: string, pick: number): StepRequest => {
     'answer-appeal': { do: 'answer-appeal', answer: odd ? 'uphold' : 'release' },
     escalate: { do: 'escalate', notice: DMCA },
     'counter-notice': { do: 'counter-notice', notice: DMCA },
+    forward: { do: 'forward' },
     'notify-court': { do: 'notify-court', statement },
     'decide-court': { do: 'decide-court', decidedFor: odd ? 'holder' : 'uploader' },
     complain: { do: 'complain' },
@@ -210,15 +212,25 @@ test(
         .flatMap((claim) =>
           ROLES_IN_CASE.flatMap((role) => cases.allowed(claim, actor(role)).map((name) => ({ claim, role, name }))),
         )
-        .filter(({ name, role }) => role !== 'system' && name !== 'forward' && (name !== 'withdraw' || pick % 3 === 0));
+        .filter(({ name, role }) => role !== 'system' && (name !== 'withdraw' || pick % 3 === 0));
       const choice = options[pick % Math.max(1, options.length)];
       if (!choice) return 0;
       const wanted = requestOf(choice.name, pick >> 3);
       const by = actor(choice.name === 'answer-appeal' ? 'reviewer' : choice.role);
       const about = pick % 5 === 0 ? { case: choice.claim.case } : { claim: choice.claim.id };
+      const meant = claims.filter((c) => ('claim' in about ? c.id === about.claim : c.case === about.case));
+      const status = (await nothingIsLive(wanted, by, meant)) ? 'refused' : 'done';
       const outcome = await cases.take(about, wanted, by);
-      expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status: 'done' });
+      expect(outcome, `${choice.role} ${choice.name}`).toMatchObject({ status });
       return 1;
+    }
+
+    /** It would take down, or open again, what rests on disabled references and nothing else. */
+    async function nothingIsLive({ do: name }: StepRequest, by: Actor, claims: readonly ClaimRow[]): Promise<boolean> {
+      if (name !== 'take-down' && name !== 'reopen') return false;
+      const possible = claims.filter((c) => cases.allowed(c, by).includes(name));
+      const rows = await Promise.all(possible.map((c) => c.reference && findReference(db, c.reference, c.version!)));
+      return rows.every((row) => row && row.state === 'disabled');
     }
 
     async function settled(

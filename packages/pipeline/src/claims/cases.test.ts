@@ -2,9 +2,11 @@
 import { dsaStatement } from '@vigil/cases';
 import { type Actor, Policy } from '@vigil/contracts';
 import {
+  addEndpoint,
   caseEvents,
   claimCounts,
   claimsOf,
+  disableReference,
   findPaper,
   findUpload,
   resultsOf,
@@ -323,6 +325,74 @@ describe('a policy that has become milder', () => {
     await bench.wait(0);
     expect((await sent()).actions).toEqual([]);
   });
+
+  test('and was a mistake: what is found once more is taken down again by the same claim, and not before', async () => {
+    await copy();
+    const { id, case: of } = await only();
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    await sent();
+    // Found again while the policy lets it be, nothing comes of it.
+    await bench.found(upload, [{ reference: ref, seconds: 21 }], 2);
+    expect((await only()).state).toBe('withdrawn');
+    await policy({ version: 100 + n });
+    await bench.wait(0);
+    expect((await sent()).actions).toEqual([]);
+    await bench.found(upload, [{ reference: ref, seconds: 22 }], 3);
+    expect(await sent()).toMatchObject({
+      actions: [{ action: 'takedown', epoch: 2, claims: [id], policy: { version: 100 + n } }],
+      verdicts: [{ verdict: 'taken-down' }],
+    });
+    expect(await only()).toMatchObject({ id, state: 'taken-down', procedure: { ended: null } });
+    expect(await kinds(of)).toEqual([
+      'opened',
+      'take-down',
+      'takedown',
+      'withdraw',
+      'restore',
+      'ask-again',
+      'evidence',
+      'take-down',
+      'takedown',
+    ]);
+    expect(await verifyAudit(db)).toMatchObject({ broken: null });
+  });
+
+  test('and was a mistake: what is only possible is left to a person again, and what a holder took back stays', async () => {
+    const [possible, taken] = [`${upload}_p`, `${upload}_t`];
+    await copy(possible, [{ reference: ref, seconds: 3 }]);
+    await copy(taken);
+    await cases.take({ claim: (await only(taken)).id }, { do: 'withdraw' }, holder);
+    await policy({ allowlist: [account] });
+    await bench.wait(0);
+    expect((await only(possible)).state).toBe('withdrawn');
+    await policy({ version: 100 + n });
+    await sent();
+    await bench.found(possible, [{ reference: ref, seconds: 3.5 }], 2);
+    await bench.found(taken, [{ reference: ref, seconds: 22 }], 2);
+    expect(await sent()).toMatchObject({ actions: [], verdicts: [{ upload: possible, verdict: 'in-review' }] });
+    expect([(await only(possible)).state, (await only(taken)).state]).toEqual(['open', 'withdrawn']);
+  });
+
+  test('gives back the rest of a country of which it names a part', async () => {
+    const american = `${ref}_us`;
+    await bench.reference(american, { territories: ['US', 'DE'] });
+    await copy(upload, [{ reference: american }]);
+    await sent();
+    const territories = async (...names: string[]) => {
+      const wanted = Policy.parse({ id: `policy_${american}`, version: names.length, territories: names });
+      await database.transaction(async (tx) => {
+        await savePolicy(tx, wanted, { holder: 'h', work: `work_${american}`, reference: american });
+        await cases.applyPolicy(tx, 'h', holder);
+      });
+      await bench.wait(0);
+      return (await sent()).actions.map((a) => a.territories);
+    };
+    expect(await territories('US-CA', 'DE')).toEqual([['DE', 'US-CA']]);
+    // The same, said otherwise; and more than there is.
+    expect(await territories('DE', 'US-CA', 'DE-BY')).toEqual([]);
+    expect(await territories('DE', 'US', 'US-CA', 'US-NY')).toEqual([]);
+  });
 });
 
 test('what a deleted upload was found to hold is forgotten within the hour, its claims stay', async () => {
@@ -353,14 +423,75 @@ describe('what is only possible', () => {
   });
 });
 
+describe('of a reference that was disabled', () => {
+  const refused = {
+    status: 'refused',
+    why: expect.stringMatching(/^version 1 of ref_\d+ is disabled/),
+    allowed: ['dismiss', 'withdraw'],
+  };
+  const reference = () => ({ id: ref, version: 1 });
+
+  test('nothing is taken down by a person who comes before the withdrawal of its claims', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    await cases.withdrawReference(reference(), 'sold', holder);
+    expect(await cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer)).toEqual(refused);
+    expect(await cases.take({ case: claim.case }, { do: 'take-down' }, reviewer)).toEqual(refused);
+    await bench.wait(0);
+    expect(await only()).toMatchObject({ state: 'withdrawn', procedure: { takenDownAt: null } });
+  });
+
+  test('nothing is taken down while it is being disabled: the decision waits, and then knows', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    const [disabled, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const disabling = database.transaction(async (tx) => {
+      await disableReference(tx, reference(), 'sold', clock.now());
+      disabled.resolve();
+      await go.promise;
+    });
+    await disabled.promise;
+    const taking = cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer);
+    const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(() => db.query(waits)).toHaveLength(1);
+    go.resolve();
+    expect([await disabling, await taking]).toEqual([undefined, refused]);
+  });
+
+  test('what was dismissed before is not opened again, which nobody would withdraw', async () => {
+    await copy(upload, [{ reference: ref, seconds: 3 }]);
+    const claim = await only();
+    await cases.take({ claim: claim.id }, { do: 'dismiss' }, reviewer);
+    await cases.withdrawReference(reference(), 'sold', holder);
+    await bench.wait(0);
+    expect(await cases.take({ claim: claim.id }, { do: 'reopen' }, reviewer)).toEqual({ ...refused, allowed: [] });
+    expect((await only()).state).toBe('dismissed');
+  });
+
+  test('the other claims of its case can still be decided', async () => {
+    const other = `${ref}_b`;
+    await bench.reference(other, { work: `work_${ref}` });
+    await copy(upload, [
+      { reference: ref, seconds: 3 },
+      { reference: other, seconds: 3 },
+    ]);
+    await cases.withdrawReference(reference(), 'sold', holder);
+    const done = await cases.take({ case: (await only()).case }, { do: 'take-down' }, reviewer);
+    expect(done).toMatchObject({ status: 'done', claims: [{ reference: other, state: 'taken-down' }] });
+  });
+});
+
 describe('notices by hand', () => {
   const file = (more: Partial<Parameters<typeof cases.fileNotice>[0]> = {}) =>
     cases.fileNotice(
       { kind: 'dmca', notice, uploads: [upload], holder: 'notifier', ...more },
       { role: 'holder', id: 'notifier' },
     );
+  const webhook = (of: string, types: string[] = []) =>
+    addEndpoint(db, { id: `hook_${n}_${of}`, holder: of, url: 'https://h.example/', secret: 's', types, createdAt: 1 });
 
   test('a complete one takes down on its own ground; a counter-notice puts back after ten business days', async () => {
+    await webhook('notifier');
     await bench.say(upload, { account });
     await bench.found(upload, []);
     await sent();
@@ -399,6 +530,52 @@ describe('notices by hand', () => {
       verdicts: [{ verdict: 'cleared', cause: 'dispute' }],
     });
     expect(await strikesOf(db, account)).toMatchObject([{ revokedAt: clock.now() }]);
+  });
+
+  /** A counter-notice to a notice of somebody without a webhook that would hear of it. */
+  async function counteredUnheard() {
+    const sender = `deaf_${n}`;
+    await webhook(sender, ['claim.opened']);
+    await webhook(`${sender}_b`);
+    await bench.say(upload, { account });
+    await bench.found(upload, []);
+    await file({ holder: sender });
+    await sent();
+    const { id: claim, case: id } = await only();
+    const countered = await cases.take({ claim }, { do: 'counter-notice', notice: counter }, uploader);
+    expect(countered).toMatchObject({ status: 'done', claims: [{ state: 'counter-notice' }] });
+    const { alarms } = await sent();
+    expect(alarms).toMatchObject([{ kind: 'counter-notice-unforwarded', subject: id }]);
+    expect(alarms[0]!.message).toContain(sender);
+    expect((await only()).procedure.counterNotice!.forwardedAt).toBeNull();
+    return claim;
+  }
+  const until = (at: number) => bench.wait((at - clock.now()) / 86_400_000);
+
+  test('a counter-notice that nobody hears of waits for a person to send it, and its time runs from then', async () => {
+    const claim = await counteredUnheard();
+    await bench.wait(2);
+    const forwarded = await cases.take({ claim }, { do: 'forward' }, reviewer);
+    expect(forwarded).toMatchObject({ status: 'done', claims: [{ state: 'waiting' }] });
+    const { counterNotice } = (await only()).procedure;
+    expect(counterNotice!.forwardedAt).toBe(clock.now());
+    expect(counterNotice!.backAt).toBeGreaterThan(counterNotice!.putBackFrom);
+    await until(counterNotice!.backAt! - 1);
+    expect((await sent()).actions).toEqual([]);
+    await bench.wait(0.01);
+    expect((await sent()).actions).toMatchObject([{ action: 'restore', why: 'put-back' }]);
+  });
+
+  test('a counter-notice that nobody ever sends puts back on the last day of the law, and not before', async () => {
+    await counteredUnheard();
+    const { putBackFrom, putBackUntil, backAt } = (await only()).procedure.counterNotice!;
+    await until(putBackFrom + 3600_000);
+    expect(await only()).toMatchObject({ state: 'counter-notice' });
+    await until(backAt! + 3600_000);
+    expect(clock.now()).toBeLessThan(putBackUntil);
+    const { actions, alarms } = await sent();
+    expect(actions).toMatchObject([{ action: 'restore', why: 'put-back' }]);
+    expect(alarms).toEqual([]);
   });
 
   test('media that come back too late are an alarm', async () => {
@@ -487,6 +664,19 @@ describe('notices by hand', () => {
     expect(states).toEqual(['taken-down', 'taken-down', 'open']);
     expect((await sent()).alarms.map((a) => [a.kind, a.subject])).toContainEqual(['notice-flood', flooder]);
   });
+
+  test('that come all at once take down no more than those that come one by one', async () => {
+    const flooder = `${upload}_h`;
+    const uploads = Array.from({ length: 8 }, (_, i) => `${upload}_${i}`);
+    for (const id of uploads) await bench.say(id, { account: `${account}_${id}` });
+    const strict = openCaseBench(database, undefined, { noticedADay: 3 });
+    await Promise.all(
+      uploads.map((id) => strict.cases.fileNotice({ kind: 'dmca', notice, uploads: [id], holder: flooder }, holder)),
+    );
+    const states = await Promise.all(uploads.map(async (id) => (await only(id)).state));
+    expect(states.sort()).toEqual([...Array(5).fill('open'), ...Array(3).fill('taken-down')]);
+    expect((await sent()).alarms.map((a) => [a.kind, a.subject])).toEqual([['notice-flood', flooder]]);
+  });
 });
 
 test('three strikes that stand are an alarm, and fifty pieces of one film are one strike', async () => {
@@ -498,6 +688,26 @@ test('three strikes that stand are an alarm, and fifty pieces of one film are on
     expect(alarms.map((a) => [a.kind, a.subject])).toEqual(i === 3 ? [['repeat-infringer', account]] : []);
   }
   expect(await strikesOf(db, account)).toHaveLength(3);
+});
+
+test('strikes that are earned at the same moment are counted together, and waited for in no circle', async () => {
+  const accounts = [`${account}_b`, `${account}_a`];
+  const rounds = [['x'], ['y', 'z']];
+  for (const [r, works] of rounds.entries()) {
+    const named = works.map((work) => ({
+      work: `${upload}_${work}`,
+      uploads: [0, 1].map((i) => `${upload}_${work}${i}`),
+    }));
+    // Each notice meets the accounts in another order.
+    for (const [w, { uploads }] of named.entries())
+      for (const [i, id] of uploads.entries()) await bench.say(id, { account: accounts[(i + w) % 2]! });
+    await Promise.all(
+      named.map(({ work, uploads }) => cases.fileNotice({ kind: 'dmca', notice, uploads, holder: 'h', work }, holder)),
+    );
+    const { alarms } = await sent();
+    const wanted = r === 1 ? [...accounts].sort().map((a) => ['repeat-infringer', a]) : [];
+    expect(alarms.map((a) => [a.kind, a.subject]).sort()).toEqual(wanted);
+  }
 });
 
 test('erasure takes what people wrote and leaves every chain whole', async () => {
@@ -531,6 +741,7 @@ test('what became of claims is counted, and takedowns are exported in the order 
   for (const id of refs) await bench.reference(id, { holder: own, work: id });
   await clock.advance(1000);
   const from = clock.now();
+  const before = (await takedownsAfter(db, null, 10_000))!.at(-1)?.id ?? null;
   for (const [i, id] of refs.entries()) {
     await copy(`${upload}_${i}`, [{ reference: id, seconds: i === 3 ? 3 : 20 }]);
     await clock.advance(1000);
@@ -564,8 +775,8 @@ test('what became of claims is counted, and takedowns are exported in the order 
   expect(await takedownTimes(db, span)).toEqual({ median: 0, p95: 0 });
   expect(await takedownTimes(db, { from: 0, until: 1 })).toEqual({ median: null, p95: null });
 
-  const first = await takedownsAfter(db, { sentAt: from - 1, id: '' }, 2);
-  const rest = await takedownsAfter(db, first[1]!, 2);
+  const first = (await takedownsAfter(db, before, 2))!;
+  const rest = (await takedownsAfter(db, first[1]!.id, 2))!;
   expect([...first, ...rest].map((t) => t.event.upload)).toEqual([`${upload}_0`, `${upload}_1`, `${upload}_2`]);
   expect(first.map((t) => dsaStatement(t.event)?.puid)).toEqual(first.map((t) => t.id));
 });

@@ -1,24 +1,5 @@
-import {
-  allowed,
-  type Completeness,
-  EVERYWHERE,
-  judgeCounterNotice,
-  judgeDmcaNotice,
-  type Missing,
-  type Step,
-  type StepName,
-  type Terms,
-} from '@vigil/cases';
-import {
-  type Actor,
-  type CounterNotice,
-  type DisputeGroundId,
-  type DmcaNotice,
-  derivedId,
-  type Paper,
-  type ReferenceKey,
-  type Verdict,
-} from '@vigil/contracts';
+import { allowed, type Missing, type Step, type StepName, type Terms, within } from '@vigil/cases';
+import { type Actor, derivedId, type ReferenceKey, referenceKey, type Verdict } from '@vigil/contracts';
 import {
   type ClaimRow,
   claimsByReference,
@@ -30,7 +11,7 @@ import {
   findReference,
   lockUpload,
   policyFor,
-  savePaper,
+  referenceFacts,
   setTimer,
   type UploadRow,
   uncontestedClaims,
@@ -45,17 +26,9 @@ import { fileNotice, type NoticeOutcome, type NoticeRequest } from './file-notic
 import { CLAIM_CLOCK, type Ledger, SYSTEM } from './ledger.ts';
 import { alignMedia } from './media-state.ts';
 import { revise } from './revision.ts';
+import { causeOf, lacking, type StepRequest, stepOf } from './step-request.ts';
 
-/** What somebody wants done about a claim. What they write themselves is kept in erasable rows. */
-export type StepRequest =
-  | { do: 'take-down' | 'forward' | 'withdraw' | 'reopen' }
-  | { do: 'dismiss' | 'notify-court' | 'complain'; statement?: string | undefined }
-  | { do: 'dispute' | 'appeal'; grounds: readonly DisputeGroundId[]; statement?: string | undefined }
-  | { do: 'answer-dispute' | 'answer-appeal'; answer: 'uphold' | 'release'; statement?: string | undefined }
-  | { do: 'escalate'; notice: DmcaNotice }
-  | { do: 'counter-notice'; notice: CounterNotice }
-  | { do: 'decide-court'; decidedFor: 'holder' | 'uploader' }
-  | { do: 'decide-complaint'; upheld: boolean; statement?: string | undefined };
+export type { StepRequest };
 
 export type StepOutcome =
   | { status: 'done'; case: string; claims: ClaimRow[] }
@@ -177,19 +150,32 @@ export function createCases(deps: {
     // As they are now that nobody else can change them.
     const claims = await targets(tx, about);
     const given = { now: clock.now(), by, terms };
-    const able = claims.filter((c) => found.some((f) => f.id === c.id) && allowed(c, given).includes(wanted.do));
+    const possible = claims.filter((c) => found.some((f) => f.id === c.id) && allowed(c, given).includes(wanted.do));
+    const gone = ACTING.includes(wanted.do) ? await withoutReference(tx, possible) : new Map<string, string>();
+    const able = possible.filter((c) => !gone.has(c.id));
+    if (possible.length > 0 && able.length === 0) {
+      const [first] = possible;
+      return {
+        status: 'refused',
+        why: gone.get(first!.id)!,
+        allowed: allowed(first!, given).filter((name) => !ACTING.includes(name)),
+      };
+    }
     const step = await stepOf(tx, wanted, claims[0]!.case, given.now, able.length > 0);
     if (able.length === 0) {
       const refused = await ledger.take(tx, claims[0]!, step, by);
       return refused.ok ? { status: 'unknown' } : { status: 'refused', why: refused.why, allowed: refused.allowed };
     }
     const done: ClaimRow[] = [];
+    let told = true;
     for (const claim of able) {
       const taken = await ledger.take(tx, claim, step, by);
       if (!taken.ok) throw new Refused({ status: 'refused', why: taken.why, allowed: taken.allowed, ...lacking(step) });
       done.push(taken.claim);
+      told &&= taken.told > 0;
     }
-    if (wanted.do === 'counter-notice') {
+    if (wanted.do === 'counter-notice' && !told) await askToForward(tx, done);
+    else if (wanted.do === 'counter-notice') {
       // Whoever sent the notice is told by the event and its webhook, in this very transaction: that forwards it.
       for (const [n, claim] of done.entries()) {
         const forwarded = await ledger.take(tx, claim, { do: 'forward' }, SYSTEM);
@@ -198,6 +184,15 @@ export function createCases(deps: {
     }
     for (const upload of [...new Set(done.map((c) => c.upload))].sort()) await settle(tx, upload, causeOf(wanted));
     return { status: 'done', case: done[0]!.case, claims: done };
+  }
+
+  /** 17 USC 512(g)(2)(B) wants it sent promptly, and no webhook of the sender's takes it: a person has to. */
+  async function askToForward(tx: Queryable, claims: readonly ClaimRow[]): Promise<void> {
+    const { id, case: subject, holder, procedure } = claims[0]!;
+    const day = new Date(procedure.counterNotice!.backAt!).toISOString().slice(0, 10);
+    const message = `${holder} has no webhook that is told of the counter-notice in case ${subject}: send it, and then forward it there. The media come back on ${day} at the latest`;
+    const alarm = { kind: 'counter-notice-unforwarded' as const, subject, message, at: clock.now() };
+    await sendAlarm(tx, derivedId('ev', id, 'counter-notice-unforwarded'), alarm);
   }
 
   return {
@@ -295,6 +290,29 @@ export function createCases(deps: {
   };
 }
 
+/** Steps after which a claim may take down. */
+const ACTING: readonly StepName[] = ['take-down', 'reopen'];
+
+/**
+ * By claim, why nothing follows from it any more: the version that it rests on is not live. The rows stay locked, as they do for `decide`, so
+ * that none is disabled before this transaction ends. The caller holds the uploads.
+ */
+async function withoutReference(tx: Queryable, claims: readonly ClaimRow[]): Promise<Map<string, string>> {
+  const keyOf = ({ reference, version }: ClaimRow): ReferenceKey | null =>
+    reference === null ? null : { id: reference, version: version! };
+  const facts = await referenceFacts(
+    tx,
+    claims.map(keyOf).filter((key) => key !== null),
+  );
+  return new Map(
+    claims.flatMap((claim) => {
+      const key = keyOf(claim);
+      if (!key || facts.get(referenceKey(key))?.live) return [];
+      return [[claim.id, `version ${key.version} of ${key.id} is disabled, and nothing is taken down for it any more`]];
+    }),
+  );
+}
+
 /** What the holder's policy of today makes of a claim: less than it was, or null. */
 async function milder(tx: Queryable, claim: ClaimRow, row: UploadRow, by: Actor): Promise<Step | null> {
   const { decision, holder, work } = claim;
@@ -308,12 +326,9 @@ async function milder(tx: Queryable, claim: ClaimRow, row: UploadRow, by: Actor)
   });
   if (action === 'monitor' || action === 'none') return { do: 'withdraw', cause: 'policy', asked: by };
   const { territories } = policy;
-  if (territories.join() === claim.territories.join() || !within(territories, claim.territories)) return null;
-  return { do: 'retarget', territories };
+  const narrower = within(territories, claim.territories) && !within(claim.territories, territories);
+  return narrower ? { do: 'retarget', territories } : null;
 }
-
-const within = (inner: readonly string[], outer: readonly string[]): boolean =>
-  outer.includes(EVERYWHERE) || inner.every((territory) => outer.includes(territory));
 
 /** Takes everything back that the transaction has written, and is the answer all the same. */
 class Refused extends Error {
@@ -331,49 +346,4 @@ async function refusable(run: () => Promise<StepOutcome>): Promise<StepOutcome> 
     if (error instanceof Refused) return error.outcome;
     throw error;
   }
-}
-
-/** The step with what was written as papers; nothing is written for a step that will be refused. */
-async function stepOf(tx: Queryable, wanted: StepRequest, subject: string, now: number, keep: boolean): Promise<Step> {
-  const paper = async (kind: string, content: unknown): Promise<Paper> =>
-    keep ? savePaper(tx, { subject, kind, content, now }) : { id: '', digest: '' };
-  const written = async (text: string | undefined) => (text?.trim() ? paper(wanted.do, { statement: text }) : null);
-  switch (wanted.do) {
-    case 'take-down':
-    case 'forward':
-    case 'reopen':
-      return { do: wanted.do };
-    case 'withdraw':
-      return { do: 'withdraw', cause: 'holder' };
-    case 'decide-court':
-      return wanted;
-    case 'dismiss':
-    case 'notify-court':
-    case 'complain':
-      return { do: wanted.do, paper: await written(wanted.statement) };
-    case 'dispute':
-    case 'appeal':
-      return { do: wanted.do, grounds: wanted.grounds, paper: await written(wanted.statement) };
-    case 'answer-dispute':
-    case 'answer-appeal':
-      return { do: wanted.do, answer: wanted.answer, paper: await written(wanted.statement) };
-    case 'decide-complaint':
-      return { do: wanted.do, upheld: wanted.upheld, paper: await written(wanted.statement) };
-    case 'escalate': {
-      const { missing } = judgeDmcaNotice(wanted.notice, 1);
-      return { do: 'escalate', notice: await paper('dmca-notice', wanted.notice), missing };
-    }
-    case 'counter-notice': {
-      const { missing }: Completeness = judgeCounterNotice(wanted.notice);
-      return { do: 'counter-notice', paper: await paper('counter-notice', wanted.notice), missing };
-    }
-  }
-}
-
-const lacking = (step: Step): { missing?: Missing[] } =>
-  'missing' in step && step.missing.length > 0 ? { missing: [...step.missing] } : {};
-
-function causeOf(wanted: StepRequest): Verdict['cause'] {
-  if (wanted.do === 'withdraw') return 'withdrawal';
-  return ['take-down', 'dismiss', 'reopen'].includes(wanted.do) ? 'review' : 'dispute';
 }

@@ -5,6 +5,7 @@ import {
   type ClaimRow,
   claimsOf,
   findUpload,
+  lockNoticesOf,
   noticedSince,
   saveNotice,
   savePaper,
@@ -70,6 +71,7 @@ export async function fileNotice(
   const paper = await savePaper(tx, { subject: id, kind: `${notice.kind}-notice`, content: notice.notice, now });
   const work = notice.work ?? null;
   const { kind, holder } = notice;
+  if (standing === 'complete') await lockNoticesOf(tx, holder);
   await saveNotice(tx, { id, kind, holder, work, uploads: known, standing, missing, paper: paper.id, receivedAt: now });
   if (standing !== 'complete') return { status: 'incomplete', notice: id, standing, missing, unknownUploads };
 
@@ -88,7 +90,9 @@ export async function fileNotice(
   const rows = await lockAll(tx, known);
   const ground: Ground = kind === 'dmca' ? '512c3-notice' : notice.trustedFlagger ? 'trusted-flagger' : 'dsa-16-notice';
   const claims: ClaimRow[] = [];
-  for (const row of rows.values()) {
+  // By account: strikes are locked in that order.
+  const inOrder = [...rows.values()].sort((a, b) => compare(a.account ?? '', b.account ?? ''));
+  for (const row of inOrder) {
     const claim = await ledger.open(tx, {
       upload: row.id,
       account: row.manifest!.event.account ?? null,
@@ -116,3 +120,5 @@ export async function fileNotice(
     unknownUploads,
   };
 }
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { isOver } from '@vigil/cases';
-import { type Decision, FRAMES_FORMAT, isCanary } from '@vigil/contracts';
+import { fellWithPolicy, isOver } from '@vigil/cases';
+import { type Decision, FRAMES_FORMAT, isCanary, type ReferenceKey } from '@vigil/contracts';
 import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { picturesWanted } from '../events.ts';
@@ -27,15 +27,13 @@ export async function claimFound(
 ): Promise<void> {
   if (found.length === 0) return;
   const account = row.manifest!.event.account ?? null;
-  const known = new Map((await claimsOf(tx, row.id)).map((c) => [c.reference, c]));
+  const known = await claimsOf(tx, row.id);
   // Chains are locked in order of their ids.
   const inOrder = [...found].sort((a, b) => compare(caseId(row.id, account, a.work), caseId(row.id, account, b.work)));
   for (const { decision, work, holder } of inOrder) {
     const { reference } = decision.evidence;
     const data = { reference, ...summaryOf(decision) };
-    let claim = known.get(reference.id);
-    // What fell with a version that was disabled says nothing of the one that is meant to protect again.
-    if (claim && fellWithItsReference(claim) && claim.version! < reference.version) claim = undefined;
+    let claim = actingClaim(known, reference);
     if (!claim) {
       claim = await ledger.open(tx, {
         upload: row.id,
@@ -49,6 +47,11 @@ export async function claimFound(
         data,
       });
       await wantPictures(tx, row, claim, decision);
+    } else if (fellWithPolicy(claim)) {
+      // Nobody has decided that it asks for nothing: a policy had, and does no more.
+      const asked = await ledger.take(tx, claim, { do: 'ask-again' }, SYSTEM);
+      if (!asked.ok) continue;
+      claim = await renew(tx, ledger, asked.claim, decision, data);
     } else if (claim.state === 'open' || (claim.state === 'taken-down' && final)) {
       claim = await renew(tx, ledger, claim, decision, data);
     } else {
@@ -57,6 +60,15 @@ export async function claimFound(
     if (decision.action === 'takedown' && claim.state === 'open')
       await ledger.take(tx, claim, { do: 'take-down' }, SYSTEM);
   }
+}
+
+/**
+ * The claim that a decision by this version is about, of all those on its upload: the newest by the reference. What fell with a version that
+ * was disabled says nothing of one that is meant to protect again.
+ */
+export function actingClaim(claims: readonly ClaimRow[], { id, version }: ReferenceKey): ClaimRow | undefined {
+  const newest = claims.filter((c) => c.reference === id).sort((a, b) => b.version! - a.version!)[0];
+  return newest && fellWithItsReference(newest) && newest.version! < version ? undefined : newest;
 }
 
 const fellWithItsReference = ({ state, procedure }: ClaimRow): boolean =>

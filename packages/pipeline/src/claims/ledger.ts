@@ -31,6 +31,7 @@ import {
   findStrike,
   insertClaim,
   lockCase,
+  lockStrikesOf,
   saveCaseState,
   saveClaim,
   saveStrike,
@@ -51,7 +52,8 @@ export function termsOf({ calendar, ...periods }: CaseSettings): Terms {
 
 export const SYSTEM: Actor = { role: 'system', id: null };
 
-export type Taken = { ok: true; claim: ClaimRow } | { ok: false; why: string; allowed: StepName[] };
+/** `told`: webhooks of the case's holder that hear of the step. */
+export type Taken = { ok: true; claim: ClaimRow; told: number } | { ok: false; why: string; allowed: StepName[] };
 
 /**
  * Claims as rows: every change writes the row, the links of its case's chain, the timer of its next clock, the strike that it
@@ -92,13 +94,15 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     return clock && { ...clock, id: `${CLAIM_CLOCK}:${claim.id}:${clock.name}:${clock.dueAt}` };
   };
 
+  /** Returns how many webhooks hear of the last of them. */
   async function chain(
     tx: Queryable,
     claim: ClaimRow,
     events: readonly Omit<CaseEvent, 'case' | 'seq'>[],
-  ): Promise<void> {
+  ): Promise<number> {
     const { case: id, account, work, holder, upload } = claim;
     const row = await lockCase(tx, { id, account, work, holder, openedAt: claim.openedAt });
+    let told = 0;
     for (const { seq, at, kind, by, claim: about, data } of await appendCaseEvents(tx, id, events)) {
       const payload = {
         type: `claim.${kind}`,
@@ -106,13 +110,19 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
         data: { case: id, seq, claim: about, upload: about ? upload : null, work, by: by.role, ...data },
       };
       const event = `${id}/${seq}`;
-      await enqueueDelivery(tx, { holder: row.holder, event, type: payload.type, payload, now: now() });
+      told = await enqueueDelivery(tx, { holder: row.holder, event, type: payload.type, payload, now: now() });
     }
+    return told;
   }
 
-  async function change(tx: Queryable, before: ClaimRow, after: Claim, events: readonly Happened[]): Promise<ClaimRow> {
+  async function change(
+    tx: Queryable,
+    before: ClaimRow,
+    after: Claim,
+    events: readonly Happened[],
+  ): Promise<{ claim: ClaimRow; told: number }> {
     const claim: ClaimRow = { ...before, ...pick(after), changedAt: now() };
-    await chain(
+    const told = await chain(
       tx,
       claim,
       events.map((e) => ({ ...e, claim: claim.id })),
@@ -125,7 +135,7 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
       if (next) await setTimer(tx, { id: next.id, kind: CLAIM_CLOCK, dueAt: next.dueAt, payload: { claim: claim.id } });
     }
     if (differ(before.procedure.strike, claim.procedure.strike)) await countStrike(tx, claim);
-    return claim;
+    return { claim, told };
   }
 
   /** What the claims of a case say together, so that lists can ask for it. */
@@ -143,10 +153,12 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     if (earned.length === 0) {
       if (!known || known.revokedAt !== null) return;
       await saveStrike(tx, { ...known, revokedAt: at });
-      return chain(tx, claim, [{ at, kind: 'strike-revoked', by: SYSTEM, claim: null, data: { account } }]);
+      await chain(tx, claim, [{ at, kind: 'strike-revoked', by: SYSTEM, claim: null, data: { account } }]);
+      return;
     }
     if (known && strikeStands(known, at)) return;
     const { expiresAt } = claim.procedure.strike!;
+    await lockStrikesOf(tx, account);
     await saveStrike(tx, { case: id, account, at, expiresAt, revokedAt: null });
     await chain(tx, claim, [{ at, kind: 'strike', by: SYSTEM, claim: null, data: { account, expiresAt } }]);
     const standing = (await strikesOf(tx, account)).filter((s) => strikeStands(s, at)).length;
@@ -192,12 +204,12 @@ export function createLedger({ now, terms }: { now(): number; terms: Terms }): L
     async take(tx, claim, wanted, by) {
       const result = step(claim, wanted, { now: now(), by, terms });
       if (!result.ok) return result;
-      return { ok: true, claim: await change(tx, claim, result.claim, result.events) };
+      return { ok: true, ...(await change(tx, claim, result.claim, result.events)) };
     },
 
     async pass(tx, claim) {
       const { claim: after, events } = passTime(claim, { now: now(), terms });
-      return events.length > 0 ? change(tx, claim, after, events) : claim;
+      return events.length > 0 ? (await change(tx, claim, after, events)).claim : claim;
     },
 
     async note(tx, claim, { kind, data, claim: about = claim.id }, by) {

@@ -1,13 +1,15 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { TOPICS } from '@vigil/contracts';
+import { derivedId, TOPICS } from '@vigil/contracts';
 import {
   addEndpoint,
   disableEndpoint,
   enqueueDelivery,
   findEndpoint,
   listDeliveries,
+  removeEndpoint,
   replayDeliveries,
+  roomForEndpoint,
 } from '@vigil/database';
 import { createFakeClock, realClock, silentLogger } from '@vigil/runtime';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
@@ -74,6 +76,45 @@ test('what an endpoint wants is told to it once, signed so that it can be checke
   expect(timestamp).toBe(Math.floor(clock.now() / 1000));
   expect(headers['webhook-signature']).toBe(signatureOf(secret, String(headers['webhook-id']), timestamp, body));
   expect(await deliveries()).toMatchObject([{ attempts: 1, status: 204, deliveredAt: clock.now(), dueAt: null }]);
+});
+
+test('however many endpoints want it, one statement tells them all, and one that is removed meanwhile fails nobody', async () => {
+  const others = Array.from({ length: 19 }, (_, i) => `${id}_${i}`);
+  for (const of of others)
+    await addEndpoint(db, { id: of, holder, url: 'https://x/', secret, types: [], createdAt: 1 });
+  const asked: string[] = [];
+  const added = await database.transaction(async (tx) => {
+    const spy = {
+      query<T>(text: string, values?: readonly unknown[]) {
+        asked.push(text);
+        return tx.query<T>(text, values);
+      },
+    };
+    // Its rows are ours from here on; whoever removes one waits.
+    const told = await enqueueDelivery(spy, {
+      holder,
+      event: 'e',
+      type: 'claim.dispute',
+      payload: {},
+      now: clock.now(),
+    });
+    const removed = removeEndpoint(db, { id: others[0]!, holder });
+    const first = await Promise.race([removed, new Promise((done) => setTimeout(done, 100, 'waits'))]);
+    return { told, first, removed };
+  });
+  expect([added.told, added.first, await added.removed]).toEqual([20, 'waits', true]);
+  expect(asked).toHaveLength(2);
+  const rows = await db.query<{ id: string; endpoint: string }>(
+    "SELECT id, endpoint FROM webhook_deliveries WHERE event = 'e'",
+  );
+  expect(rows).toHaveLength(19);
+  for (const row of rows) expect(row.id).toBe(derivedId('msg', row.endpoint, 'e'));
+});
+
+test('an endpoint that is there already takes no room from itself', async () => {
+  const room = (of: string, most: number) =>
+    database.transaction((tx) => roomForEndpoint(tx, { id: of, holder }, most));
+  expect([await room(id, 1), await room('another', 1), await room('another', 2)]).toEqual([true, false, true]);
 });
 
 test('the signature is the one of the specification', () => {

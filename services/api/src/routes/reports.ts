@@ -3,7 +3,7 @@ import { GROUNDS } from '@vigil/contracts';
 import { claimCounts, takedownsAfter, takedownTimes } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { Cursor, pageOf, page as pageOfRows } from '../page.ts';
+import { Cursor, pageOf } from '../page.ts';
 import { holderFilter, type Principal } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
@@ -74,7 +74,7 @@ export function reportRoutes({ database }: Deps): Route[] {
       summary:
         'Takedowns as the DSA transparency database takes them: bodies of a hundred statements, nothing personal',
       details:
-        'In the order in which they were sent. Go on with `next`; the puid of a statement never changes, so sending one twice is harmless.',
+        'In the order in which they were written down, so that none comes later among those that you have. Go on with `next`, at once while there are `more`, else whenever you export again; the puid of a statement never changes, so sending one twice is harmless.',
       verb: 'exports:read',
       query: z.object({
         limit: z.coerce.number().int().min(1).max(1000).default(100).describe('takedowns looked at'),
@@ -85,20 +85,19 @@ export function reportRoutes({ database }: Deps): Route[] {
         describe: 'Bodies to send, and where to go on',
         schema: z.object({
           batches: z.array(z.object({ statements: z.array(z.looseObject({ puid: z.string() })).max(100) })),
-          next: z.string().nullable().describe('null: nothing is left'),
+          next: z.string().nullable().describe('where the next export goes on; null: nothing was taken down yet'),
+          more: z.boolean().describe('there are more than these by now'),
         }),
       },
       async run({ query }) {
         const asked = pageOf(query);
-        const after = asked.after ? { sentAt: asked.after[0], id: asked.after[1] } : null;
-        const rows = await takedownsAfter(db, after, asked.limit);
-        const shown = pageOfRows(
-          rows,
-          asked,
-          (r) => [r.sentAt, r.id],
-          (r) => dsaStatement(r.event),
-        );
-        return { body: { batches: dsaBatches(shown.items.filter((s) => s !== null)), next: shown.next } };
+        const rows = await takedownsAfter(db, asked.after?.[1] ?? null, asked.limit);
+        if (!rows) throw new Problem('bad-request', '`cursor` is not one that an export gave: begin without one');
+        const shown = rows.slice(0, query.limit);
+        const last = shown.at(-1);
+        const statements = shown.map((r) => dsaStatement(r.event)).filter((s) => s !== null);
+        const next = last ? `${last.sentAt}_${last.id}` : (query.cursor ?? null);
+        return { body: { batches: dsaBatches(statements), next, more: rows.length > shown.length } };
       },
     }),
   ];

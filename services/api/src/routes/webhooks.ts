@@ -7,6 +7,7 @@ import {
   listEndpoints,
   removeEndpoint,
   replayDeliveries,
+  roomForEndpoint,
   type WebhookDelivery,
   type WebhookEndpoint,
 } from '@vigil/database';
@@ -50,6 +51,13 @@ const Delivery = z
   .meta({ id: 'WebhookDelivery' });
 
 const params = z.object({ webhook: Id });
+/** Of one holder: each of them gets a message in the transaction that makes something happen. */
+const MAX_ENDPOINTS = 20;
+const full = (holder: string): Problem =>
+  new Problem(
+    'conflict',
+    `${holder} has ${MAX_ENDPOINTS} webhooks, and may have no more: remove one that is not needed`,
+  );
 const show = ({ secret: _, ...endpoint }: WebhookEndpoint) => endpoint;
 const showDelivery = ({ endpoint: _, ...delivery }: WebhookDelivery) => delivery;
 
@@ -62,8 +70,7 @@ export function webhookRoutes({ database }: Deps): Route[] {
       path: '/v1/webhooks',
       tag: 'webhooks',
       summary: 'Be told of what happens, at an address of yours',
-      details:
-        'Signed by the Standard Webhooks specification, sent again with back-off until it is answered with 2xx. An endpoint that takes nothing for five days, or answers 410, is disabled: the others of the holder are told (`webhook.disabled`). Addresses in private networks are refused when something is sent.',
+      details: `Signed by the Standard Webhooks specification, sent again with back-off until it is answered with 2xx. An endpoint that takes nothing for five days, or answers 410, is disabled: the others of the holder are told (\`webhook.disabled\`). Addresses in private networks are refused when something is sent. A holder has at most ${MAX_ENDPOINTS}.`,
       verb: 'webhooks:write',
       body: z.strictObject({
         url: z.url({ protocol: /^https?$/ }).max(2000),
@@ -71,6 +78,7 @@ export function webhookRoutes({ database }: Deps): Route[] {
         holder: Holder.optional(),
       }),
       answer: { status: 201, describe: 'The webhook, with its secret', schema: NewEndpoint },
+      problems: ['conflict'],
       secret: ['secret'],
       async run({ body }, { who, now, newId }) {
         const url = new URL(body.url);
@@ -78,7 +86,10 @@ export function webhookRoutes({ database }: Deps): Route[] {
         const holder = holderFor(who, body.holder);
         const secret = `whsec_${randomBytes(32).toString('base64')}`;
         const endpoint = { id: newId('hook'), holder, url: url.href, types: body.types, createdAt: now };
-        await database.transaction((tx) => addEndpoint(tx, { ...endpoint, secret }));
+        await database.transaction(async (tx) => {
+          if (!(await roomForEndpoint(tx, endpoint, MAX_ENDPOINTS))) throw full(holder);
+          await addEndpoint(tx, { ...endpoint, secret });
+        });
         return { body: { ...endpoint, disabledAt: null, disabledWhy: null, failingSince: null, secret } };
       },
     }),

@@ -22,6 +22,7 @@ const KINDS: Record<string, (by: string, data: Record<string, unknown>) => strin
   'decide-complaint': (by, data) => `${by} decided the complaint: ${data.upheld ? 'it is right' : 'it is not right'}`,
   dismiss: (by) => `${by} dismissed it: it asks for nothing`,
   reopen: (by) => `${by} took the decision back`,
+  'ask-again': () => 'A policy asks for it again',
   skip: (by, data) =>
     `${by} left it for somebody else: ${SKIP[data.reason as keyof typeof SKIP]?.toLowerCase() ?? 'no reason'}`,
   withdraw: (by) => `${by} withdrew the claim`,

@@ -68,7 +68,7 @@ const OFFERS: Record<string, Choice[]> = {
     {
       side: 'holder',
       text: 'Forward the counter-notice',
-      hint: 'Whoever sent the notice gets it; the media come back after 10 business days unless there is an action in court.',
+      hint: 'Send it to whoever sent the notice, and say so here: the media come back 10 business days later, by the 14th at the latest, unless there is an action in court.',
       step: () => ({ do: 'forward' }),
     },
   ],
@@ -324,6 +324,8 @@ function Grounds({ chosen, choose }: { chosen: string[]; choose(grounds: string[
 export function turnOf(claim: Claim): string | null {
   if (claim.answerBy !== null)
     return `The holder can answer until ${fullDay(claim.answerBy)}; silence gives the media back.`;
+  if (claim.putBack && claim.state === 'counter-notice')
+    return `Whoever sent the notice still has to get the counter-notice. The media come back by ${fullDay(claim.putBack.until)} at the latest.`;
   if (claim.putBack) return `The media come back from ${fullDay(claim.putBack.from)}, unless a court is asked.`;
   return null;
 }
