@@ -5,11 +5,11 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Pictures of some megabytes come and go in several threads. glibc keeps a heap for each thread and soon stops giving such
- * blocks back, so that a service that decodes holds 150 MB more than it uses; both are read when a program starts, and only
- * then. V8's young generation is bounded, because every thread has one: what is large lies outside of it.
+ * Pictures of some megabytes, and frames of 50 to 300 kB, come and go in several threads. glibc keeps a heap for each thread and
+ * soon stops giving such blocks back, so that a service that decodes holds 150 MB more than it uses; both are read when a program
+ * starts, and only then. V8's young generation is bounded, because every thread has one: what is large lies outside of it.
  */
-const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '524288', MALLOC_TRIM_THRESHOLD_: '1048576' };
+const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '262144' };
 const V8 = ['--max-semi-space-size=2'];
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
