@@ -46,6 +46,19 @@ export async function findKey(db: Queryable, id: string): Promise<(ApiKey & { ha
   return rows[0] ?? null;
 }
 
+/** The key that somebody acts by: their own, or the one that their session at the page rests on. Null where none let them in. */
+export async function keyBehind(
+  db: Queryable,
+  principal: string,
+): Promise<Pick<ApiKey, 'id' | 'expiresAt' | 'revokedAt'> | null> {
+  const rows = await db.query<Pick<ApiKey, 'id' | 'expiresAt' | 'revokedAt'>>(
+    `SELECT id, expires_at AS "expiresAt", revoked_at AS "revokedAt" FROM api_keys
+     WHERE id = $1 OR id IN (SELECT key FROM sessions WHERE principal = $1)`,
+    [principal],
+  );
+  return rows[0] ?? null;
+}
+
 /** Newest first, after `after`. Of one holder and one role, or of all. */
 export async function listKeys(
   db: Queryable,

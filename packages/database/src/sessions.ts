@@ -7,8 +7,9 @@ export interface SessionRow {
   csrf: string;
   /** Who acts, as the chains of cases name them. */
   principal: string;
-  /** The key that was given, where one was: the session ends with it. */
+  /** The key that was given, or that made the link, where one did: the session ends with it. */
   key: string | null;
+  keyExpiresAt: number | null;
   name: string;
   role: KeyRole;
   holder: string | null;
@@ -20,7 +21,8 @@ export interface SessionRow {
 }
 
 const COLUMNS = `s.id, s.csrf, s.principal, s.key, s.name, s.role, s.holder, s.verbs, s.created_at AS "createdAt",
-  s.renew_by AS "renewBy", s.expires_at AS "expiresAt"`;
+  s.renew_by AS "renewBy", s.expires_at AS "expiresAt",
+  (SELECT k.expires_at FROM api_keys k WHERE k.id = s.key) AS "keyExpiresAt"`;
 
 export async function addSession(tx: Queryable, session: SessionRow & { hash: Uint8Array }): Promise<void> {
   const { id, hash, csrf, principal, key, name, role, holder, verbs, createdAt, renewBy, expiresAt } = session;

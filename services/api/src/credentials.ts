@@ -43,7 +43,7 @@ export async function keyOf(db: Queryable, secret: string, now: number): Promise
   return opensAt(found, now) ? found : null;
 }
 
-export const opensAt = ({ revokedAt, expiresAt }: ApiKey, now: number): boolean =>
+export const opensAt = ({ revokedAt, expiresAt }: Pick<ApiKey, 'revokedAt' | 'expiresAt'>, now: number): boolean =>
   revokedAt === null && expiresAt > now;
 
 /** Who comes with a key, and what the key is called; that it was used is written down. @throws Problem unauthenticated */
@@ -55,8 +55,8 @@ export async function ownerOf(
   const key = await keyOf(db, secret, now);
   if (!key) throw unauthenticated('the key is unknown, revoked or expired');
   if ((key.lastUsedAt ?? 0) < now - 60_000) await touchKey(db, key.id, now);
-  const { id, role, holder, verbs, name } = key;
-  return { who: { id, role, holder, verbs }, name };
+  const { id, role, holder, verbs, name, expiresAt } = key;
+  return { who: { id, role, holder, verbs, expiresAt }, name };
 }
 
 /**

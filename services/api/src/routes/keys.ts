@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createKey } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { type Principal, ROLE_VERBS, VERBS, type Verb } from '../principal.ts';
+import { mustHave, type Principal, ROLE_VERBS, VERBS, type Verb } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Name, When } from '../schemas.ts';
@@ -48,7 +48,8 @@ export function keyRoutes({ database }: Deps): Route[] {
       path: '/v1/keys',
       tag: 'keys',
       summary: 'Make a key',
-      details: 'A key can make keys of its own kind, with no more verbs than it has itself; an operator makes any.',
+      details:
+        'A key can make keys of its own kind, with no more verbs than it has itself; an operator makes any. None lasts longer than the key that made it: see `expiresAt`.',
       verb: 'keys:write',
       body: z.strictObject({
         name: Name.describe('what it is for'),
@@ -61,7 +62,7 @@ export function keyRoutes({ database }: Deps): Route[] {
       secret: ['secret'],
       async run({ body }, { who, now }) {
         const about = mayMake(who, body);
-        const expiresAt = now + body.expiresInDays * DAY_MS;
+        const expiresAt = lastsUntil(who, now, body.expiresInDays);
         const { key, secret } = await database.transaction((tx) =>
           createKey(tx, { name: body.name, ...about, createdBy: who.id, expiresAt }, now),
         );
@@ -98,7 +99,8 @@ export function keyRoutes({ database }: Deps): Route[] {
       path: '/v1/keys/{key}/rotate',
       tag: 'keys',
       summary: 'Put a new key in the place of one',
-      details: 'Same verbs. The old one goes on for the overlap, so that what uses it can be changed without a gap.',
+      details:
+        'Same verbs, which the key that asks must have as well. The old one goes on for the overlap, so that what uses it can be changed without a gap. The new one lasts no longer than the key that asks: a key that rotates itself gets another secret, not more time; for that, rotate it with a key that lasts longer.',
       verb: 'keys:write',
       params,
       body: z.strictObject({
@@ -109,12 +111,13 @@ export function keyRoutes({ database }: Deps): Route[] {
       secret: ['secret'],
       async run({ params, body }, { who, now }) {
         const old = await ownKey(who, params.key);
+        mustHave(who, old.verbs);
         if (old.revokedAt !== null || old.expiresAt <= now)
           throw new Problem('conflict', 'it is revoked or expired: make a new one', { allowed: [] });
         const { name, role, holder } = old;
         const about = { name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
         const made = await database.transaction(async (tx) => {
-          const fresh = await createKey(tx, { ...about, expiresAt: now + body.expiresInDays * DAY_MS }, now);
+          const fresh = await createKey(tx, { ...about, expiresAt: lastsUntil(who, now, body.expiresInDays) }, now);
           await replaceKey(tx, old.id, fresh.key.id, now + Math.round(body.overlapHours * 3600_000));
           return fresh;
         });
@@ -137,6 +140,10 @@ export function keyRoutes({ database }: Deps): Route[] {
     }),
   ];
 }
+
+/** A stolen key must not live on in another one: what a key makes ends with it at the latest. */
+const lastsUntil = (who: Principal, now: number, days: number): number =>
+  Math.min(now + days * DAY_MS, who.expiresAt ?? Number.POSITIVE_INFINITY);
 
 /** @throws Problem when the asker may not make such a key */
 function mayMake(
