@@ -88,6 +88,14 @@ export const claimsByNotice = (db: Queryable, notice: string): Promise<ClaimRow[
     [notice],
   );
 
+/** All claims that rest on a notice, in the order in which they were opened. */
+export const claimsOfNotice = (db: Queryable, notice: string): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(
+    `${ROW} WHERE c.notice = $1 AND c.upload IN (SELECT jsonb_array_elements_text(uploads) FROM notices WHERE id = $1)
+     ORDER BY c.opened_at, c.id`,
+    [notice],
+  );
+
 /** Claims by a version of a reference that have not ended, some at a time, in order of id. */
 export const claimsByReference = (
   db: Queryable,

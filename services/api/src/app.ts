@@ -4,7 +4,7 @@ import { PassThrough, Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
-import type { Database } from '@vigil/database';
+import type { BegunRequest, Database } from '@vigil/database';
 import { IntakeStopped } from '@vigil/pipeline';
 import type { Clock, Logger } from '@vigil/runtime';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -150,26 +150,28 @@ export async function createApp(options: AppOptions): Promise<App> {
   ): Promise<unknown> {
     const who = whoOf(request);
     const key = it.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
-    const context = contextOf(request, key, clock.now(), options.publicUrl);
+    const now = clock.now();
     const { body, digest } = bodyOf(it, request, options.maxMediaBytes);
     const read = () => ({
       params: it.params?.parse(request.params) ?? {},
       query: query?.parse(request.query) ?? {},
       body: it.body && !isStream(it.body) ? it.body.parse(body) : body,
     });
-    const run = () => it.run(read() as never, context);
+    const run = (begun: BegunRequest) => it.run(read() as never, contextOf(request, begun, now, options.publicUrl));
     const { answer, repeated } =
       key === undefined
-        ? { answer: await run(), repeated: false }
+        ? { answer: await run({ seed: crypto.randomUUID(), cutOff: null }), repeated: false }
         : await once(options.database, {
             principal: who.id,
             key,
             request: `${request.method} ${request.url}`,
-            now: context.now,
+            now,
             status: it.answer.status,
             secret: it.secret ?? [],
             run,
             digest,
+            early: !isStream(it.body),
+            unkept: (error) => logger.warn({ error }, 'an answer could not be kept: asked again, it is found again'),
           });
     if (repeated) reply.header('idempotency-replayed', 'true');
     return send(it, request, reply, answer);
@@ -239,7 +241,7 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
 const tagsOf = (header: string | undefined): string[] =>
   (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
 
-function contextOf(request: FastifyRequest, key: string | undefined, now: number, publicUrl: string | null): Context {
+function contextOf(request: FastifyRequest, begun: BegunRequest, now: number, publicUrl: string | null): Context {
   const who = whoOf(request);
   let made = 0;
   return {
@@ -247,8 +249,8 @@ function contextOf(request: FastifyRequest, key: string | undefined, now: number
     now,
     header: (name) => headerOf(request, name),
     base: publicUrl ?? `${request.protocol}://${request.host}`,
-    newId: (prefix) =>
-      key === undefined ? derivedId(prefix, crypto.randomUUID()) : derivedId(prefix, who.id, key, made++),
+    newId: (prefix) => derivedId(prefix, begun.seed, made++),
+    cutOff: begun.cutOff,
     mustMatch(version) {
       const given = headerOf(request, 'if-match');
       if (given === undefined) {

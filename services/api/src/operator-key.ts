@@ -22,6 +22,6 @@ export async function keepOperatorKey(database: Database, dataFolder: string, cl
   if (known && known.expiresAt - now > LASTS_MS / 2) return;
   const about = { name: 'whoever runs this instance', role: 'operator', holder: null, createdBy: 'start' } as const;
   const { secret } = await database.transaction((tx) => createKey(tx, { ...about, expiresAt: now + LASTS_MS }, now));
-  await writeFile(`${file}.new`, `${secret}\n`, { mode: 0o600 });
+  await writeFile(`${file}.new`, `${secret!}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
 }

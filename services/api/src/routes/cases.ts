@@ -25,6 +25,7 @@ import {
   listClaims,
   type PaperRow,
   papersOf,
+  tookStep,
 } from '@vigil/database';
 import type { StepOutcome, StepRequest } from '@vigil/pipeline';
 import { z } from 'zod';
@@ -32,7 +33,7 @@ import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
 import { actorOf, holderFilter, ownRow, type Principal } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
-import { type Route, route } from '../route.ts';
+import { type Context, type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Statement, When } from '../schemas.ts';
 import { PaperShown, showPaper } from './erasure.ts';
 
@@ -189,11 +190,21 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
     return { ...about, claims: shown, papers: papers.map(showPaper) };
   }
 
-  async function take(who: Principal, row: CaseRow, step: { claims?: string[] | undefined } & StepRequest, by: Actor) {
+  async function take(
+    { who, cutOff }: Context,
+    row: CaseRow,
+    step: { claims?: string[] | undefined } & StepRequest,
+    by: Actor,
+  ) {
     const { claims, ...wanted } = step;
     const outcome: StepOutcome = await cases.take({ case: row.id, claims }, wanted as StepRequest, by);
     if (outcome.status === 'unknown') throw notFound('claim of this case', (claims ?? []).join(', '));
-    if (outcome.status === 'refused') {
+    // That it cannot be done again is no refusal where this very request has done it.
+    const done =
+      outcome.status === 'refused' &&
+      cutOff !== null &&
+      (await tookStep(db, row.id, { kind: wanted.do, by, since: cutOff, claims }));
+    if (outcome.status === 'refused' && !done) {
       const { why, allowed, missing } = outcome;
       throw new Problem('conflict', why, { allowed, ...(missing ? { missing } : {}) });
     }
@@ -291,9 +302,9 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       body: UploaderStep,
       answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
       problems: ['conflict'],
-      async run({ params, body }, { who }) {
-        const row = await find(who, params.case);
-        return take(who, row, body as StepRequest, { role: 'uploader', id: row.account });
+      async run({ params, body }, context) {
+        const row = await find(context.who, params.case);
+        return take(context, row, body as StepRequest, { role: 'uploader', id: row.account });
       },
     }),
     route({
@@ -307,9 +318,10 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       body: HolderStep,
       answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
       problems: ['conflict'],
-      async run({ params, body }, { who }) {
+      async run({ params, body }, context) {
+        const { who } = context;
         const row = await find(who, params.case);
-        return take(who, row, body as StepRequest, actorOf(who, row.account));
+        return take(context, row, body as StepRequest, actorOf(who, row.account));
       },
     }),
   ];

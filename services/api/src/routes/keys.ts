@@ -1,6 +1,6 @@
 import { findKey, KEY_ROLES, listKeys, replaceKey, revokeKey } from '@vigil/database';
 import { z } from 'zod';
-import { createKey } from '../credentials.ts';
+import { createKey, keyId } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
 import { mustHave, type Principal, ROLE_VERBS, VERBS, type Verb } from '../principal.ts';
@@ -25,7 +25,12 @@ const Key = z
   })
   .meta({ id: 'Key' });
 const NewKey = Key.extend({
-  secret: z.string().nullable().describe('the key itself: shown now and never again; null when the answer is repeated'),
+  secret: z
+    .string()
+    .nullable()
+    .describe(
+      'the key itself: shown now and never again; null when the answer is repeated. Where there was no answer, the same request makes another secret of the same key, until somebody has used it',
+    ),
 }).meta({ id: 'NewKey' });
 
 const params = z.object({ key: Id });
@@ -60,8 +65,8 @@ export function keyRoutes({ database }: Deps): Route[] {
       }),
       answer: { status: 201, describe: 'The key, with its secret', schema: NewKey },
       secret: ['secret'],
-      async run({ body }, { who, now }) {
-        const about = mayMake(who, body);
+      async run({ body }, { who, now, newId }) {
+        const about = { id: keyId(newId('key')), ...mayMake(who, body) };
         const expiresAt = lastsUntil(who, now, body.expiresInDays);
         const { key, secret } = await database.transaction((tx) =>
           createKey(tx, { name: body.name, ...about, createdBy: who.id, expiresAt }, now),
@@ -109,13 +114,15 @@ export function keyRoutes({ database }: Deps): Route[] {
       }),
       answer: { status: 201, describe: 'The new key, with its secret', schema: NewKey },
       secret: ['secret'],
-      async run({ params, body }, { who, now }) {
+      async run({ params, body }, { who, now, newId }) {
         const old = await ownKey(who, params.key);
         mustHave(who, old.verbs);
-        if (old.revokedAt !== null || old.expiresAt <= now)
+        const id = keyId(newId('key'));
+        // This very request may have ended it.
+        if (old.replacedBy !== id && (old.revokedAt !== null || old.expiresAt <= now))
           throw new Problem('conflict', 'it is revoked or expired: make a new one', { allowed: [] });
         const { name, role, holder } = old;
-        const about = { name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
+        const about = { id, name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
         const made = await database.transaction(async (tx) => {
           const fresh = await createKey(tx, { ...about, expiresAt: lastsUntil(who, now, body.expiresInDays) }, now);
           await replaceKey(tx, old.id, fresh.key.id, now + Math.round(body.overlapHours * 3600_000));

@@ -78,8 +78,7 @@ export function webhookRoutes({ database }: Deps): Route[] {
         const holder = holderFor(who, body.holder);
         const secret = `whsec_${randomBytes(32).toString('base64')}`;
         const endpoint = { id: newId('hook'), holder, url: url.href, types: body.types, createdAt: now };
-        await database.transaction((tx) => addEndpoint(tx, { ...endpoint, secret }));
-        return { body: { ...endpoint, disabledAt: null, disabledWhy: null, failingSince: null, secret } };
+        return { body: await database.transaction((tx) => addEndpoint(tx, { ...endpoint, secret })) };
       },
     }),
     route({
