@@ -123,11 +123,11 @@ export async function takeOidcSignIn(
   return rows[0] ?? null;
 }
 
-/** What opens nothing any more. */
-export async function purgeSessions(db: Queryable, before: number): Promise<void> {
+/** What opens nothing any more: sessions and links that ended before a time, and whoever has not come back from the provider by now. */
+export async function purgeSessions(db: Queryable, { before, now }: { before: number; now: number }): Promise<void> {
   await db.query('DELETE FROM sessions WHERE expires_at < $1', [before]);
   await db.query('DELETE FROM sign_in_links WHERE expires_at < $1', [before]);
-  await db.query('DELETE FROM oidc_sign_ins WHERE expires_at < $1', [before]);
+  await db.query('DELETE FROM oidc_sign_ins WHERE expires_at <= $1', [now]);
 }
 
 /** Whether a session that was open goes on. */

@@ -41,7 +41,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const OnceEach = z.record(z.string(), z.string());
 const MAX_DEPTH = 32;
 const MAX_JSON_BYTES = 256 * 1024;
-/** Requests without a valid key, an address and a minute. */
+/** Requests without a valid key, and ways to the provider that are begun, an address and a minute. */
 const STRANGERS_PER_MINUTE = 120;
 /** Where keys may ask far more than by default, a fiftieth of that. */
 const STRANGERS_SHARE = 1 / 50;
@@ -78,7 +78,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const strangers = app.createRateLimit({
     max: Math.max(STRANGERS_PER_MINUTE, Math.floor(options.requestsPerMinute * STRANGERS_SHARE)),
     timeWindow: 60_000,
-    keyGenerator: (request) => request.ip,
+    // By address, as is the default; of IPv6 by network, where one stranger has as many addresses as they like.
   });
   app.decorateRequest('who', null);
   app.setErrorHandler((error, request, reply) => {
@@ -99,9 +99,15 @@ export async function createApp(options: AppOptions): Promise<App> {
   for (const [path, { type, body }] of Object.entries(pages))
     app.get(path, (_request, reply) => reply.type(type).send(body));
 
+  async function countStranger(request: FastifyRequest): Promise<void> {
+    // Whoever has gone already has no address any more, and reads no answer.
+    if (request.ip === undefined) throw new Problem('unavailable', 'the connection is gone');
+    limit(await strangers(request));
+  }
+
   /** Whoever guesses is limited, whoever has a key is not. */
   async function slowDown(request: FastifyRequest, error: unknown): Promise<void> {
-    if (error instanceof Problem && error.type === 'unauthenticated') limit(await strangers(request));
+    if (error instanceof Problem && error.type === 'unauthenticated') await countStranger(request);
   }
 
   async function identify(request: FastifyRequest): Promise<void> {
@@ -179,6 +185,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 
   async function respondOpen(it: OpenRoute, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     try {
+      if (it.counted) await countStranger(request);
       const { method, headers } = request;
       const base = options.publicUrl ?? `${request.protocol}://${request.host}`;
       const query = OnceEach.parse(request.query);

@@ -30,6 +30,8 @@ import {
 export interface OpenRoute {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
+  /** It writes something for whoever asks, known or not: counted as a try of a stranger before it does. */
+  counted?: true;
   run(asking: Asking & { query: Record<string, string>; body: unknown; base: string }): Promise<Answer>;
 }
 
@@ -162,7 +164,7 @@ export function signInRoutes(deps: {
         return { status: 204, headers: { 'set-cookie': await sessions.end(session), 'clear-site-data': '"cache"' } };
       },
     },
-    { method: 'GET', path: OIDC_PATH, run: begin },
+    { method: 'GET', path: OIDC_PATH, counted: true, run: begin },
     { method: 'GET', path: `${OIDC_PATH}/callback`, run: finish },
   ];
 }
