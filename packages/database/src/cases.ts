@@ -102,6 +102,8 @@ export interface ListedCase extends CaseRow {
 export async function listCases(
   db: Queryable,
   about: {
+    /** That one alone. */
+    id?: string | undefined;
     holder?: string | undefined;
     account?: string | undefined;
     work?: string | undefined;
@@ -112,9 +114,9 @@ export async function listCases(
     limit: number;
   },
 ): Promise<ListedCase[]> {
-  const { holder, account, work, state, upload, before, limit } = about;
+  const { id, holder, account, work, state, upload, before, limit } = about;
   const values: unknown[] = [];
-  const where = Object.entries({ holder, account, work, state }).flatMap(([column, value]) =>
+  const where = Object.entries({ id, holder, account, work, state }).flatMap(([column, value]) =>
     value === undefined ? [] : [`k.${column} = $${values.push(value)}`],
   );
   if (upload !== undefined) where.push(`k.id IN (SELECT case_id FROM claims WHERE upload = $${values.push(upload)})`);
@@ -166,7 +168,7 @@ export async function tookStep(
 /** The chain, oldest first, from after a link. */
 export async function caseEvents(db: Queryable, id: string, after = 0, limit = 1000): Promise<CaseEvent[]> {
   const rows = await db.query<{ body: string }>(
-    'SELECT body FROM case_events WHERE case_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
+    'SELECT body FROM case_events WHERE case_id = $1 AND seq > $2::bigint ORDER BY seq LIMIT $3',
     [id, after, limit],
   );
   return rows.map(({ body }) => JSON.parse(body) as CaseEvent);
