@@ -254,6 +254,53 @@ describeWith('browser', here, 'the page', () => {
     }
   });
 
+  test('a case of many claims and a long history says that there is more, and shows it', async () => {
+    const page = await signedIn('operator');
+    const about = { id: 'case_long', title: 'A Long Film', work: 'w', holder: 'studio-a', account: 'acc' };
+    const claim = (n: number) => ({
+      ...{ id: `claim_${n}`, case: about.id, upload: `up_${n}`, reference: null, version: null, notice: 'n' },
+      ...{ ground: '512c3-notice', territories: ['*'], state: 'withdrawn', action: null, evidence: null, why: [] },
+      ...{ openedAt: n, changedAt: n, takenDownAt: null, answerBy: null, putBack: null, dispute: null, appeal: null },
+      ...{ counterNotice: null, complaint: null, ended: null, statement: null, allowed: [] },
+    });
+    const link = (seq: number) => ({
+      ...{ case: about.id, seq, at: seq, kind: seq === 1 ? 'opened' : 'withdraw', claim: null, data: {} },
+      by: { role: 'holder', id: seq === 3 ? 'the-last' : null },
+    });
+    // What its claims show beside is not what this is about: it is never answered.
+    await page.route(/\/v1\/(uploads|claims)\/[^?]/, () => undefined);
+    await page.route(/\/v1\/claims\?/, (route) => {
+      expect(new URL(route.request().url()).searchParams.get('cursor')).toBe('2_claim_2');
+      return route.fulfill({ json: { items: [claim(1)], next: null } });
+    });
+    await page.route(/\/v1\/cases\/case_long$/, (route) =>
+      route.fulfill({
+        json: {
+          ...{ ...about, openedAt: 1, changedAt: 3, state: 'closed', answerBy: null, papers: [] },
+          ...{ claims: [claim(2), claim(3)], claimCount: 3, moreClaims: '2_claim_2' },
+        },
+      }),
+    );
+    await page.route(/\/v1\/cases\/case_long\/events/, (route) => {
+      const isNext = new URL(route.request().url()).searchParams.get('cursor') === '2_case_long';
+      return route.fulfill({
+        json: isNext ? { items: [link(3)], next: null } : { items: [link(1), link(2)], next: '2_case_long' },
+      });
+    });
+    await page.goto(`${origin}/cases/case_long`);
+    await page.getByText('1 earlier claim not shown').waitFor();
+    await page.getByText('first 2 steps').waitFor();
+    expect(await faults(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Show earlier claims' }).click();
+    await page.getByText('1 earlier claim not shown').waitFor({ state: 'detached' });
+    const shown = await page.locator('.facts dd.mono').allTextContents();
+    expect(shown).toEqual(['up_1', 'up_2', 'up_3']);
+    await page.getByRole('button', { name: 'Show later steps' }).click();
+    await page.getByText(/the-last/).waitFor();
+    await page.getByText('3 steps', { exact: true }).waitFor();
+    expect(await page.getByRole('button', { name: 'Show later steps' }).count()).toBe(0);
+  });
+
   test('fits a phone, in the dark, without a fault', async () => {
     const phone = {
       viewport: { width: 390, height: 844 },

@@ -102,6 +102,8 @@ export interface ListedCase extends CaseRow {
 export async function listCases(
   db: Queryable,
   about: {
+    /** That one alone. */
+    id?: string | undefined;
     holder?: string | undefined;
     account?: string | undefined;
     work?: string | undefined;
@@ -112,9 +114,9 @@ export async function listCases(
     limit: number;
   },
 ): Promise<ListedCase[]> {
-  const { holder, account, work, state, upload, before, limit } = about;
+  const { id, holder, account, work, state, upload, before, limit } = about;
   const values: unknown[] = [];
-  const where = Object.entries({ holder, account, work, state }).flatMap(([column, value]) =>
+  const where = Object.entries({ id, holder, account, work, state }).flatMap(([column, value]) =>
     value === undefined ? [] : [`k.${column} = $${values.push(value)}`],
   );
   if (upload !== undefined) where.push(`k.id IN (SELECT case_id FROM claims WHERE upload = $${values.push(upload)})`);
@@ -148,10 +150,25 @@ export async function lastCaseEvent(
   return rows[0] ? (JSON.parse(rows[0].body) as CaseEvent) : null;
 }
 
+/** Whether somebody has taken this step since a time: for any claim of a case, or for one of those. */
+export async function tookStep(
+  db: Queryable,
+  id: string,
+  about: { kind: string; by: CaseEvent['by']; since: number; claims?: readonly string[] | undefined },
+): Promise<boolean> {
+  const { kind, by, since, claims } = about;
+  const rows = await db.query(
+    `SELECT seq FROM case_events WHERE case_id = $1 AND kind = $2 AND at >= $3 AND ($4::text[] IS NULL OR claim = ANY ($4))
+       AND body::jsonb->'by'->>'role' = $5 AND body::jsonb->'by'->>'id' IS NOT DISTINCT FROM $6 LIMIT 1`,
+    [id, kind, since, claims ?? null, by.role, by.id],
+  );
+  return rows.length > 0;
+}
+
 /** The chain, oldest first, from after a link. */
 export async function caseEvents(db: Queryable, id: string, after = 0, limit = 1000): Promise<CaseEvent[]> {
   const rows = await db.query<{ body: string }>(
-    'SELECT body FROM case_events WHERE case_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
+    'SELECT body FROM case_events WHERE case_id = $1 AND seq > $2::bigint ORDER BY seq LIMIT $3',
     [id, after, limit],
   );
   return rows.map(({ body }) => JSON.parse(body) as CaseEvent);

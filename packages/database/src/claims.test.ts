@@ -57,6 +57,8 @@ test('what changes is kept, and pages are by time of opening', async () => {
   expect(first.map((c) => c.id)).toEqual([later.id]);
   const second = await listClaims(db, { holder: 'h', before: first[0]!, limit: 1 });
   expect(second.map((c) => c.id)).toEqual([claim.id]);
+  const of = async (id: string) => (await listClaims(db, { case: id, limit: 9 })).map((c) => c.id);
+  expect([await of(claim.case), await of('case_none')]).toEqual([[later.id, claim.id], []]);
 });
 
 test('of a reference those claims are found that have not ended', async () => {

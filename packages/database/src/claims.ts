@@ -88,6 +88,14 @@ export const claimsByNotice = (db: Queryable, notice: string): Promise<ClaimRow[
     [notice],
   );
 
+/** All claims that rest on a notice, in the order in which they were opened. */
+export const claimsOfNotice = (db: Queryable, notice: string): Promise<ClaimRow[]> =>
+  db.query<ClaimRow>(
+    `${ROW} WHERE c.notice = $1 AND c.upload IN (SELECT jsonb_array_elements_text(uploads) FROM notices WHERE id = $1)
+     ORDER BY c.opened_at, c.id`,
+    [notice],
+  );
+
 /** Claims by a version of a reference that have not ended, some at a time, in order of id. */
 export const claimsByReference = (
   db: Queryable,
@@ -109,11 +117,12 @@ export const uncontestedClaims = (db: Queryable, holder: string, after: string, 
     [holder, after, limit],
   );
 
-/** Everybody's, or one holder's, opened in a span of time; newest first. */
+/** Everybody's, or one holder's, or one case's; newest first. */
 export const listClaims = (
   db: Queryable,
   about: {
     holder?: string | undefined;
+    case?: string | undefined;
     state?: ClaimState | undefined;
     before?: { openedAt: number; id: string } | undefined;
     limit: number;
@@ -122,7 +131,10 @@ export const listClaims = (
   db.query<ClaimRow>(
     `${ROW}
      WHERE ($1::text IS NULL OR k.holder = $1) AND ($2::text IS NULL OR c.state = $2)
-       AND ($3::bigint IS NULL OR (c.opened_at, c.id) < ($3, $4::text))
+       AND ($3::bigint IS NULL OR (c.opened_at, c.id) < ($3, $4::text)) AND ($6::text IS NULL OR c.case_id = $6)
      ORDER BY c.opened_at DESC, c.id DESC LIMIT $5`,
-    [about.holder ?? null, about.state ?? null, about.before?.openedAt ?? null, about.before?.id ?? null, about.limit],
+    [
+      ...[about.holder ?? null, about.state ?? null, about.before?.openedAt ?? null, about.before?.id ?? null],
+      ...[about.limit, about.case ?? null],
+    ],
   );

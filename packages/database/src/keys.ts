@@ -38,11 +38,39 @@ export async function addKey(
   return rows.length > 0;
 }
 
+/**
+ * Another secret for a key that somebody has made, and that nobody has used. Null when it was used, or is revoked, or is none of theirs.
+ */
+export async function replaceSecret(
+  tx: Queryable,
+  { id, createdBy, hash }: Pick<ApiKey, 'id' | 'createdBy'> & { hash: Uint8Array },
+): Promise<ApiKey | null> {
+  const rows = await tx.query<ApiKey>(
+    `UPDATE api_keys SET hash = $3 WHERE id = $1 AND created_by = $2 AND last_used_at IS NULL AND revoked_at IS NULL
+     RETURNING ${COLUMNS}`,
+    [id, createdBy, hash],
+  );
+  return rows[0] ?? null;
+}
+
 /** With its hash, for whoever checks it. */
 export async function findKey(db: Queryable, id: string): Promise<(ApiKey & { hash: Uint8Array }) | null> {
   const rows = await db.query<ApiKey & { hash: Uint8Array }>(`SELECT ${COLUMNS}, hash FROM api_keys WHERE id = $1`, [
     id,
   ]);
+  return rows[0] ?? null;
+}
+
+/** The key that somebody acts by: their own, or the one that their session at the page rests on. Null where none let them in. */
+export async function keyBehind(
+  db: Queryable,
+  principal: string,
+): Promise<Pick<ApiKey, 'id' | 'expiresAt' | 'revokedAt'> | null> {
+  const rows = await db.query<Pick<ApiKey, 'id' | 'expiresAt' | 'revokedAt'>>(
+    `SELECT id, expires_at AS "expiresAt", revoked_at AS "revokedAt" FROM api_keys
+     WHERE id = $1 OR id IN (SELECT key FROM sessions WHERE principal = $1)`,
+    [principal],
+  );
   return rows[0] ?? null;
 }
 

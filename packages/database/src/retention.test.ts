@@ -2,6 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { claimsOf } from './claims.ts';
 import { purgeDeliveries, purgeResults } from './retention.ts';
+import { addOidcSignIn, addSession, purgeSessions } from './sessions.ts';
 import { alignments, evidence, manifest, openClaim, verdict } from './testing.ts';
 import {
   lockUpload,
@@ -52,4 +53,37 @@ test('messages are forgotten once nothing more is tried', async () => {
   // To a disabled endpoint nothing is sent, so that it is forgotten like what was.
   await disableEndpoint(db, 'ep', 'gone', 20);
   expect(await purgeDeliveries(db, 11)).toBe(1);
+});
+
+test('whoever does not come back from the provider is forgotten at once, who was signed in only later', async () => {
+  const bytes = (n: number) => Uint8Array.of(n);
+  for (const [n, expiresAt] of [
+    [1, 1000],
+    [2, 1001],
+  ] as const) {
+    await addOidcSignIn(db, {
+      state: bytes(n),
+      browser: bytes(n),
+      verifier: 'v',
+      nonce: 'n',
+      returnTo: '/',
+      expiresAt,
+    });
+    const who = {
+      principal: 'p',
+      key: null,
+      keyExpiresAt: null,
+      name: 'n',
+      role: 'reviewer' as const,
+      holder: null,
+      verbs: [],
+    };
+    const times = { createdAt: 1, renewBy: expiresAt, expiresAt };
+    await addSession(db, { ...{ id: `s${n}`, hash: bytes(n), csrf: 'c' }, ...who, ...times });
+  }
+  const left = async (table: string) => (await db.query(`SELECT expires_at FROM ${table}`)).map((r) => r.expires_at);
+  await purgeSessions(db, { before: 1000, now: 1000 });
+  expect([await left('oidc_sign_ins'), await left('sessions')]).toEqual([[1001], [1000, 1001]]);
+  await purgeSessions(db, { before: 1001, now: 5000 });
+  expect([await left('oidc_sign_ins'), await left('sessions')]).toEqual([[], [1001]]);
 });

@@ -7,8 +7,9 @@ export interface SessionRow {
   csrf: string;
   /** Who acts, as the chains of cases name them. */
   principal: string;
-  /** The key that was given, where one was: the session ends with it. */
+  /** The key that was given, or that made the link, where one did: the session ends with it. */
   key: string | null;
+  keyExpiresAt: number | null;
   name: string;
   role: KeyRole;
   holder: string | null;
@@ -20,7 +21,8 @@ export interface SessionRow {
 }
 
 const COLUMNS = `s.id, s.csrf, s.principal, s.key, s.name, s.role, s.holder, s.verbs, s.created_at AS "createdAt",
-  s.renew_by AS "renewBy", s.expires_at AS "expiresAt"`;
+  s.renew_by AS "renewBy", s.expires_at AS "expiresAt",
+  (SELECT k.expires_at FROM api_keys k WHERE k.id = s.key) AS "keyExpiresAt"`;
 
 export async function addSession(tx: Queryable, session: SessionRow & { hash: Uint8Array }): Promise<void> {
   const { id, hash, csrf, principal, key, name, role, holder, verbs, createdAt, renewBy, expiresAt } = session;
@@ -121,11 +123,11 @@ export async function takeOidcSignIn(
   return rows[0] ?? null;
 }
 
-/** What opens nothing any more. */
-export async function purgeSessions(db: Queryable, before: number): Promise<void> {
+/** What opens nothing any more: sessions and links that ended before a time, and whoever has not come back from the provider by now. */
+export async function purgeSessions(db: Queryable, { before, now }: { before: number; now: number }): Promise<void> {
   await db.query('DELETE FROM sessions WHERE expires_at < $1', [before]);
   await db.query('DELETE FROM sign_in_links WHERE expires_at < $1', [before]);
-  await db.query('DELETE FROM oidc_sign_ins WHERE expires_at < $1', [before]);
+  await db.query('DELETE FROM oidc_sign_ins WHERE expires_at <= $1', [now]);
 }
 
 /** Whether a session that was open goes on. */

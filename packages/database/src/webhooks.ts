@@ -39,15 +39,18 @@ const ENDPOINT = `SELECT id, holder, url, secret, types, created_at AS "createdA
 const DELIVERY_COLUMNS = `d.id, d.endpoint, d.event, d.type, d.payload, d.created_at AS "createdAt", d.attempts, d.due_at AS "dueAt",
   d.delivered_at AS "deliveredAt", d.failed_at AS "failedAt", d.status, d.error`;
 
+/** One of that id that is there already stays, with its secret, and is what is returned. */
 export async function addEndpoint(
   tx: Queryable,
   endpoint: Omit<WebhookEndpoint, 'disabledAt' | 'disabledWhy' | 'failingSince'>,
-): Promise<void> {
+): Promise<WebhookEndpoint> {
   const { id, holder, url, secret, types, createdAt } = endpoint;
   await tx.query(
-    'INSERT INTO webhook_endpoints (id, holder, url, secret, types, created_at) VALUES ($1, $2, $3, $4, $5, $6)',
+    `INSERT INTO webhook_endpoints (id, holder, url, secret, types, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (id) DO NOTHING`,
     [id, holder, url, secret, jsonb(types), createdAt],
   );
+  return (await findEndpoint(tx, id))!;
 }
 
 /** Whether a holder may have another endpoint besides so many: asked one at a time, until the transaction ends. One that is there is no other. */

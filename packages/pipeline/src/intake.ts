@@ -33,7 +33,16 @@ export interface Registered {
  * with IntakeStopped while a disk is nearly full.
  */
 export interface Intake {
-  upload(name: string, body: Uint8Array | Readable, about?: { account?: string }): Promise<{ upload: string }>;
+  upload(
+    name: string,
+    body: Uint8Array | Readable,
+    about?: {
+      account?: string;
+      /** Of this one alone; default: drawn. `again`: it may have been handed in under it before. */
+      id?: string;
+      again?: boolean;
+    },
+  ): Promise<{ upload: string }>;
   /** Says that it was deleted, and deletes the file. false: it did not come in this way. */
   takeBack(upload: Pick<UploadRow, 'media' | 'account'>): Promise<boolean>;
   reference(name: string, body: Uint8Array | Readable, about?: AboutReference): Promise<Registered>;
@@ -69,11 +78,12 @@ export function createIntake(deps: {
   const { blobs, log, database, disks, clock, shards, published } = deps;
 
   return {
-    async upload(name, body, about = {}) {
+    async upload(name, body, { id, again = false, ...about } = {}) {
       disks.refuse();
       const receivedAt = clock.now();
-      const key = mediaKey(name);
-      const { version } = await blobs.put(UPLOAD_BUCKET, key, body);
+      const key = mediaKey(name, id);
+      const before = again ? await blobs.stat(UPLOAD_BUCKET, key) : null;
+      const { version } = before ?? (await blobs.put(UPLOAD_BUCKET, key, body));
       const media = { source: INTAKE, bucket: UPLOAD_BUCKET, key, version };
       const event = { action: 'created' as const, media, visibility: 'public', receivedAt, ...about };
       await log.append([await recordOf(uploadReceived(event), clock.now(), blobs)]);
@@ -155,8 +165,8 @@ export function createIntake(deps: {
   }
 }
 
-/** A key that no other object has, ending in the file's name. */
-export const mediaKey = (name: string): string => `${crypto.randomUUID()}/${safeName(name)}`;
+/** A key that no other object has, ending in the file's name. `id`: what makes it so. */
+export const mediaKey = (name: string, id: string = crypto.randomUUID()): string => `${id}/${safeName(name)}`;
 
 /** A file's name as the last part of a key: what a key may not hold becomes a dash. */
 const safeName = (name: string): string => {

@@ -4,7 +4,7 @@ import { PassThrough, Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
-import type { Database } from '@vigil/database';
+import type { BegunRequest, Database } from '@vigil/database';
 import { IntakeStopped } from '@vigil/pipeline';
 import type { Clock, Logger } from '@vigil/runtime';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -41,7 +41,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 const OnceEach = z.record(z.string(), z.string());
 const MAX_DEPTH = 32;
 const MAX_JSON_BYTES = 256 * 1024;
-/** Requests without a valid key, an address and a minute. */
+/** Requests without a valid key, and ways to the provider that are begun, an address and a minute. */
 const STRANGERS_PER_MINUTE = 120;
 /** Where keys may ask far more than by default, a fiftieth of that. */
 const STRANGERS_SHARE = 1 / 50;
@@ -78,7 +78,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const strangers = app.createRateLimit({
     max: Math.max(STRANGERS_PER_MINUTE, Math.floor(options.requestsPerMinute * STRANGERS_SHARE)),
     timeWindow: 60_000,
-    keyGenerator: (request) => request.ip,
+    // By address, as is the default; of IPv6 by network, where one stranger has as many addresses as they like.
   });
   app.decorateRequest('who', null);
   app.setErrorHandler((error, request, reply) => {
@@ -99,9 +99,15 @@ export async function createApp(options: AppOptions): Promise<App> {
   for (const [path, { type, body }] of Object.entries(pages))
     app.get(path, (_request, reply) => reply.type(type).send(body));
 
+  async function countStranger(request: FastifyRequest): Promise<void> {
+    // Whoever has gone already has no address any more, and reads no answer.
+    if (request.ip === undefined) throw new Problem('unavailable', 'the connection is gone');
+    limit(await strangers(request));
+  }
+
   /** Whoever guesses is limited, whoever has a key is not. */
   async function slowDown(request: FastifyRequest, error: unknown): Promise<void> {
-    if (error instanceof Problem && error.type === 'unauthenticated') limit(await strangers(request));
+    if (error instanceof Problem && error.type === 'unauthenticated') await countStranger(request);
   }
 
   async function identify(request: FastifyRequest): Promise<void> {
@@ -150,26 +156,28 @@ export async function createApp(options: AppOptions): Promise<App> {
   ): Promise<unknown> {
     const who = whoOf(request);
     const key = it.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
-    const context = contextOf(request, key, clock.now(), options.publicUrl);
+    const now = clock.now();
     const { body, digest } = bodyOf(it, request, options.maxMediaBytes);
     const read = () => ({
       params: it.params?.parse(request.params) ?? {},
       query: query?.parse(request.query) ?? {},
       body: it.body && !isStream(it.body) ? it.body.parse(body) : body,
     });
-    const run = () => it.run(read() as never, context);
+    const run = (begun: BegunRequest) => it.run(read() as never, contextOf(request, begun, now, options.publicUrl));
     const { answer, repeated } =
       key === undefined
-        ? { answer: await run(), repeated: false }
+        ? { answer: await run({ seed: crypto.randomUUID(), cutOff: null }), repeated: false }
         : await once(options.database, {
             principal: who.id,
             key,
             request: `${request.method} ${request.url}`,
-            now: context.now,
+            now,
             status: it.answer.status,
             secret: it.secret ?? [],
             run,
             digest,
+            early: !isStream(it.body),
+            unkept: (error) => logger.warn({ error }, 'an answer could not be kept: asked again, it is found again'),
           });
     if (repeated) reply.header('idempotency-replayed', 'true');
     return send(it, request, reply, answer);
@@ -177,6 +185,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 
   async function respondOpen(it: OpenRoute, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     try {
+      if (it.counted) await countStranger(request);
       const { method, headers } = request;
       const base = options.publicUrl ?? `${request.protocol}://${request.host}`;
       const query = OnceEach.parse(request.query);
@@ -239,7 +248,7 @@ function send(it: Route, request: FastifyRequest, reply: FastifyReply, answer: A
 const tagsOf = (header: string | undefined): string[] =>
   (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
 
-function contextOf(request: FastifyRequest, key: string | undefined, now: number, publicUrl: string | null): Context {
+function contextOf(request: FastifyRequest, begun: BegunRequest, now: number, publicUrl: string | null): Context {
   const who = whoOf(request);
   let made = 0;
   return {
@@ -247,8 +256,8 @@ function contextOf(request: FastifyRequest, key: string | undefined, now: number
     now,
     header: (name) => headerOf(request, name),
     base: publicUrl ?? `${request.protocol}://${request.host}`,
-    newId: (prefix) =>
-      key === undefined ? derivedId(prefix, crypto.randomUUID()) : derivedId(prefix, who.id, key, made++),
+    newId: (prefix) => derivedId(prefix, begun.seed, made++),
+    cutOff: begun.cutOff,
     mustMatch(version) {
       const given = headerOf(request, 'if-match');
       if (given === undefined) {

@@ -1,6 +1,17 @@
 /** What people do about what was found: claims by rule and by notice, disputes, answers, webhooks. On a real instance. */
 import { randomBytes } from 'node:crypto';
-import { planReference, recordAlignments, registerReference, setTimer } from '@vigil/database';
+import {
+  appendCaseEvents,
+  claimsOfCase,
+  findCase,
+  insertClaim,
+  lockCase,
+  lockUpload,
+  planReference,
+  recordAlignments,
+  registerReference,
+  setTimer,
+} from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { foundEvidence, openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
 
@@ -211,6 +222,54 @@ describe('cases over the API', () => {
     });
     expect(changed.status).toBe(200);
     await until(async () => (await mediaState('up_other')) === 'shown');
+  });
+
+  test('a long case is read to its end, page by page: what happened in it, and its claims', async () => {
+    const id = await filed('up_long_0', 'acc_long');
+    const { database } = api.instance;
+    const by = { role: 'system', id: null } as const;
+    await database.transaction(async (tx) => {
+      const row = (await findCase(tx, id))!;
+      await lockCase(tx, row);
+      for (let n = 1; n <= 1005; n++)
+        await appendCaseEvents(tx, id, [{ at: Date.now(), kind: 'note', by, claim: null, data: { n } }]);
+      const [first] = await claimsOfCase(tx, id);
+      for (let n = 1; n <= 105; n++) {
+        const upload = `up_long_${n}`;
+        await lockUpload(tx, upload);
+        await insertClaim(tx, { ...first!, id: `claim_long_${n}`, upload, openedAt: first!.openedAt + n });
+      }
+    });
+    type Event = { seq: number };
+    const at = `/v1/cases/${id}/events`;
+    const all = (await findCase(database.postgres, id))!.seq;
+    const first = await get(holder, at);
+    expect([first.items.length, first.next]).toEqual([1000, `1000_${id}`]);
+    const rest = await get(holder, `${at}?cursor=${first.next}`);
+    expect([...first.items, ...rest.items].map((e: Event) => e.seq)).toEqual(
+      Array.from({ length: all }, (_, n) => n + 1),
+    );
+    expect(rest.next).toBeNull();
+    const few = await get(holder, `${at}?limit=2&cursor=1000_${id}`);
+    expect([few.items.map((e: Event) => e.seq), few.next]).toEqual([[1001, 1002], `1002_${id}`]);
+    expect((await get(holder, `${at}?cursor=999999999999999_x`)).items).toEqual([]);
+    expect((await api.call('GET', `${at}?limit=1001`, { key: holder })).status).toBe(400);
+
+    type Claim = { id: string; openedAt: number };
+    const seen = await get(holder, `/v1/cases/${id}`);
+    expect([seen.claimCount, seen.claims.length]).toEqual([106, 100]);
+    const order = (claims: Claim[]) => claims.map((c) => c.openedAt);
+    expect(order(seen.claims)).toEqual(order(seen.claims).toSorted((a, b) => a - b));
+    expect(seen.claims.at(-1).id).toBe('claim_long_105');
+    const more = await get(holder, `/v1/claims?case=${id}&cursor=${seen.moreClaims}`);
+    expect([more.items.length, more.next]).toEqual([6, null]);
+    expect(new Set([...seen.claims, ...more.items].map((c: Claim) => c.id)).size).toBe(106);
+    expect((await get(holder, `/v1/cases?account=acc_long`)).items[0]).toMatchObject({ claims: 106 });
+    // Of a case of few claims all are there; another holder has none of it.
+    const short = await get(holder, `/v1/cases/${await filed('up_short', 'acc_short')}`);
+    expect(short).toMatchObject({ claimCount: 1, moreClaims: null, claims: [{ upload: 'up_short' }] });
+    const other = await api.key({ holder: 'holder-other' });
+    expect((await get(other, `/v1/claims?case=${id}`)).items).toEqual([]);
   });
 
   describe('webhooks', () => {

@@ -1,5 +1,5 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { type ApiKey, addKey, type Database, findKey, type KeyRole, touchKey } from '@vigil/database';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type ApiKey, addKey, type Database, findKey, type KeyRole, replaceSecret, touchKey } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import type { Identities } from './identities.ts';
 import { type Principal, ROLE_VERBS, type Verb } from './principal.ts';
@@ -8,8 +8,11 @@ import { type Asking, digestOf, newSecret, type Sessions } from './sessions.ts';
 
 /** "vgl", the key's id, and 32 random bytes. Found by its id, compared by the hash of all of it. */
 const FORM = /^vgl_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
+const ID_DIGITS = 16;
 
 export interface NewKey {
+  /** By `keyId`, where the same may be asked for twice; default: drawn. */
+  id?: string | undefined;
   name: string;
   role: KeyRole;
   holder: string | null;
@@ -19,19 +22,31 @@ export interface NewKey {
   expiresAt: number;
 }
 
-/** Makes a key. The secret is in the answer and nowhere else. */
-export async function createKey(tx: Queryable, about: NewKey, now: number): Promise<{ key: ApiKey; secret: string }> {
-  const id = randomBytes(8).toString('hex');
-  const secret = `vgl_${id}_${newSecret()}`;
-  const verbs = [...(about.verbs ?? ROLE_VERBS[about.role])];
-  const row = { ...about, id: `key_${id}`, verbs, createdAt: now };
-  if (!(await addKey(tx, { ...row, hash: digestOf(secret) }))) throw new Error('two keys drew the same id');
-  const { name, role, holder, createdBy, expiresAt } = row;
-  const key: ApiKey = {
-    ...{ id: row.id, name, role, holder, verbs, createdBy, createdAt: now, expiresAt },
-    ...{ revokedAt: null, lastUsedAt: null, replacedBy: null },
-  };
-  return { key, secret };
+/** Of an id that a request has for what it makes. */
+export const keyId = (given: string): string =>
+  `key_${createHash('sha256').update(given).digest('hex').slice(0, ID_DIGITS)}`;
+
+/**
+ * Makes a key. The secret is in the answer and nowhere else, so one of that id that its maker never got to see gets another; null when
+ * somebody has used it since, and so has seen it.
+ */
+export async function createKey(
+  tx: Queryable,
+  about: NewKey,
+  now: number,
+): Promise<{ key: ApiKey; secret: string | null }> {
+  const { id = `key_${randomBytes(ID_DIGITS / 2).toString('hex')}`, name, role, holder, createdBy, expiresAt } = about;
+  const secret = `vgl_${id.slice('key_'.length)}_${newSecret()}`;
+  const hash = digestOf(secret);
+  const verbs = [...(about.verbs ?? ROLE_VERBS[role])];
+  const row = { id, name, role, holder, verbs, createdBy, createdAt: now, expiresAt };
+  if (await addKey(tx, { ...row, hash }))
+    return { key: { ...row, revokedAt: null, lastUsedAt: null, replacedBy: null }, secret };
+  const renewed = about.id ? await replaceSecret(tx, { id, createdBy, hash }) : null;
+  if (renewed) return { key: renewed, secret };
+  const there = about.id ? await findKey(tx, id) : null;
+  if (there?.createdBy !== createdBy) throw new Error('two keys drew the same id');
+  return { key: there, secret: null };
 }
 
 /** The key that a secret is, if it opens anything now. Looked up each time: a revocation counts at once. */
@@ -43,7 +58,7 @@ export async function keyOf(db: Queryable, secret: string, now: number): Promise
   return opensAt(found, now) ? found : null;
 }
 
-export const opensAt = ({ revokedAt, expiresAt }: ApiKey, now: number): boolean =>
+export const opensAt = ({ revokedAt, expiresAt }: Pick<ApiKey, 'revokedAt' | 'expiresAt'>, now: number): boolean =>
   revokedAt === null && expiresAt > now;
 
 /** Who comes with a key, and what the key is called; that it was used is written down. @throws Problem unauthenticated */
@@ -55,8 +70,8 @@ export async function ownerOf(
   const key = await keyOf(db, secret, now);
   if (!key) throw unauthenticated('the key is unknown, revoked or expired');
   if ((key.lastUsedAt ?? 0) < now - 60_000) await touchKey(db, key.id, now);
-  const { id, role, holder, verbs, name } = key;
-  return { who: { id, role, holder, verbs }, name };
+  const { id, role, holder, verbs, name, expiresAt } = key;
+  return { who: { id, role, holder, verbs, expiresAt }, name };
 }
 
 /**

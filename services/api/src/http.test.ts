@@ -1,13 +1,19 @@
 /** What every route has in common: keys, sign-in, problems, limits, ETags, idempotency, pages, documents. */
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { realClock } from '@vigil/runtime';
 import Ajv from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestApi, type TestApi, until } from '../../../test/support/test-api.ts';
+import { keepOperatorKey } from './operator-key.ts';
+import { OPERATOR_KEY_FILE } from './operator-key-file.ts';
 
 const problem = (type: string) => ({ body: { type: `urn:vigil:problem:${type}` } });
 
@@ -79,6 +85,57 @@ describe('the API over HTTP', () => {
       expect((await make({ holder: 'h5' })).status).toBe(403);
       expect((await make({ role: 'operator' })).status).toBe(403);
       expect((await make({ role: 'platform' })).status).toBe(403);
+    });
+
+    test('hand on no verb that they do not have, by no way', async () => {
+      const few = await api.key({ role: 'operator', verbs: ['keys:write', 'works:read'] });
+      const ask = (route: string, json: object) => post(route, json, {}, few);
+      const whole = (await api.call('POST', '/v1/keys', { json: { name: 'x', role: 'operator' } })).body;
+      const same = (await ask('/v1/keys', { name: 'x' })).body;
+      expect(await ask(`/v1/keys/${whole.id}/rotate`, {})).toMatchObject({ status: 403, ...problem('not-allowed') });
+      // Nothing came of it.
+      expect((await api.call('GET', `/v1/keys/${whole.id}`)).body).toMatchObject({ replacedBy: null });
+      expect(await ask(`/v1/keys/${same.id}/rotate`, {})).toMatchObject({ status: 201, body: { verbs: same.verbs } });
+      for (const role of ['operator', 'reviewer', 'platform'])
+        expect(await ask('/v1/sign-in-links', { role })).toMatchObject({ status: 403, ...problem('not-allowed') });
+      expect((await ask('/v1/sign-in-links', { role: 'holder', holder: 'h6' })).status).toBe(403);
+    });
+
+    test('make none that lasts longer than they do, new or in the place of another', async () => {
+      const make = async (json: object, key?: string) =>
+        (await api.call('POST', '/v1/keys', { json: { name: 'x', ...json }, ...(key ? { key } : {}) })).body;
+      const day = await make({ holder: 'h7', expiresInDays: 1 });
+      const year = await make({ holder: 'h7' });
+      expect(year.expiresAt).toBeGreaterThan(day.expiresAt + 300 * 24 * 3600_000);
+      const rotate = async (id: string, key: string) =>
+        (await post(`/v1/keys/${id}/rotate`, { expiresInDays: 730 }, {}, key)).body;
+      expect((await make({ expiresInDays: 730 }, day.secret)).expiresAt).toBe(day.expiresAt);
+      expect((await rotate(day.id, day.secret)).expiresAt).toBe(day.expiresAt);
+      const other = await make({ holder: 'h7', expiresInDays: 2 });
+      expect((await rotate(other.id, other.secret)).expiresAt).toBe(other.expiresAt);
+      // By one that lasts longer it gets more time, as a new one would.
+      const third = await make({ holder: 'h7', expiresInDays: 3 });
+      expect((await rotate(third.id, year.secret)).expiresAt).toBe(year.expiresAt);
+      // Shorter is what was asked for.
+      expect((await make({ expiresInDays: 1 }, year.secret)).expiresAt).toBeLessThan(Date.now() + 25 * 3600_000);
+    });
+
+    test('of whoever runs the instance are followed by another one while half of their time is left', async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'vigil-key-'));
+      const keptAt = async (now: number) => {
+        await keepOperatorKey(api.instance.database, folder, { ...realClock, now: () => now });
+        return readFile(path.join(folder, OPERATOR_KEY_FILE), 'utf8');
+      };
+      const [now, year] = [Date.now(), 365 * 24 * 3600_000];
+      const first = await keptAt(now);
+      expect(await keptAt(now + year - 1)).toBe(first);
+      const second = await keptAt(now + year);
+      expect(second).not.toBe(first);
+      expect(await keptAt(now + year + 1)).toBe(second);
+      // The one before is not taken away from whoever has it.
+      for (const key of [first, second])
+        expect((await api.call('GET', '/v1/keys', { key: key.trim() })).status).toBe(200);
+      await rm(folder, { recursive: true });
     });
   });
 

@@ -91,6 +91,8 @@ export function createIdentities(settings: OidcSettings): Identities {
       role: role satisfies KeyRole,
       holder: role === 'holder' ? `${holder}` : null,
       verbs: ROLE_VERBS[role],
+      // It is the provider who says each time that they may.
+      expiresAt: null,
     };
   }
 

@@ -3,9 +3,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { createLogger, realClock } from '@vigil/runtime';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestApi, type TestApi } from '../../../test/support/test-api.ts';
+import { createApp } from './app.ts';
 
 /** RFC 6749 and 7636 as far as a client can get them wrong: codes are for one client, one address, one verifier, and one use. */
 async function openProvider(client: { id: string; secret: string }, credentials: string) {
@@ -141,6 +143,49 @@ describe('signing in by OpenID Connect', () => {
     // What is said twice is not understood, and nothing fails by it.
     expect((await visit('/session/oidc/callback?state=a&state=b')).status).toBe(400);
     expect(api.logged).toEqual([]);
+  });
+
+  test('is begun so often an address and minute, as guesses are: nobody fills the table from outside', async () => {
+    await using own = await openTestApi({
+      ...{ VIGIL_OIDC_ISSUER: provider.issuer, VIGIL_OIDC_AUDIENCE: 'vigil-api', VIGIL_OIDC_CLIENT_ID: 'page' },
+    });
+    const go = async () => {
+      const response = await fetch(new URL('/session/oidc', own.url), { redirect: 'manual' });
+      await response.arrayBuffer();
+      return response;
+    };
+    const statuses = (await Promise.all(Array.from({ length: 130 }, go))).map((r) => r.status);
+    expect([303, 429].map((status) => statuses.filter((s) => s === status).length)).toEqual([120, 10]);
+    const refused = await go();
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    const [row] = await own.instance.database.postgres.query('SELECT count(*) AS n FROM oidc_sign_ins');
+    expect(row).toEqual({ n: 120 });
+    // Who has a key goes on.
+    expect((await own.call('GET', '/v1/works')).status).toBe(200);
+  });
+
+  test('counts the addresses of one network as one stranger', async () => {
+    const open = [{ method: 'GET', path: '/counted', counted: true, run: async () => ({ body: {} }) }] as const;
+    await using app = await createApp({
+      ...{ routes: [], pages: {}, open, authenticate: () => Promise.reject(new Error('nobody')) },
+      ...{ database: null as never, clock: realClock, logger: createLogger({ level: 'error' }) },
+      ...{ publicUrl: null, requestsPerMinute: 1, maxMediaBytes: 1 },
+    });
+    let address = '';
+    const server = createServer((request, response) => {
+      Object.defineProperty(request.socket, 'remoteAddress', { value: address, configurable: true });
+      app.handle(request, response);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const from = async (one: string) => {
+      address = one;
+      return (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/counted`)).status;
+    };
+    for (let n = 1; n <= 120; n++) expect(await from(`2001:db8::${n}`)).toBe(200);
+    expect([await from('2001:db8::9999'), await from('2001:db8:0:1::1'), await from('192.0.2.1')]).toEqual([
+      429, 200, 200,
+    ]);
+    server.close();
   });
 
   test('leads to a page of ours, and to no other site', async () => {

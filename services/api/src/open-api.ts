@@ -68,7 +68,7 @@ export async function openApi(instance: Instance, about: { config: Config; logge
   async function tidy(): Promise<void> {
     const now = clock.now();
     await purgeIdempotent(database.postgres, now - IDEMPOTENCY_KEPT_MS);
-    await purgeSessions(database.postgres, now - SESSIONS_KEPT_MS);
+    await purgeSessions(database.postgres, { before: now - SESSIONS_KEPT_MS, now });
     await purgeLocks(database.postgres, now);
     for (const { id, objectKey, storeId } of await expiredReferenceUploads(database.postgres, now)) {
       await blobs.parts.abandon(REFERENCE_BUCKET, objectKey, storeId);

@@ -86,6 +86,15 @@ describe('OWASP API Security Top 10 (2023)', () => {
       const weak = await api.key({ holder: 'holder-a', verbs: ['keys:write', 'works:read'] });
       expect((await ask('POST', '/v1/keys', { name: 'x', verbs: ['cases:write'] }, weak)).status).toBe(403);
       expect((await ask('POST', '/v1/keys', { name: 'x', expiresInDays: 100_000 }, weak)).status).toBe(400);
+      // Nor by putting one in the place of a stronger one, nor by what lasts longer.
+      const strong = (await ask('POST', '/v1/keys', { name: 'x' })).body;
+      expect((await ask('POST', `/v1/keys/${strong.id}/rotate`, {}, weak)).status).toBe(403);
+      await db().query('UPDATE api_keys SET expires_at = $2 WHERE id = $1', [
+        `key_${weak.split('_')[1]}`,
+        Date.now() + 60_000,
+      ]);
+      const late = (await ask('POST', '/v1/keys', { name: 'x', expiresInDays: 730 }, weak)).body;
+      expect(late.expiresAt).toBeLessThan(Date.now() + 61_000);
       const { id, secret } = (await ask('POST', '/v1/keys', { name: 'x' })).body;
       await ask('POST', `/v1/keys/${id}/revoke`);
       expect((await ask('GET', '/v1/works', undefined, secret)).status).toBe(401);

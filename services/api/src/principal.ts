@@ -77,6 +77,8 @@ export interface Principal {
   /** Set for holders, and for them alone. */
   holder: string | null;
   verbs: readonly string[];
+  /** Of the key that all of it rests on, also in a session: no key that is made here lasts longer. Null where no key let them in. */
+  expiresAt: number | null;
   /** Set for people who signed in at the page: which of their sessions it is. */
   session?: string;
 }
@@ -84,6 +86,12 @@ export interface Principal {
 /** @throws Problem not-allowed */
 export function mustBeAllowed({ verbs }: Principal, verb: Verb): void {
   if (!verbs.includes(verb)) throw new Problem('not-allowed', `it needs ${verb}`, { verb });
+}
+
+/** Nobody hands on more than they have themselves. @throws Problem not-allowed */
+export function mustHave(who: Principal, verbs: readonly string[]): void {
+  const beyond = verbs.filter((v) => !who.verbs.includes(v));
+  if (beyond.length > 0) throw new Problem('not-allowed', `not to be given: ${beyond.join(', ')}`);
 }
 
 /**

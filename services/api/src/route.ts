@@ -9,10 +9,12 @@ export interface Context {
   /** A header of the request. */
   header(name: string): string | undefined;
   /**
-   * A new id. Under an idempotency key it derives from that, so that a request which is done again after a crash makes
-   * nothing twice.
+   * A new id. Under an idempotency key it is the same each time that the request is done, so that one which is done again after a
+   * crash makes nothing twice.
    */
   newId(prefix: string): string;
+  /** When the same request began before and was cut off, so that what it asks for may be done already; else null. */
+  cutOff: number | null;
   /** The address that the caller reached us under, without a path. */
   base: string;
   /** @throws Problem when the request does not say, by If-Match, that it changes this version. */

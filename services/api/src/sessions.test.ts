@@ -127,6 +127,34 @@ describe('sessions', () => {
     expect(await ask({ role: 'operator' }, holderKey)).toMatchObject({ status: 403 });
   });
 
+  test('rest on the key that let them in, by a link as well, and make none that lasts longer', async () => {
+    const operator = (await api.call('POST', '/v1/keys', { json: { name: 'x', role: 'operator', expiresInDays: 1 } }))
+      .body;
+    type Someone = Awaited<ReturnType<typeof signedIn>>;
+    const linked = async (ask: (json: object) => Promise<{ body: { url: string } }>): Promise<Someone> =>
+      signedIn(api, { link: (await ask({ role: 'operator' })).body.url.split('#')[1]! });
+    const byLink = await linked((json) => api.call('POST', '/v1/sign-in-links', { key: operator.secret, json }));
+    const byKey = await signedIn(api, { key: operator.secret });
+    // A link that somebody makes who came by a link.
+    const further = await linked((json) => byLink.call('POST', '/v1/sign-in-links', json));
+    for (const browser of [byKey, byLink, further]) {
+      const made = await browser.call('POST', '/v1/keys', { name: 'x', expiresInDays: 365 });
+      expect([made.status, made.body.expiresAt]).toEqual([201, operator.expiresAt]);
+    }
+    const renewed = await byLink.call('POST', '/session/renew');
+    byLink.cookie = cookieOf(renewed);
+    const made = await byLink.call('POST', '/v1/keys', { name: 'x' });
+    expect(made.body.expiresAt).toBe(operator.expiresAt);
+
+    const unused = (
+      await api.call('POST', '/v1/sign-in-links', { key: operator.secret, json: { role: 'reviewer' } })
+    ).body.url.split('#')[1];
+    await api.call('POST', `/v1/keys/${operator.id}/revoke`);
+    for (const browser of [byKey, byLink, further]) expect((await browser.call('GET', '/v1/works')).status).toBe(401);
+    const late = await api.call('POST', '/session', { key: null, json: { link: unused } });
+    expect(late).toMatchObject({ status: 401, ...problem('unauthenticated') });
+  });
+
   test('by a provider are not to be had where there is none', async () => {
     expect((await api.call('GET', '/session/ways', { key: null })).body).toEqual({ key: true, oidc: null });
     expect((await api.call('GET', '/session/oidc', { key: null })).status).toBe(404);

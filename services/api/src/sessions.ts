@@ -71,13 +71,13 @@ export function createSessions(deps: { database: Database; clock: Clock; secure:
   return {
     find,
 
-    async open({ id: principal, role, holder, verbs }, { name: shown, key }) {
+    async open({ id: principal, role, holder, verbs, expiresAt: keyExpiresAt }, { name: shown, key }) {
       const now = clock.now();
       const secret = newSecret();
       const session: SessionRow = {
         id: `session_${randomBytes(12).toString('base64url')}`,
         csrf: newSecret(),
-        ...{ principal, key, name: shown, role, holder, verbs: [...verbs] },
+        ...{ principal, key, keyExpiresAt, name: shown, role, holder, verbs: [...verbs] },
         ...{ createdAt: now, renewBy: now + RENEW_MS, expiresAt: now + SESSION_MS },
       };
       await addSession(db, { ...session, hash: digestOf(secret) });
@@ -111,11 +111,12 @@ export function createSessions(deps: { database: Database; clock: Clock; secure:
   };
 }
 
-export const principalOf = ({ id, principal, role, holder, verbs }: SessionRow): Principal => ({
+export const principalOf = ({ id, principal, role, holder, verbs, keyExpiresAt }: SessionRow): Principal => ({
   id: principal,
   role,
   holder,
   verbs,
+  expiresAt: keyExpiresAt,
   session: id,
 });
 

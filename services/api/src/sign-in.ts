@@ -3,6 +3,7 @@ import {
   addOidcSignIn,
   addSignInLink,
   type Database,
+  keyBehind,
   type SessionRow,
   type SignInLink,
   takeOidcSignIn,
@@ -10,7 +11,7 @@ import {
 } from '@vigil/database';
 import type { Clock, Queryable } from '@vigil/runtime';
 import { z } from 'zod';
-import { ownerOf } from './credentials.ts';
+import { opensAt, ownerOf } from './credentials.ts';
 import type { Identities } from './identities.ts';
 import { ROLE_VERBS } from './principal.ts';
 import { Problem } from './problem.ts';
@@ -29,6 +30,8 @@ import {
 export interface OpenRoute {
   method: 'GET' | 'POST' | 'DELETE';
   path: string;
+  /** It writes something for whoever asks, known or not: counted as a try of a stranger before it does. */
+  counted?: true;
   run(asking: Asking & { query: Record<string, string>; body: unknown; base: string }): Promise<Answer>;
 }
 
@@ -68,7 +71,12 @@ export function signInRoutes(deps: {
     const link = await useSignInLink(db, digestOf(wanted.link), clock.now());
     if (!link) throw new Problem('unauthenticated', 'the link was used before, or has expired: ask for another one');
     const { id, name, role, holder } = link;
-    return sessions.open({ id, role, holder, verbs: ROLE_VERBS[role] }, { name, key: null });
+    // It ends with the key that made it, so that whoever stole one keeps no door open by a link.
+    const key = await keyBehind(db, link.createdBy);
+    if (key && !opensAt(key, clock.now()))
+      throw new Problem('unauthenticated', 'the key that made the link opens nothing any more: ask for another one');
+    const who = { id, role, holder, verbs: ROLE_VERBS[role], expiresAt: key?.expiresAt ?? null };
+    return sessions.open(who, { name, key: key?.id ?? null });
   }
 
   const redirect = (location: string, cookies: string[] = []): Answer => ({
@@ -156,7 +164,7 @@ export function signInRoutes(deps: {
         return { status: 204, headers: { 'set-cookie': await sessions.end(session), 'clear-site-data': '"cache"' } };
       },
     },
-    { method: 'GET', path: OIDC_PATH, run: begin },
+    { method: 'GET', path: OIDC_PATH, counted: true, run: begin },
     { method: 'GET', path: `${OIDC_PATH}/callback`, run: finish },
   ];
 }

@@ -34,7 +34,8 @@
  * | --- | --- | --- |
  * | GET /v1/cases | ?state&work&account&holder&upload&limit&cursor | Page<CaseSummary>, newest first |
  * | GET /v1/cases/{case} | | Case |
- * | GET /v1/cases/{case}/events | | { items: CaseEvent[] }, oldest first |
+ * | GET /v1/cases/{case}/events | ?limit&cursor | Page<CaseEvent>, oldest first; 1,000 by default and at most |
+ * | GET /v1/claims | ?case&state&holder&limit&cursor | Page<Claim>, newest first |
  * | POST /v1/cases/{case}/steps | HolderStep | Case; 409 with `allowed` |
  * | POST /v1/cases/{case}/disputes | UploaderStep | Case (operators may speak for the uploader; the demo does) |
  * | GET /v1/claims/{claim}/pictures | | { items: PicturePair[] }; for holders only after a decision |
@@ -361,7 +362,12 @@ export interface StatementOfReasons {
   redress: { way: string; law: string; until: number | null }[];
 }
 export interface Case extends Omit<CaseSummary, 'claims'> {
+  /** In the order in which they were opened; of more than a hundred those that were opened last. */
   claims: Claim[];
+  /** How many there are in all. */
+  claimCount: number;
+  /** Where there are more than are here: cursor of GET /v1/claims?case=. */
+  moreClaims: string | null;
   papers: Paper[];
 }
 export interface CaseEvent {

@@ -19,6 +19,8 @@ const DAY_MS = 24 * 3600 * 1000;
 
 /** A notice by hand, by somebody who needs no reference for it. */
 export interface NoticeRequest {
+  /** Of the notice, where it may be filed twice: a second one of that id is an error. Default: drawn. */
+  id?: string | undefined;
   kind: 'dmca' | 'dsa';
   notice: DmcaNotice | DsaNotice;
   uploads: readonly string[];
@@ -67,7 +69,7 @@ export async function fileNotice(
   }
   const { standing, missing } =
     notice.kind === 'dmca' ? judgeDmcaNotice(notice.notice, known.length) : judgeDsaNotice(notice.notice, known.length);
-  const id = derivedId('notice', randomUUID());
+  const id = notice.id ?? derivedId('notice', randomUUID());
   const paper = await savePaper(tx, { subject: id, kind: `${notice.kind}-notice`, content: notice.notice, now });
   const work = notice.work ?? null;
   const { kind, holder } = notice;

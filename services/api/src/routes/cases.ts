@@ -1,4 +1,4 @@
-import { caseState, DISPUTE_GROUNDS, statementOf } from '@vigil/cases';
+import { DISPUTE_GROUNDS, statementOf } from '@vigil/cases';
 import {
   type Actor,
   CaseEvent,
@@ -17,14 +17,13 @@ import {
   type CaseRow,
   type ClaimRow,
   caseEvents,
-  claimsOfCase,
   findCase,
   findPapers,
-  findWork,
   listCases,
   listClaims,
   type PaperRow,
   papersOf,
+  tookStep,
 } from '@vigil/database';
 import type { StepOutcome, StepRequest } from '@vigil/pipeline';
 import { z } from 'zod';
@@ -32,7 +31,7 @@ import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
 import { actorOf, holderFilter, ownRow, type Principal } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
-import { type Route, route } from '../route.ts';
+import { type Context, type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Statement, When } from '../schemas.ts';
 import { PaperShown, showPaper } from './erasure.ts';
 
@@ -87,8 +86,18 @@ export const CaseSummary = z
     answerBy: MaybeWhen.describe('the earliest time until which somebody has to answer'),
   })
   .meta({ id: 'CaseSummary' });
+/** Each comes with its evidence. */
+const CLAIMS_SHOWN = 100;
+const MOST_EVENTS = 1000;
 export const CaseShown = CaseSummary.extend({
-  claims: z.array(ClaimShown),
+  claims: z
+    .array(ClaimShown)
+    .describe(`in the order in which they were opened; of more than ${CLAIMS_SHOWN} those that were opened last`),
+  claimCount: z.number().int().describe('how many there are in all'),
+  moreClaims: z
+    .string()
+    .nullable()
+    .describe('where there are more than are shown: go on at /v1/claims?case=…&cursor= with this, newest first'),
   papers: z.array(PaperShown).describe('what people wrote in it, oldest first; erased, or not'),
 }).meta({ id: 'Case' });
 
@@ -179,21 +188,38 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
   }
 
   async function show(who: Principal, row: CaseRow): Promise<z.output<typeof CaseShown>> {
-    const [claims, papers] = await Promise.all([claimsOfCase(db, row.id), papersOf(db, row.id)]);
-    const shown = await showClaims(who, claims);
-    const { id, account, work, holder, openedAt, changedAt } = row;
-    const title = (await findWork(db, work))?.title ?? work;
-    const answers = shown.flatMap(({ answerBy }) => answerBy ?? []);
-    const answerBy = answers.length > 0 ? Math.min(...answers) : null;
-    const about = { id, account, work, title, holder, openedAt, changedAt, state: caseState(claims), answerBy };
-    return { ...about, claims: shown, papers: papers.map(showPaper) };
+    const asked = { after: null, limit: CLAIMS_SHOWN + 1 };
+    const [[summary], newest, papers] = await Promise.all([
+      listCases(db, { id: row.id, limit: 1 }),
+      listClaims(db, { case: row.id, limit: asked.limit }),
+      papersOf(db, row.id),
+    ]);
+    const { seq: _, claims: claimCount, ...about } = summary!;
+    const { items, next: moreClaims } = page(
+      newest,
+      asked,
+      (c) => [c.openedAt, c.id],
+      (c) => c,
+    );
+    const claims = await showClaims(who, items.reverse());
+    return { ...about, claims, claimCount, moreClaims, papers: papers.map(showPaper) };
   }
 
-  async function take(who: Principal, row: CaseRow, step: { claims?: string[] | undefined } & StepRequest, by: Actor) {
+  async function take(
+    { who, cutOff }: Context,
+    row: CaseRow,
+    step: { claims?: string[] | undefined } & StepRequest,
+    by: Actor,
+  ) {
     const { claims, ...wanted } = step;
     const outcome: StepOutcome = await cases.take({ case: row.id, claims }, wanted as StepRequest, by);
     if (outcome.status === 'unknown') throw notFound('claim of this case', (claims ?? []).join(', '));
-    if (outcome.status === 'refused') {
+    // That it cannot be done again is no refusal where this very request has done it.
+    const done =
+      outcome.status === 'refused' &&
+      cutOff !== null &&
+      (await tookStep(db, row.id, { kind: wanted.do, by, since: cutOff, claims }));
+    if (outcome.status === 'refused' && !done) {
       const { why, allowed, missing } = outcome;
       throw new Problem('conflict', why, { allowed, ...(missing ? { missing } : {}) });
     }
@@ -208,13 +234,18 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       tag: 'cases',
       summary: 'List what was found and acted on, newest first: one reference against one upload each',
       verb: 'cases:read',
-      query: z.object({ ...pageQuery, holder: Holder.optional(), state: z.enum(CLAIM_STATES).optional() }),
+      query: z.object({
+        ...pageQuery,
+        holder: Holder.optional(),
+        case: Id.optional(),
+        state: z.enum(CLAIM_STATES).optional(),
+      }),
       answer: { status: 200, describe: 'Claims', schema: pageSchema(ClaimShown) },
       async run({ query }, { who }) {
         const asked = pageOf(query);
         const before = asked.after ? { openedAt: asked.after[0], id: asked.after[1] } : undefined;
         const holder = holderFilter(who, query.holder) ?? undefined;
-        const rows = await listClaims(db, { holder, state: query.state, before, limit: asked.limit });
+        const rows = await listClaims(db, { holder, case: query.case, state: query.state, before, limit: asked.limit });
         const shown = page(
           rows,
           asked,
@@ -273,12 +304,25 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       path: '/v1/cases/{case}/events',
       tag: 'cases',
       summary: 'Show everything that happened in a case: the links of its chain',
+      details: 'Nothing is added but at the end: what came since is behind the links of the last page.',
       verb: 'cases:read',
       params: caseParams,
-      answer: { status: 200, describe: 'Oldest first', schema: z.object({ items: z.array(CaseEvent) }) },
-      async run({ params }, { who }) {
+      query: z.object({
+        ...pageQuery,
+        limit: z.coerce.number().int().min(1).max(MOST_EVENTS).default(MOST_EVENTS).describe('links at most'),
+      }),
+      answer: { status: 200, describe: 'Oldest first', schema: pageSchema(CaseEvent) },
+      async run({ params, query }, { who }) {
         const row = await find(who, params.case);
-        return { body: { items: await caseEvents(db, row.id) }, version: row.seq };
+        const asked = pageOf(query);
+        const rows = await caseEvents(db, row.id, asked.after?.[0] ?? 0, asked.limit);
+        const shown = page(
+          rows,
+          asked,
+          (e) => [e.seq, e.case],
+          (e) => e,
+        );
+        return { body: shown, version: row.seq };
       },
     }),
     route({
@@ -291,9 +335,9 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       body: UploaderStep,
       answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
       problems: ['conflict'],
-      async run({ params, body }, { who }) {
-        const row = await find(who, params.case);
-        return take(who, row, body as StepRequest, { role: 'uploader', id: row.account });
+      async run({ params, body }, context) {
+        const row = await find(context.who, params.case);
+        return take(context, row, body as StepRequest, { role: 'uploader', id: row.account });
       },
     }),
     route({
@@ -307,9 +351,10 @@ export function caseRoutes({ database, cases }: Deps): Route[] {
       body: HolderStep,
       answer: { status: 200, describe: 'The case as it is now', schema: CaseShown },
       problems: ['conflict'],
-      async run({ params, body }, { who }) {
+      async run({ params, body }, context) {
+        const { who } = context;
         const row = await find(who, params.case);
-        return take(who, row, body as StepRequest, actorOf(who, row.account));
+        return take(context, row, body as StepRequest, actorOf(who, row.account));
       },
     }),
   ];

@@ -1,9 +1,9 @@
 import { findKey, KEY_ROLES, listKeys, replaceKey, revokeKey } from '@vigil/database';
 import { z } from 'zod';
-import { createKey } from '../credentials.ts';
+import { createKey, keyId } from '../credentials.ts';
 import type { Deps } from '../deps.ts';
 import { page, pageOf, pageQuery, pageSchema } from '../page.ts';
-import { type Principal, ROLE_VERBS, VERBS, type Verb } from '../principal.ts';
+import { mustHave, type Principal, ROLE_VERBS, VERBS, type Verb } from '../principal.ts';
 import { notFound, Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Id, MaybeWhen, Name, When } from '../schemas.ts';
@@ -25,7 +25,12 @@ const Key = z
   })
   .meta({ id: 'Key' });
 const NewKey = Key.extend({
-  secret: z.string().nullable().describe('the key itself: shown now and never again; null when the answer is repeated'),
+  secret: z
+    .string()
+    .nullable()
+    .describe(
+      'the key itself: shown now and never again; null when the answer is repeated. Where there was no answer, the same request makes another secret of the same key, until somebody has used it',
+    ),
 }).meta({ id: 'NewKey' });
 
 const params = z.object({ key: Id });
@@ -48,7 +53,8 @@ export function keyRoutes({ database }: Deps): Route[] {
       path: '/v1/keys',
       tag: 'keys',
       summary: 'Make a key',
-      details: 'A key can make keys of its own kind, with no more verbs than it has itself; an operator makes any.',
+      details:
+        'A key can make keys of its own kind, with no more verbs than it has itself; an operator makes any. None lasts longer than the key that made it: see `expiresAt`.',
       verb: 'keys:write',
       body: z.strictObject({
         name: Name.describe('what it is for'),
@@ -59,9 +65,9 @@ export function keyRoutes({ database }: Deps): Route[] {
       }),
       answer: { status: 201, describe: 'The key, with its secret', schema: NewKey },
       secret: ['secret'],
-      async run({ body }, { who, now }) {
-        const about = mayMake(who, body);
-        const expiresAt = now + body.expiresInDays * DAY_MS;
+      async run({ body }, { who, now, newId }) {
+        const about = { id: keyId(newId('key')), ...mayMake(who, body) };
+        const expiresAt = lastsUntil(who, now, body.expiresInDays);
         const { key, secret } = await database.transaction((tx) =>
           createKey(tx, { name: body.name, ...about, createdBy: who.id, expiresAt }, now),
         );
@@ -98,7 +104,8 @@ export function keyRoutes({ database }: Deps): Route[] {
       path: '/v1/keys/{key}/rotate',
       tag: 'keys',
       summary: 'Put a new key in the place of one',
-      details: 'Same verbs. The old one goes on for the overlap, so that what uses it can be changed without a gap.',
+      details:
+        'Same verbs, which the key that asks must have as well. The old one goes on for the overlap, so that what uses it can be changed without a gap. The new one lasts no longer than the key that asks: a key that rotates itself gets another secret, not more time; for that, rotate it with a key that lasts longer.',
       verb: 'keys:write',
       params,
       body: z.strictObject({
@@ -107,14 +114,17 @@ export function keyRoutes({ database }: Deps): Route[] {
       }),
       answer: { status: 201, describe: 'The new key, with its secret', schema: NewKey },
       secret: ['secret'],
-      async run({ params, body }, { who, now }) {
+      async run({ params, body }, { who, now, newId }) {
         const old = await ownKey(who, params.key);
-        if (old.revokedAt !== null || old.expiresAt <= now)
+        mustHave(who, old.verbs);
+        const id = keyId(newId('key'));
+        // This very request may have ended it.
+        if (old.replacedBy !== id && (old.revokedAt !== null || old.expiresAt <= now))
           throw new Problem('conflict', 'it is revoked or expired: make a new one', { allowed: [] });
         const { name, role, holder } = old;
-        const about = { name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
+        const about = { id, name, role, holder, verbs: old.verbs as Verb[], createdBy: who.id };
         const made = await database.transaction(async (tx) => {
-          const fresh = await createKey(tx, { ...about, expiresAt: now + body.expiresInDays * DAY_MS }, now);
+          const fresh = await createKey(tx, { ...about, expiresAt: lastsUntil(who, now, body.expiresInDays) }, now);
           await replaceKey(tx, old.id, fresh.key.id, now + Math.round(body.overlapHours * 3600_000));
           return fresh;
         });
@@ -137,6 +147,10 @@ export function keyRoutes({ database }: Deps): Route[] {
     }),
   ];
 }
+
+/** A stolen key must not live on in another one: what a key makes ends with it at the latest. */
+const lastsUntil = (who: Principal, now: number, days: number): number =>
+  Math.min(now + days * DAY_MS, who.expiresAt ?? Number.POSITIVE_INFINITY);
 
 /** @throws Problem when the asker may not make such a key */
 function mayMake(

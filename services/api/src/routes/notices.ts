@@ -1,5 +1,5 @@
 import { DmcaNotice, DsaNotice } from '@vigil/contracts';
-import { findNotice, findPapers, findWork, type NoticeRow, noticesOf } from '@vigil/database';
+import { claimsOfNotice, findNotice, findPapers, findWork, type NoticeRow, noticesOf } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
 import { actingId, holderFor, ownRow } from '../principal.ts';
@@ -52,6 +52,22 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
       papers: papers.filter((p) => p.id === paper).map(showPaper),
     }));
   }
+  /** What became of a notice, as its first answer would have said it. */
+  async function filed(notice: NoticeRow, named: readonly string[]): Promise<z.output<typeof Filed>> {
+    const { id, standing, missing, uploads } = notice;
+    const unknownUploads = [...new Set(named)].filter((u) => !uploads.includes(u));
+    if (standing !== 'complete')
+      return {
+        status: 'incomplete',
+        notice: id,
+        standing,
+        missing: missing as Record<string, unknown>[],
+        unknownUploads,
+      };
+    const claims = await claimsOfNotice(db, id);
+    const cases = [...new Set(claims.map((c) => c.case))];
+    return { status: 'accepted', notice: id, cases, claims: claims.map((c) => c.id), unknownUploads };
+  }
   return [
     route({
       method: 'POST',
@@ -67,14 +83,17 @@ export function noticeRoutes({ database, cases }: Deps): Route[] {
       ]),
       answer: { status: 201, describe: 'What became of it', schema: Filed },
       problems: ['not-found'],
-      async run({ body }, { who }) {
+      async run({ body }, { who, newId }) {
         const { kind, notice, uploads, work: named, trustedFlagger = false } = body;
         if (trustedFlagger && who.role !== 'operator')
           throw new Problem('not-allowed', 'who is a trusted flagger is for operators to say');
         const work = named ? ownRow(who, await findWork(db, named), 'work', named) : null;
         const holder = work?.holder ?? holderFor(who, body.holder);
+        const id = newId('notice');
+        const before = await findNotice(db, id);
+        if (before) return { body: await filed(before, uploads) };
         const outcome = await cases.fileNotice(
-          { kind, notice, uploads, holder, work: work?.id ?? null, trustedFlagger },
+          { id, kind, notice, uploads, holder, work: work?.id ?? null, trustedFlagger },
           { role: 'holder', id: actingId(who) },
         );
         return {

@@ -1,6 +1,7 @@
 import { KEY_ROLES } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
+import { mustHave, ROLE_VERBS } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
 import { Holder, Name, When } from '../schemas.ts';
@@ -12,7 +13,8 @@ export const signInLinkRoutes = ({ database }: Deps): Route[] => [
     path: '/v1/sign-in-links',
     tag: 'keys',
     summary: 'Make a link that signs somebody in at the page, once and within the hour',
-    details: 'For operators, where there is no identity provider. What is done by it is done in the name of the link.',
+    details:
+      'For operators, where there is no identity provider. What is done by it is done in the name of the link. A key lets in nobody who may do more than itself, and the session ends with it.',
     verb: 'keys:write',
     body: z.strictObject({
       role: z.enum(KEY_ROLES),
@@ -30,6 +32,7 @@ export const signInLinkRoutes = ({ database }: Deps): Route[] => [
       const { role, holder = null } = body;
       if ((role === 'holder') !== (holder !== null))
         throw new Problem('bad-request', role === 'holder' ? 'name the holder' : `a ${role} belongs to no holder`);
+      mustHave(who, ROLE_VERBS[role]);
       const name = body.name ?? holder ?? `a ${role}`;
       const { path, expiresAt } = await invite(database.postgres, { name, role, holder, createdBy: who.id }, now);
       return { body: { url: `${base}${path}`, expiresAt } };

@@ -65,8 +65,12 @@ export function uploadRoutes({ database, intake, inspect }: Deps): Route[] {
       query: z.object({ name: Name, account: Id.optional().describe('who uploaded it') }),
       body: { stream: '*/*', describe: 'an image or a film' },
       answer: { status: 202, describe: 'Its id', schema: z.object({ upload: z.string() }) },
-      run: async ({ query, body }) => ({
-        body: await intake.upload(query.name, body, query.account ? { account: query.account } : {}),
+      run: async ({ query: { name, account }, body }, { newId, cutOff }) => ({
+        body: await intake.upload(name, body, {
+          id: newId('media'),
+          again: cutOff !== null,
+          ...(account ? { account } : {}),
+        }),
       }),
     }),
     route({

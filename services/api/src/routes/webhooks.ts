@@ -86,11 +86,11 @@ export function webhookRoutes({ database }: Deps): Route[] {
         const holder = holderFor(who, body.holder);
         const secret = `whsec_${randomBytes(32).toString('base64')}`;
         const endpoint = { id: newId('hook'), holder, url: url.href, types: body.types, createdAt: now };
-        await database.transaction(async (tx) => {
+        const made = await database.transaction(async (tx) => {
           if (!(await roomForEndpoint(tx, endpoint, MAX_ENDPOINTS))) throw full(holder);
-          await addEndpoint(tx, { ...endpoint, secret });
+          return addEndpoint(tx, { ...endpoint, secret });
         });
-        return { body: { ...endpoint, disabledAt: null, disabledWhy: null, failingSince: null, secret } };
+        return { body: made };
       },
     }),
     route({

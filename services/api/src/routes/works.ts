@@ -35,7 +35,8 @@ export function workRoutes({ database }: Deps): Route[] {
         const holder = holderFor(who, body.holder);
         const work = { id: newId('work'), holder, title: body.title, details: body.details, createdAt: now };
         await database.transaction((tx) => addWork(tx, work));
-        return { body: work, version: 1, headers: { location: `/v1/works/${work.id}` } };
+        const made = (await findWork(db, work.id))!;
+        return { body: show(made), version: made.version, headers: { location: `/v1/works/${made.id}` } };
       },
     }),
     route({

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
-import { useCallback, useEffect } from 'preact/hooks';
-import type { Action, Case, CaseEvent, Claim, ReviewItem, Said, Upload } from '../../../src/wire.ts';
+import { useCallback, useEffect, useMemo } from 'preact/hooks';
+import type { Action, Case, Claim, ReviewItem, Said, Upload } from '../../../src/wire.ts';
 import { get, sayError } from '../api.ts';
 import { fullTime, plural } from '../format.ts';
 import { onLive } from '../live.ts';
@@ -9,28 +9,33 @@ import { announce } from '../ui/announce.tsx';
 import { Back, Badge, Failed, Title, When } from '../ui/parts.tsx';
 import { caseState, claimState, DISPUTE_GROUND, GROUND, territories } from '../words.ts';
 import { History } from './history.tsx';
+import { CLAIMS, createChain, readEarlier } from './reading.ts';
 import { Steps, turnOf } from './steps.tsx';
 
 export function CasePage({ id }: { id: string }) {
   const found = useSignal<Case | null>(null);
-  const events = useSignal<CaseEvent[]>([]);
+  const earlier = useSignal<{ claims: Claim[]; more: boolean }>({ claims: [], more: false });
+  /** Earlier claims that somebody asked for. */
+  const wanted = useSignal(0);
   const problem = useSignal<string | null>(null);
   const at = `/v1/cases/${encodeURIComponent(id)}`;
+  const chain = useMemo(() => createChain(at), [at]);
 
   const read = useCallback(async () => {
     try {
-      const [now, history] = await Promise.all([get<Case>(at), get<{ items: CaseEvent[] }>(`${at}/events`)]);
+      const [now] = await Promise.all([get<Case>(at), chain.refresh()]);
+      earlier.value = await readEarlier(now, wanted.peek());
       const before = found.peek()?.state;
       if (before && before !== now.state) announce(`The case is now ${caseState(now.state).text.toLowerCase()}.`);
       found.value = now;
-      events.value = history.items;
       problem.value = null;
     } catch (error) {
       problem.value = sayError(error);
     }
-  }, [at]);
+  }, [at, chain]);
   useEffect(() => {
     found.value = null;
+    wanted.value = 0;
     void read();
     return onLive((event) => {
       if (event.type === 'reset' || (event.type === 'case' && event.case === id)) void read();
@@ -59,7 +64,7 @@ export function CasePage({ id }: { id: string }) {
             {now.title} <span class="quiet light">and {now.account ?? 'an unknown account'}</span>
           </Title>
           <p class="small">
-            Held by {now.holder} · opened <When at={now.openedAt} /> · {plural(now.claims.length, 'claim')} ·{' '}
+            Held by {now.holder} · opened <When at={now.openedAt} /> · {plural(now.claimCount, 'claim')} ·{' '}
             <span class="mono">{now.id}</span>
           </p>
         </div>
@@ -67,11 +72,22 @@ export function CasePage({ id }: { id: string }) {
       </header>
       <div class="case">
         <div class="stack">
-          {now.claims.map((claim, n) => (
+          {earlier.value.more && (
+            <More
+              text={`${plural(now.claimCount - now.claims.length - earlier.value.claims.length, 'earlier claim')} not shown`}
+              button="Show earlier claims"
+              read={async () => {
+                const further = wanted.peek() + CLAIMS;
+                earlier.value = await readEarlier(now, further);
+                wanted.value = further;
+              }}
+            />
+          )}
+          {[...earlier.value.claims, ...now.claims].map((claim) => (
             <ClaimPanel
               key={claim.id}
               claim={claim}
-              first={n === 0}
+              first={claim.id === now.claims[0]?.id}
               onChange={(changed) => {
                 found.value = changed;
                 void read();
@@ -82,10 +98,16 @@ export function CasePage({ id }: { id: string }) {
         <aside class="panel" aria-labelledby="history-title">
           <div class="panel-head">
             <h2 id="history-title">History</h2>
-            <span class="quiet small num">{plural(events.value.length, 'step')}</span>
+            <span class="quiet small num">
+              {chain.more.value && 'first '}
+              {plural(chain.items.value.length, 'step')}
+            </span>
           </div>
           <div class="panel-body">
-            <History events={events.value} />
+            <History events={chain.items.value} />
+            {chain.more.value && (
+              <More text="Later steps are not shown" button="Show later steps" read={() => chain.next()} />
+            )}
             <p class="hint history-foot">
               Each step carries the digest of the one before: none can be changed or left out later.
             </p>
@@ -96,12 +118,37 @@ export function CasePage({ id }: { id: string }) {
   );
 }
 
+/** That there is more than is shown, and the way to it. */
+function More({ text, button, read }: { text: string; button: string; read(): Promise<void> }) {
+  const busy = useSignal(false);
+  const problem = useSignal<string | null>(null);
+  async function go(): Promise<void> {
+    busy.value = true;
+    problem.value = await read().then(() => null, sayError);
+    busy.value = false;
+  }
+  return (
+    <div class="row small">
+      <span class="quiet">{text}.</span>
+      <button type="button" class="button" disabled={busy.value} onClick={() => void go()}>
+        {button}
+      </button>
+      {problem.value && (
+        <span class="wrong" role="alert">
+          {problem.value}
+        </span>
+      )}
+    </div>
+  );
+}
+
 function ClaimPanel({ claim, first, onChange }: { claim: Claim; first: boolean; onChange(now: Case): void }) {
   const shown = useSignal(first);
   const state = claimState(claim.state);
   const turn = turnOf(claim);
   return (
-    <section class="panel" aria-labelledby={`claim-${claim.id}`}>
+    // With its upload: many claims of a case are in the same state.
+    <section class="panel" aria-labelledby={`claim-${claim.id} upload-${claim.id}`}>
       <div class="panel-head">
         <h2 id={`claim-${claim.id}`} class="row">
           <Badge tone={state.tone}>{state.text}</Badge>
@@ -112,7 +159,9 @@ function ClaimPanel({ claim, first, onChange }: { claim: Claim; first: boolean; 
       <div class="panel-body stack">
         <dl class="facts">
           <dt>Upload</dt>
-          <dd class="mono">{claim.upload}</dd>
+          <dd class="mono" id={`upload-${claim.id}`}>
+            {claim.upload}
+          </dd>
           <dt>Rests on</dt>
           <dd>
             {GROUND[claim.ground] ?? claim.ground}, {territories(claim.territories)}

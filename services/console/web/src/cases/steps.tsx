@@ -235,7 +235,7 @@ function Offers(props: { id: string; title: string; claim: Claim; choices: Choic
   }
 
   return (
-    <section class="stack tight" aria-labelledby={id}>
+    <section class="stack tight" aria-labelledby={`${id} upload-${claim.id}`}>
       <h3 id={id}>{title}</h3>
       <div class="row">
         {choices.map(({ text }, n) => (
