@@ -1,5 +1,8 @@
 // The tests that need a server are many, and share one: hence the length of this file.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -319,6 +322,38 @@ describeWith('s3', await s3Here(), 'S3', () => {
     await expect(open({ credentials: stranger, buckets: [bucket] })).rejects.toBeInstanceOf(BlobStoreError);
     await using locked = await open({ credentials: stranger });
     expect(await code(locked.get(bucket, 'k'))).toBe('unavailable');
+    expect(await code(locked.stat(bucket, 'k'))).toBe('unavailable');
+  });
+
+  it.each([
+    ['400 Bad Request', 'ExpiredToken', 'unavailable'],
+    ['403 Forbidden', 'InvalidAccessKeyId', 'unavailable'],
+    ['403 Forbidden', 'RequestTimeTooSkewed', 'unavailable'],
+    ['403 Forbidden', 'AccessDenied', 'not-allowed'],
+    ['400 Bad Request', 'InvalidRequest', 'not-allowed'],
+    ['405 Method Not Allowed', 'MethodNotAllowed', 'not-allowed'],
+  ])('hears why it is refused although HEAD is answered by %s alone: %s', async (status, name, expected) => {
+    await using store = await openFar();
+    const body = `<?xml version="1.0"?><Error><Code>${name}</Code><Message>no</Message></Error>`;
+    const text = `HTTP/1.1 ${status}\r\ncontent-type: application/xml\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`;
+    line.set({ kind: 'answer', text });
+    expect(await code(store.stat(bucket, 'k'))).toBe(expected);
+  });
+
+  it('tries again where HEAD is refused and GET is not: keys that were renewed in between', async () => {
+    const server = createServer(({ method, url }, answer) => {
+      if (method === 'HEAD') answer.writeHead(403).end();
+      else if (url?.includes('gone')) answer.writeHead(404).end('<Error><Code>NoSuchKey</Code></Error>');
+      else answer.writeHead(206, { 'content-range': 'bytes 0-0/5', etag: '"e"' }).end('x');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using store = await open({ endpoint: `http://127.0.0.1:${port}` });
+    expect(await code(store.stat(bucket, 'here'))).toBe('unavailable');
+    // Also of a bucket that was not looked at: the answer to GET has said that it is there.
+    expect(await store.stat(bucket, 'gone')).toBeNull();
+    server.closeAllConnections();
+    server.close();
   });
 
   async function digestOfKey(store: BlobStore, key: string): Promise<string> {

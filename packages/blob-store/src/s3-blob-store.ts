@@ -28,8 +28,9 @@ import {
   type PutOptions,
 } from './blob-store.ts';
 import { checkNumber } from './file-parts.ts';
+import { statOf, versionOf, whatIsWrong } from './s3-answers.ts';
 import { guardedBody } from './s3-body.ts';
-import { isNoSuchUpload, isRangePastEnd, s3Error } from './s3-errors.ts';
+import { isNoSuchUpload, isRangePastEnd, isRefusal, s3Error } from './s3-errors.ts';
 import { checkDigest, type UploadCalls, upload } from './s3-upload.ts';
 import { MAX_EXPIRY_SECONDS } from './signed-url.ts';
 
@@ -159,11 +160,21 @@ export async function openS3BlobStore(options: S3BlobStoreOptions): Promise<Blob
       const head = await call(what, undefined, 0, (o) => client.send(new HeadObjectCommand(at(bucket, key)), o));
       return statOf(head, head.ContentLength ?? 0);
     } catch (error) {
-      if (!(error instanceof BlobStoreError && error.code === 'missing')) throw error;
-      // The answer to HEAD has no body that would say whether the object or the whole bucket is missing.
-      if (!knownBuckets.has(bucket)) await checkBucket(bucket);
+      // The answer to HEAD has no body that would say whether the object or the whole bucket is missing, or that our keys are refused.
+      const why = isRefusal(error) ? await saidToGet(bucket, key, error) : error;
+      if (!(why instanceof BlobStoreError && why.code === 'missing')) throw why;
+      if (why === error && !knownBuckets.has(bucket)) await checkBucket(bucket);
       return null;
     }
+  }
+
+  /** Why a byte of the object is refused, where HEAD was. */
+  async function saidToGet(bucket: string, key: string, refusal: unknown): Promise<unknown> {
+    return get(bucket, key, { start: 0, end: 1 }).then(
+      (byte) =>
+        byte.destroy() && new BlobStoreError('unavailable', `${bucket}/${key}: HEAD is refused, GET not`, refusal),
+      (error: unknown) => error,
+    );
   }
 
   async function get(bucket: string, key: string, range?: BlobRange, signal?: AbortSignal): Promise<Readable> {
@@ -359,37 +370,4 @@ function clientConfig(o: S3BlobStoreOptions, timeouts: S3Timeouts, maxAttempts: 
       logger: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     },
   };
-}
-
-interface Described {
-  ETag?: string | undefined;
-  VersionId?: string | undefined;
-  LastModified?: Date | undefined;
-  ContentType?: string | undefined;
-  ContentRange?: string | undefined;
-}
-
-/** The version's id where the bucket keeps versions, else the ETag without its quotes: as S3's own notifications say it. */
-function versionOf({ VersionId, ETag }: Described, what: string): string {
-  if (VersionId && VersionId !== 'null') return VersionId;
-  if (!ETag) throw new BlobStoreError('not-allowed', `${what}: the store gives neither a version nor an ETag`);
-  return ETag.replace(/^"|"$/g, '');
-}
-
-function statOf(answer: Described, size: number): BlobStat {
-  // What S3 says of an object that was put without a type.
-  const contentType = answer.ContentType === 'binary/octet-stream' ? null : (answer.ContentType ?? null);
-  return { size, version: versionOf(answer, 'object'), modifiedAt: answer.LastModified?.getTime() ?? 0, contentType };
-}
-
-function whatIsWrong(
-  answer: Described,
-  range: BlobRange | undefined,
-): { code: BlobStoreError['code']; text: string } | null {
-  if (range && answer.ContentRange === undefined)
-    return { code: 'not-allowed', text: 'was sent whole: no ranges here' };
-  if (range?.version !== undefined && versionOf(answer, 'object') !== range.version) {
-    return { code: 'missing', text: `is no longer the version ${range.version}` };
-  }
-  return null;
 }

@@ -58,6 +58,13 @@ function meaning(code: string, status: number | undefined): BlobStoreError['code
 export const isRangePastEnd = (error: unknown): boolean =>
   (error as Answered | null)?.$metadata?.httpStatusCode === 416;
 
+/** What rejected keys are answered as well: without a body it says nothing of the object. */
+export const isRefusal = (error: unknown): boolean => {
+  if (!(error instanceof BlobStoreError && error.code === 'not-allowed')) return false;
+  const status = (error.cause as Answered | undefined)?.$metadata?.httpStatusCode;
+  return status === 400 || status === 403;
+};
+
 /** The upload in parts was completed or abandoned, or never was. */
 export const isNoSuchUpload = (error: unknown): boolean =>
   error instanceof BlobStoreError && (error.cause as Answered | undefined)?.name === 'NoSuchUpload';

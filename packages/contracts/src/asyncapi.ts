@@ -61,7 +61,7 @@ function channel(spec: TopicSpec, events: readonly EventSpec[]): Record<string, 
 
 function deadChannel(spec: TopicSpec, events: readonly EventSpec[]): Record<string, unknown> {
   const description =
-    'What could not be understood: key, headers and value as they came, and in the headers vigil_reason, vigil_stage and vigil_origin (topic/partition/offset).';
+    'What could not be understood: key, headers and value as they came, and in the headers vigil_reason, vigil_stage and vigil_origin (topic/partition/offset). What did not fit is cut, and named in vigil_cut.';
   return { ...channel(deadSpec(spec), events), description };
 }
 

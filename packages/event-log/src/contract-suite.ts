@@ -549,6 +549,39 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
       }, 60_000);
     });
 
+    describe('owners that die of an idle partition', () => {
+      it('make nothing suspicious: what comes afterwards runs side by side', async () => {
+        await using p = await harness.open({ lease: 'short' });
+        const name = await topic(p.log, { partitions: 1 });
+        await p.log.append([record(name, 'a', 'fine')]);
+        for (let life = 0; life < 4; life++) {
+          await using q = await harness.open({ lease: 'short' });
+          const doomed = consume(q, { topics: [name] });
+          await until(() => doomed.assignment().length === 1);
+          await until(async () => (await p.log.committed(GROUP, name))[0]!.offset === 1);
+          q.kill();
+          await doomed.consumer.done.catch(() => undefined);
+        }
+        const together = { most: 0, now: 0 };
+        let handled = 0;
+        const reader = consume(p, {
+          topics: [name],
+          concurrency: 4,
+          async handle() {
+            together.most = Math.max(together.most, ++together.now);
+            await sleep(20);
+            together.now--;
+            handled++;
+          },
+        });
+        await until(() => reader.assignment().length === 1);
+        await p.log.append(numbered(name, 12));
+        await until(() => handled === 12);
+        await reader.stop();
+        expect(together.most).toBe(4);
+      }, 60_000);
+    });
+
     describe('upkeep (where the test rules over time)', () => {
       it('removes what is older than the retention time, and nothing younger', async (test) => {
         const { clock } = harness;

@@ -41,6 +41,15 @@ describe('deaths', () => {
     expect(assigned(released(two), 9, SPAN).state.deaths).toBe(0);
   });
 
+  it('are forgotten where there is no record that could have caused them', () => {
+    const three = { at: 7, deaths: 3, held: true, alone: false, left: 0 };
+    const fresh = { state: { at: 7, deaths: 0, held: true, alone: false, left: 0 }, plan: { kind: 'together' } };
+    expect(assigned(three, 7, SPAN, 7)).toEqual(fresh);
+    // Those that ran alone have all lived, and none is left that could be guilty.
+    expect(assigned({ ...three, left: 4 }, 7, SPAN, 7)).toEqual(fresh);
+    expect(assigned(three, 7, SPAN, 8)).toMatchObject({ state: { deaths: 4 }, plan: { kind: 'alone' } });
+  });
+
   it('are pinned on a record only when it ran alone', () => {
     const three = assigned({ at: 7, deaths: 2, held: true, alone: false, left: 0 }, 7, SPAN).state;
     expect(assigned(three, 7, SPAN).plan).toEqual({ kind: 'alone' });

@@ -3,7 +3,8 @@
  * partition's committed offset (a column, or the metadata of an offset commit) and writes both at once.
  *
  * 1. Whoever is assigned a partition writes a state that says `held`; whoever leaves in good order takes that back. A
- *    `held` state found at assignment is a death of the previous owner. Deaths at one committed offset add up.
+ *    `held` state found at assignment is a death of the previous owner. Deaths at one committed offset add up, unless there
+ *    is no record there: whoever died of an idle partition did not die of it.
  * 2. After the third, records run alone: nothing else runs in the process, and before each the state says `alone` with
  *    the committed offset at that very record.
  * 3. An `alone` state found at assignment is the proof: that record is buried instead of handled. Then all is as usual.
@@ -34,8 +35,15 @@ export type Plan =
  * What a new owner is to do, and the state that it must write before it reads its first record.
  * @param committed next offset to be read
  * @param span how many records can be under way at once, so that the guilty one is among the first `span`
+ * @param end where the log ends: with nothing left to be read there is nothing to blame
  */
-export function assigned(previous: Deaths | null, committed: number, span: number): { state: Deaths; plan: Plan } {
+export function assigned(
+  found: Deaths | null,
+  committed: number,
+  span: number,
+  end = Number.POSITIVE_INFINITY,
+): { state: Deaths; plan: Plan } {
+  const previous = committed < end ? found : null;
   const same = previous !== null && previous.at === committed;
   const before = same ? previous.deaths : 0;
   const deaths = previous?.held ? before + 1 : before;

@@ -53,7 +53,7 @@ export interface Consumer {
 export interface PartitionEnds {
   topic: string;
   partition: number;
-  /** First offset still kept, and the offset that the next record will get. */
+  /** First offset still kept, and the offset that the next record will get; on Kafka, where a transaction is open, that of its first. */
   start: number;
   end: number;
 }
@@ -67,7 +67,10 @@ export interface EventLog {
   /** All or nothing within one call where the adapter can; visible when it resolves (or when the transaction commits). */
   append(records: readonly NewRecord[], transaction?: JoinedTransaction): Promise<Position[]>;
   consume(options: ConsumeOptions): Consumer;
-  /** Reads records of one partition from an offset on, to the end as it was when called; `to` is exclusive. */
+  /**
+   * Reads records of one partition from an offset on, to the end as it was when called; `to` is exclusive. When it ends, all that
+   * there was has been given. @throws EventLogError (retriable) when the log does not give what it has
+   */
   read(topic: string, partition: number, from: number, to?: number): AsyncIterable<LogRecord>;
   ends(topic: string): Promise<PartitionEnds[]>;
   /** First offset whose record was taken at or after the time; the end when there is none. */

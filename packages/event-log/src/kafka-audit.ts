@@ -5,7 +5,8 @@ import type { Owned } from './partition-work.ts';
 
 /**
  * kafkajs may stop fetching without a word, of all partitions or of those of one broker (kafkajs#659, #660, #1616). So the
- * log is asked where it ends: a partition that stands still below its end from one audit to the next is not fetched.
+ * log is asked where it ends: a partition that stands still below its end from one audit to the next is not fetched. What kafkajs
+ * calls `high` is the last stable offset: it asks as read_committed does, so a transaction that stays open stops nobody.
  */
 export interface Audit {
   /** We have seen a batch. @param whole nothing of it was left to be fetched again */

@@ -109,6 +109,31 @@ describeWith('kafka', kafka !== null, 'Kafka event log', () => {
     expect(seen).toEqual(['commit 0', 'commit 2', 'after']);
   });
 
+  it('ends before a transaction that is open, which is nothing that it fails to fetch, and goes on when that is done', async () => {
+    await using p = open({ auditMs: 100 });
+    const topic = await p.topic();
+    const producer = client().producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true });
+    await producer.connect();
+    await p.log.append([record(topic, 'a', 'before')]);
+    const transaction = await producer.transaction();
+    await transaction.send({ topic, messages: [{ key: 'a', value: 'within', partition: 0 }] });
+    await p.log.append([record(topic, 'a', 'beside')]);
+    expect(await p.log.ends(topic)).toEqual([{ topic, partition: 0, start: 0, end: 1 }]);
+    expect((await all(p.log.read(topic, 0, 0))).map(text)).toEqual(['before']);
+    const seen: string[] = [];
+    const reader = p.consume({ topics: [topic], handle: async (r) => void seen.push(text(r)) });
+    await until(() => seen.length === 1);
+    // Several audits.
+    await Promise.race([sleep(1000), reader.consumer.done]);
+    expect(seen).toEqual(['before']);
+    await transaction.commit();
+    await producer.disconnect();
+    await until(() => seen.length === 3);
+    await reader.stop();
+    expect(seen).toEqual(['before', 'within', 'beside']);
+    expect((await all(p.log.read(topic, 0, 0))).map(text)).toEqual(seen);
+  });
+
   it('holds nobody to be dead when partitions move between the living', async () => {
     await using p = open({ drainMs: 200 });
     const topic = await p.topic({ partitions: 2 });

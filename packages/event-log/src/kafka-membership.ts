@@ -1,4 +1,4 @@
-import { type Deaths, decodeDeaths, encodeDeaths, released } from './deaths.ts';
+import { DEATHS_UNTIL_ALONE, type Deaths, decodeDeaths, encodeDeaths, released } from './deaths.ts';
 import type { GroupAssigner } from './kafka-client.ts';
 import { type Claimant, shareOut } from './sticky.ts';
 
@@ -14,8 +14,14 @@ export interface Holding {
   blamed: readonly string[];
 }
 
-export const encodeHolder = ({ deaths, holder, blamed }: Holding): string =>
-  [encodeDeaths(deaths), holder, deaths.deaths > 0 ? blamed.slice(-deaths.deaths).join('|') : ''].join(';');
+/** More change nothing any more, and the broker takes no more than 4096 bytes (offset.metadata.max.bytes). */
+const DEATHS_WRITTEN = DEATHS_UNTIL_ALONE + 1;
+
+export function encodeHolder({ deaths, holder, blamed }: Holding): string {
+  const written = Math.min(deaths.deaths, DEATHS_WRITTEN);
+  const names = written > 0 ? blamed.slice(-written) : [];
+  return [encodeDeaths({ ...deaths, deaths: written }), holder, names.join('|')].join(';');
+}
 
 export function decodeHolder(metadata: string | null | undefined): Holding | null {
   const [state, holder = '', blamed = ''] = (metadata ?? '').split(';');

@@ -58,8 +58,9 @@ export async function inherit(
       else logger.error(what, 'records were removed by retention before this group had read them');
     }
     const previous = inherited(at.metadata, living);
-    const { state, plan } = planFor(previous?.deaths ?? null, from, limits);
+    const { state, plan } = planFor(previous?.deaths ?? null, from, end, limits);
     if (plan.kind !== 'together') logger.warn({ ...place, ...state, plan: plan.kind }, 'records run alone');
-    return { owned: place, progress: { committed: from, deaths: state }, plan, blamed: previous?.blamed ?? [] };
+    const blamed = state.deaths > 0 ? (previous?.blamed ?? []) : [];
+    return { owned: place, progress: { committed: from, deaths: state }, plan, blamed };
   });
 }

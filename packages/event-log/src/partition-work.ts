@@ -71,8 +71,8 @@ export interface PartitionWork {
   watch(): void;
 }
 
-export const planFor = (previous: Deaths | null, committed: number, limits: WorkLimits) =>
-  assigned(previous, committed, limits.window);
+export const planFor = (previous: Deaths | null, committed: number, end: number, limits: WorkLimits) =>
+  assigned(previous, committed, limits.window, end);
 
 /** The part of consuming that is the same for every log: order, parallelism, isolation, bounds, coalesced commits. */
 export function createPartitionWork(options: WorkOptions): PartitionWork {

@@ -36,6 +36,7 @@ interface OwnerRow {
   member: string | null;
   generation: number;
   committed: number;
+  end: number;
   deaths: string;
 }
 
@@ -76,7 +77,8 @@ export function beat(postgres: Postgres, seat: Seat, held: ReadonlySet<Owned>, c
       [group],
     );
     const rows = await tx.query<OwnerRow>(
-      `SELECT topic, partition, o.member, o.generation, o.deaths, greatest(o.committed, p.start_position) AS committed
+      `SELECT topic, partition, o.member, o.generation, o.deaths, greatest(o.committed, p.start_position) AS committed,
+         p.next_position AS end
        FROM vigil_log_owner o JOIN vigil_log_partition p USING (topic, partition)
        WHERE o.group_name = $1 AND topic = ANY($2) ORDER BY topic, partition`,
       [group, ids],
@@ -132,7 +134,7 @@ async function release(tx: Queryable, seat: Seat, orphans: readonly OwnerRow[]):
 }
 
 async function take(tx: Queryable, seat: Seat, due: readonly OwnerRow[]): Promise<Claimed[]> {
-  const plans = due.map((row) => planFor(decodeDeaths(row.deaths), row.committed, seat.limits));
+  const plans = due.map((row) => planFor(decodeDeaths(row.deaths), row.committed, row.end, seat.limits));
   const rows = await tx.query<{ topic: number; partition: number; generation: number }>(
     `UPDATE vigil_log_owner o SET member = $1, generation = o.generation + 1, deaths = i.deaths
      FROM unnest($3::int[], $4::int[], $5::text[]) AS i (topic, partition, deaths)

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { DEATHS_UNTIL_ALONE } from './deaths.ts';
 import { encodeHolder, inherited } from './kafka-membership.ts';
 import { type Claimant, shareOut } from './sticky.ts';
 
@@ -95,6 +96,22 @@ describe('what an owner inherits', () => {
       deaths: { deaths: 1 },
       blamed: ['dead'],
     });
+  });
+
+  it('never outgrows what the broker takes, however many have died', () => {
+    let metadata: string | null = null;
+    for (let n = 0; n < 50; n++) {
+      const found = inherited(metadata, new Set());
+      const { deaths: before = { ...held, deaths: 0 }, blamed = [] } = found ?? {};
+      const holder = `vigil-${'replica-of-a-long-name.'.repeat(10)}.${n}`;
+      metadata = encodeHolder({ deaths: { ...before, deaths: found ? before.deaths + 1 : 0 }, holder, blamed });
+      expect(Buffer.byteLength(metadata)).toBeLessThan(4096);
+    }
+    const { deaths, blamed } = inherited(metadata, new Set())!;
+    expect(deaths.deaths).toBe(DEATHS_UNTIL_ALONE + 1);
+    // All of those that the deaths are laid to can still be known again.
+    expect(blamed.map((name) => name.split('.').at(-1))).toEqual(['45', '46', '47', '48', '49']);
+    expect(inherited(metadata, new Set(blamed))).toMatchObject({ deaths: { deaths: 0 }, blamed: [] });
   });
 
   it('is nothing where nothing of ours was written', () => {

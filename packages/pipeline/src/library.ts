@@ -1,6 +1,5 @@
 import type { BlobStore } from '@vigil/blob-store';
 import {
-  deadTopic,
   ENGINE_VERSION,
   type Fingerprint,
   MalformedEvent,
@@ -26,6 +25,7 @@ import {
 import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
 import { type Clock, createTurns, type Logger } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
+import { deadLetter } from './dead-letter.ts';
 import { OWN_BUCKET, unspilled } from './emit.ts';
 import { indexedCodes } from './indexed-codes.ts';
 import {
@@ -215,9 +215,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       } catch (error) {
         if (!(error instanceof MalformedEvent)) throw error;
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
-        const headers = { ...record.headers, vigil_reason: error.message, vigil_stage: 'library' };
-        const dead = { topic: deadTopic(topic), key: record.key, headers, value: record.value };
-        if (!observer) await log.append([dead]);
+        if (!observer) await log.append([deadLetter(record, { reason: error.message, stage: 'library' })]);
       }
       last = record;
       fresh++;

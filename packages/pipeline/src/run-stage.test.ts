@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
-import { deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
-import type { ConsumeOptions, EventLog, LogRecord, NewRecord } from '@vigil/event-log';
+import { deadSpec, deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
+import { type ConsumeOptions, checkRecord, type EventLog, type LogRecord, type NewRecord } from '@vigil/event-log';
 import { createFakeClock, createLogger } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { done, type Outcome, type Output, rejected, retry, skipped } from './out
 import { runStage, type Stage } from './run-stage.ts';
 import { unwatched } from './testing.ts';
 
-/** Faked: the log (what is appended is kept in a list) and time. Real: the blob store. */
+/** Faked: the log (what is appended is kept in a list, by the rules of every log) and time. Real: the blob store. */
 const Data = z.object({ n: z.number() });
 type Data = z.infer<typeof Data>;
 const out = (id: string): Output => ({ to: 'alignments', key: 'k', id, type: 't', data: { id } });
@@ -58,6 +58,8 @@ describe('run-stage', () => {
     const log = {
       append: async (records: readonly NewRecord[]) => {
         await appendWith();
+        const specs = Object.values(TOPICS).flatMap((spec) => [spec, deadSpec(spec)]);
+        for (const record of records) checkRecord(record, specs.find(({ name }) => name === record.topic)!);
         appended.push(...records);
         return [];
       },
@@ -218,6 +220,44 @@ describe('run-stage', () => {
     await options.bury(input(7), 3);
     expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
     expect(appended[1]!.headers.ce_id).toBe('7: its handler died 3 times');
+  });
+
+  test.each<[string, Partial<LogRecord>, string]>([
+    ['a key', { key: 'a\0b' }, 'key'],
+    ['headers', { headers: { ...input(1).headers, more: 'h'.repeat(16 * 1024) } }, 'headers'],
+    [
+      'a value',
+      { value: new Uint8Array(TOPICS.uploads.maxBytes + 1) },
+      `value (of ${TOPICS.uploads.maxBytes + 1} bytes)`,
+    ],
+  ])('puts away, for both causes, what no log of ours would take: %s', async (_, more, cut) => {
+    const handle = start(() => rejected('broken\0'));
+    await handle({ ...input(1), ...more });
+    await options.bury({ ...input(1), ...more }, 4);
+    expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.uploads.dead']);
+    expect(appended.map(({ headers }) => headers.vigil_cut)).toEqual([cut, cut]);
+    expect(appended[1]!.headers).toMatchObject({ vigil_origin: 'vigil.uploads/0/0', vigil_group: 'test' });
+  });
+
+  test('what kills its reader is buried all the same, though nobody hears of it', async () => {
+    const spilled = { ...input(1).headers, 'content-type': 'application/vnd.vigil.spilled' };
+    const record = { ...input(1), headers: spilled, value: new TextEncoder().encode('no JSON') };
+    const handle = start(
+      () => done(),
+      () => [out('never')],
+    );
+    await expect(handle(record)).rejects.toThrow(SyntaxError);
+    await options.bury(record, 4);
+    expect(topics()).toEqual(['vigil.uploads.dead']);
+  });
+
+  test('results say why in words that databases take', async () => {
+    const handle = start(
+      () => rejected('at \0 \ud800'),
+      (_, reason) => [out(reason)],
+    );
+    await handle(input(1));
+    expect(appended[1]!.headers.ce_id).toBe('at \ufffd \ufffd');
   });
 
   test('an event larger than its topic allows travels through the blob store', async () => {

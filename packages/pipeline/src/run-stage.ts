@@ -1,5 +1,5 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
-import { deadTopic, type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
+import { type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
 import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
 import {
   beginTrace,
@@ -13,6 +13,7 @@ import {
   traceOf,
 } from '@vigil/runtime';
 import type { z } from 'zod';
+import { deadLetter, textOf } from './dead-letter.ts';
 import { recordOf, unspilled } from './emit.ts';
 import type { Environment } from './environment.ts';
 import type { Outcome, Output } from './outcome.ts';
@@ -99,14 +100,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     metrics.add('vigil_dead_letters_total', { topic: record.topic });
     const { topic, partition, offset } = record;
     logger.error({ topic, partition, offset, key: keyOf(record), reason }, 'dead letter');
-    const headers = {
-      ...record.headers,
-      vigil_reason: reason.slice(0, 2000),
-      vigil_stage: stage.name,
-      vigil_group: stage.group,
-      vigil_origin: `${record.topic}/${record.partition}/${record.offset}`,
-    };
-    const dead = { topic: deadTopic(record.topic), key: record.key, headers, value: record.value };
+    const dead = deadLetter(record, { reason, stage: stage.name, group: stage.group });
     await insist('could not put away', () => log.append([dead]), turn);
   }
 
@@ -170,9 +164,16 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
   async function resultsOf(record: LogRecord, reason: string, turn: Turn): Promise<Output[]> {
     const { giveUp } = stage;
     if (!giveUp) return [];
+    const input = await insist('could not read', () => read(record), turn).catch((error: unknown) => {
+      turn.sig.throwIfAborted();
+      // Where it is the reading that kills, it must not kill again.
+      if (!(error instanceof MalformedEvent) && !(error instanceof BlobStoreError))
+        logger.error({ key: keyOf(record), error }, 'cannot be read: nobody hears what became of it');
+      return null;
+    });
+    if (!input) return [];
     try {
-      const input = await insist('could not read', () => read(record), turn);
-      return await insist('could not give up', async () => giveUp(input, reason), turn);
+      return await insist('could not give up', async () => giveUp(input, textOf(reason)), turn);
     } catch (error) {
       if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
       throw error;

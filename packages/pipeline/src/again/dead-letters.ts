@@ -13,6 +13,7 @@ import {
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
+import { CUT_HEADER, LETTER_HEADERS } from '../dead-letter.ts';
 import { sendAlarm } from '../send-output.ts';
 
 /** Events that could not be handled: read off the dead topics, grouped by what they died of, tried again or dropped. */
@@ -23,7 +24,7 @@ export interface DeadLetters {
   letters(which: DeadWhich, limit?: number, after?: DeadLetter | null): Promise<DeadLetter[]>;
   /** The event itself; null when the log keeps it no longer. */
   read(letter: Pick<DeadLetter, 'topic' | 'partition' | 'offset'>): Promise<LogRecord | null>;
-  /** Back to the topics where they came from, each once; what dies again is another letter. */
+  /** Back to the topics where they came from, each once, if it is whole; what dies again is another letter. */
   retry(which: DeadWhich, by: string): Promise<Settled>;
   drop(which: DeadWhich, by: string, why: string): Promise<Settled>;
 }
@@ -32,6 +33,8 @@ export interface Settled {
   settled: number;
   /** Whose record is not there any more. */
   gone: number;
+  /** Left open, because what lies there is not all of the event: whoever sent that must send it again. Absent where there is none. */
+  cut?: number;
 }
 
 /** Of one cause within a day: then it is no accident, and somebody is told. */
@@ -41,8 +44,6 @@ const AT_ONCE = 200;
 
 /** What a retried event carries: the letter that it was. */
 export const RETRY_HEADER = 'vigil_retry';
-/** What a letter carries beside the event's own headers. */
-const LETTER_HEADERS = ['vigil_reason', 'vigil_stage', 'vigil_group', 'vigil_origin', RETRY_HEADER];
 
 /** Whoever sits at this terminal, for the record. */
 export const whoAmI = (): string => `${userInfo().username}@${hostname()}`;
@@ -103,7 +104,7 @@ export function createDeadLetters(deps: { database: Database; log: EventLog; clo
 
   async function settleAll(
     which: DeadWhich,
-    settle: (letter: DeadLetter) => Promise<'settled' | 'gone' | 'not-open'>,
+    settle: (letter: DeadLetter) => Promise<'settled' | 'gone' | 'cut' | 'not-open'>,
   ): Promise<Settled> {
     const counted: Settled = { settled: 0, gone: 0 };
     let last: DeadLetter | null = null;
@@ -114,7 +115,7 @@ export function createDeadLetters(deps: { database: Database; log: EventLog; clo
       for (const letter of letters) {
         if (letter.diedAt > until) return counted;
         const became = await settle(letter);
-        if (became !== 'not-open') counted[became]++;
+        if (became !== 'not-open') counted[became] = (counted[became] ?? 0) + 1;
       }
       if (letters.length < AT_ONCE) return counted;
       last = letters.at(-1)!;
@@ -142,9 +143,10 @@ export function createDeadLetters(deps: { database: Database; log: EventLog; clo
       settleAll(which, async (letter) => {
         const record = await read(letter);
         if (!record) return 'gone';
+        if (record.headers[CUT_HEADER]) return 'cut';
         const headers: Headers = {};
         for (const [name, value] of Object.entries(record.headers)) {
-          if (!LETTER_HEADERS.includes(name)) headers[name] = value;
+          if (![...LETTER_HEADERS, RETRY_HEADER].includes(name)) headers[name] = value;
         }
         headers[RETRY_HEADER] = letterName(letter);
         const topic = letter.topic.replace(/\.dead$/, '');

@@ -85,6 +85,12 @@ export async function retryDead(given: string | undefined, options: DeadOptions)
     if (options.json) return say(JSON.stringify(counted));
     say(green(`${counted.settled} events are on their way again`));
     if (counted.gone > 0) note(yellow(`${counted.gone} are not on the log any more: drop them`));
+    if (counted.cut)
+      note(
+        yellow(
+          `${counted.cut} were cut (header vigil_cut), and are not sent: whoever sent them has to, then drop them`,
+        ),
+      );
   });
 }
 
