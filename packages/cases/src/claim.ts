@@ -44,6 +44,13 @@ export const blockedBy = (claims: readonly Pick<Claim, 'state' | 'territories'>[
 export const fellWithPolicy = ({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): boolean =>
   state === 'withdrawn' && procedure.ended?.why === 'policy';
 
+/** As it ends, with the strike that it earned. */
+export function over(claim: Claim, state: (typeof OVER)[number], why: string, now: number): Claim {
+  const { strike } = claim.procedure;
+  const revoked = strike && { ...strike, revokedAt: strike.revokedAt ?? now };
+  return { ...claim, state, procedure: { ...claim.procedure, strike: revoked, ended: { at: now, why } } };
+}
+
 export type CaseState = 'open' | 'taken-down' | 'contested' | 'closed';
 
 /** What a person would call the case of these claims. contested: somebody waits for an answer. */

@@ -1,5 +1,6 @@
 export * from './calendar.ts';
 export * from './claim.ts';
+export * from './clocks.ts';
 export * from './dsa-export.ts';
 export * from './grounds.ts';
 export * from './notices.ts';

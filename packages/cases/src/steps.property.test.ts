@@ -10,7 +10,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { businessWindow, DAY_MS } from './calendar.ts';
 import { type Claim, isBlocking, isOver } from './claim.ts';
-import { allowed, clockOf, passTime, type Step, type StepName, step } from './steps.ts';
+import { clockOf, passTime } from './clocks.ts';
+import { allowed, type Step, type StepName, step } from './steps.ts';
 import { DEFAULT_TERMS, UNDO_MS } from './terms.ts';
 import { claim, given, NOON, STEPS } from './testing.ts';
 

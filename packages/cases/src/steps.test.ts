@@ -2,7 +2,8 @@ import type { RoleInCase } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { DAY_MS } from './calendar.ts';
 import { blockedBy, type Claim, caseState, isBlocking } from './claim.ts';
-import { clockOf, passTime, type Step, step, undoUntil } from './steps.ts';
+import { clockOf, passTime } from './clocks.ts';
+import { type Step, step, undoUntil } from './steps.ts';
 import { addMonths, DEFAULT_TERMS } from './terms.ts';
 import { claim, given, NOON, STEPS } from './testing.ts';
 

@@ -8,7 +8,8 @@ import {
   type RoleInCase,
 } from '@vigil/contracts';
 import { businessWindow, DAY_MS } from './calendar.ts';
-import { BLOCKING, type Claim, fellWithPolicy, isOver, type OVER } from './claim.ts';
+import { BLOCKING, type Claim, fellWithPolicy, isOver, over } from './claim.ts';
+import { type ClaimEvent, passTime } from './clocks.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
 import { addMonths, PUT_BACK_FROM_DAYS, PUT_BACK_UNTIL_DAYS, REDRESS_MONTHS, type Terms, UNDO_MS } from './terms.ts';
@@ -43,14 +44,6 @@ export type Step =
   /** cause: the holder takes the claim back, its reference is withdrawn, or a policy does not ask for it any more; `asked`: by whom. */
   | { do: 'withdraw'; cause: 'holder' | 'reference' | 'policy'; asked?: Actor };
 export type StepName = Step['do'];
-
-export interface ClaimEvent {
-  kind: string;
-  at: number;
-  by: Actor;
-  /** `state`: the claim's from then on. */
-  data: Record<string, unknown>;
-}
 
 export interface Given {
   now: number;
@@ -327,12 +320,6 @@ function effectOf(claim: Claim, wanted: Step, { now, by, terms }: Given) {
   }
 }
 
-function over(claim: Claim, state: (typeof OVER)[number], why: string, now: number): Claim {
-  const { strike } = claim.procedure;
-  const revoked = strike && { ...strike, revokedAt: strike.revokedAt ?? now };
-  return { ...claim, state, procedure: { ...claim.procedure, strike: revoked, ended: { at: now, why } } };
-}
-
 /** Until when what a person decided can be taken back; null where nobody decided. */
 export function undoUntil({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): number | null {
   const at = state === 'dismissed' ? procedure.ended?.at : state === 'taken-down' ? procedure.takenDownAt : null;
@@ -354,68 +341,5 @@ function takenDown(claim: Claim, { now, by, terms }: Given): Claim {
 /** A claim earns its strike once. */
 const earned = ({ procedure }: Claim, now: number, { strikeDays }: Terms): ClaimProcedure['strike'] =>
   procedure.strike ?? { at: now, expiresAt: now + strikeDays * DAY_MS, revokedAt: null };
-
-export interface Clock {
-  name: 'answer' | 'appeal-answer' | 'put-back' | 'redress';
-  dueAt: number;
-}
-
-/** What time alone will do next to a claim, if nobody does anything before; null: nothing. */
-export function clockOf(
-  { state, procedure }: Claim,
-  { appealWindowDays }: Pick<Terms, 'appealWindowDays'>,
-): Clock | null {
-  const { dispute, appeal, counterNotice, complaint, redressUntil } = procedure;
-  if (state === 'disputed') return { name: 'answer', dueAt: dispute!.answerBy };
-  if (state === 'appealed') return { name: 'appeal-answer', dueAt: appeal!.answerBy };
-  if (state === 'counter-notice' || state === 'waiting') {
-    const { putBackFrom, backAt = putBackFrom } = counterNotice!;
-    return { name: 'put-back', dueAt: backAt };
-  }
-  if ((state === 'taken-down' || state === 'upheld') && (!complaint || complaint.decided)) {
-    const appealable = state === 'upheld' && !appeal ? dispute!.decidedAt! + appealWindowDays * DAY_MS : 0;
-    return { name: 'redress', dueAt: Math.max(redressUntil!, appealable) };
-  }
-  return null;
-}
-
-/** Does what is due by now: silence releases, media come back, what nobody contests is closed. */
-export function passTime(
-  claim: Claim,
-  { now, terms }: Pick<Given, 'now' | 'terms'>,
-): { claim: Claim; events: ClaimEvent[] } {
-  const clock = clockOf(claim, terms);
-  if (!clock || clock.dueAt > now) return { claim, events: [] };
-  const by: Actor = { role: 'system', id: null };
-  const event = (kind: string, data: Record<string, unknown>): ClaimEvent => ({
-    kind,
-    at: now,
-    by,
-    data: { dueAt: clock.dueAt, ...data },
-  });
-  switch (clock.name) {
-    case 'answer':
-    case 'appeal-answer': {
-      const which = clock.name === 'answer' ? 'dispute' : 'appeal';
-      const decided = { ...claim.procedure, [which]: { ...claim.procedure[which]!, decidedAt: now } };
-      return {
-        claim: over({ ...claim, procedure: decided }, 'reversed', 'silence', now),
-        events: [event('silence', { of: which, state: 'reversed' })],
-      };
-    }
-    case 'put-back': {
-      const { putBackUntil, forwardedAt } = claim.procedure.counterNotice!;
-      const data = { late: now > putBackUntil, forwarded: forwardedAt !== null, state: 'put-back' };
-      return { claim: over(claim, 'put-back', 'put-back', now), events: [event('put-back', data)] };
-    }
-    case 'redress': {
-      const ended = { at: now, why: 'time' };
-      return {
-        claim: { ...claim, state: 'closed', procedure: { ...claim.procedure, ended } },
-        events: [event('closed', { state: 'closed' })],
-      };
-    }
-  }
-}
 
 const isoTime = (at: number): string => new Date(at).toISOString();

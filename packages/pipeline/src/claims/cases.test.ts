@@ -426,7 +426,7 @@ describe('what is only possible', () => {
 describe('of a reference that was disabled', () => {
   const refused = {
     status: 'refused',
-    why: expect.stringMatching(/^version 1 of ref_\d+ is disabled/),
+    why: expect.stringMatching(/^version 1 of ref_\d+ is not live any more/),
     allowed: ['dismiss', 'withdraw'],
   };
   const reference = () => ({ id: ref, version: 1 });

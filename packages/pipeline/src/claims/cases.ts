@@ -308,7 +308,7 @@ async function withoutReference(tx: Queryable, claims: readonly ClaimRow[]): Pro
     claims.flatMap((claim) => {
       const key = keyOf(claim);
       if (!key || facts.get(referenceKey(key))?.live) return [];
-      return [[claim.id, `version ${key.version} of ${key.id} is disabled, and nothing is taken down for it any more`]];
+      return [[claim.id, `version ${key.version} of ${key.id} is not live any more: nothing is taken down for it`]];
     }),
   );
 }
