@@ -1,6 +1,6 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import { deadTopic, type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
-import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
+import { type Consumer, type EventLog, EventLogError, type LogRecord } from '@vigil/event-log';
 import {
   beginTrace,
   type Clock,
@@ -116,7 +116,8 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     } catch (error) {
       metrics.add('vigil_stage_errors_total', { stage: stage.name, kind: kindOf(error) });
       if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
-      if (error instanceof BlobStoreError && !error.retriable)
+      // Of the log: what came of the event is more than its topic takes.
+      if ((error instanceof BlobStoreError || error instanceof EventLogError) && !error.retriable)
         return { kind: 'rejected', reason: error.message, outputs: [] };
       if (isRetriable(error)) return { kind: 'retry', reason: String(error) };
       throw error;
