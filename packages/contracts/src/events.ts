@@ -115,6 +115,8 @@ export const Slice = z.object({
   shards: z.number().int().positive(),
   epoch: z.number().int(),
   receivedAt: When,
+  /** Of the upload's event: what was removed before it is no reason to leave the slice. */
+  sequencer: UploadEvent.shape.sequencer,
   steps: z.array(Step),
 });
 export type Slice = z.infer<typeof Slice>;
