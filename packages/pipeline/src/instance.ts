@@ -126,9 +126,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const tracer = stack.use(await openTracer(config.watching.otlpEndpoint, { service, version: RELEASE, logger }));
     const has = (...roles: Role[]) => roles.some((role) => config.roles.includes(role));
     const stores = await openStores(config, logger, stack);
-    const { database, blobs } = stores;
+    const { database, blobs, buckets } = stores;
     const log = wrapLog ? wrapLog(stores.log) : stores.log;
-    const environment = createEnvironment({ database, log, blobs, clock, logger });
+    const environment = createEnvironment({ database, log, blobs, buckets, clock, logger });
     const decoding = has('plan', 'fingerprint', 'confirm');
     const wrong = decoding ? checkKernels() : null;
     if (wrong === 'missing') logger.warn({ todo: BUILD_KERNELS }, 'the WebAssembly kernels are not built: it is slow');

@@ -48,7 +48,8 @@ export interface StageDeps {
 const RETRY_MS = [50, 200, 1000, 3000, 5000];
 /**
  * An event that cannot be done for reasons outside of it, while all stores answer others, is given up after this many tries
- * (three minutes and more). What fails while a store answers nobody does not count: an outage condemns no upload, however long.
+ * (three minutes and more). What fails while a store, or a bucket, answers nobody does not count: an outage condemns no upload,
+ * however long.
  */
 const MAX_TRIES = 40;
 
@@ -205,6 +206,7 @@ const reasonOf = (outcome: Outcome): SpanAttributes =>
 const KINDS: Readonly<Record<string, string>> = {
   MalformedEvent: 'malformed',
   BlobStoreError: 'blob-store',
+  SourceStalled: 'blob-store',
   EventLogError: 'event-log',
   PostgresError: 'database',
 };
