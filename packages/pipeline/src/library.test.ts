@@ -139,6 +139,7 @@ describe('library', () => {
         return hits.filter((h) => h.distance === 0 && h.origin.reference.id === id).length === 20;
       }),
     );
+  const saves = () => said.filter((line) => line.includes('wrote a snapshot')).length;
   const heard = (words: string) => said.some((line) => line.includes(words));
 
   test('a restart reads the snapshot and what came since, and holds what it held', async () => {
@@ -182,7 +183,6 @@ describe('library', () => {
       }
       await expect.poll(() => clock.sleepers, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0);
     };
-    const saves = () => said.filter((line) => line.includes('wrote a snapshot')).length;
     await minutes(1);
     await expect.poll(saves, { timeout: 10_000 }).toBe(1);
     await add('two');
@@ -198,6 +198,65 @@ describe('library', () => {
     await following;
     await a[Symbol.asyncDispose]();
     expect(saves()).toBe(2);
+  });
+
+  describe('a library in which nothing happens', () => {
+    const half = SNAPSHOT_REACH_MS / 2;
+    const asleep = () => expect.poll(() => clock.sleepers, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0);
+
+    test('is written again before its snapshot ends, and tried again when that fails', async () => {
+      const first = await open();
+      await add('one');
+      await first.catchUp();
+      await first.save();
+      const { put } = blobs;
+      let failures = 1;
+      blobs = { ...blobs, put: (...given) => (failures-- > 0 ? Promise.reject(new Error('away')) : put(...given)) };
+      const a = await open();
+      const stop = new AbortController();
+      const following = a.follow(stop.signal);
+      await asleep();
+      await clock.advance(half);
+      await asleep();
+      expect(saves()).toBe(1);
+      await clock.advance(60_000);
+      await expect.poll(() => heard('no snapshot of the index was written'), { timeout: 10_000 }).toBe(true);
+      await asleep();
+      expect(saves()).toBe(1);
+      await clock.advance(10 * 60_000);
+      await expect.poll(saves, { timeout: 10_000 }).toBe(2);
+      await asleep();
+      stop.abort(new Error('enough'));
+      await clock.advance(1000);
+      await following;
+      await clock.advance(half);
+      const late = await open();
+      expect([read, fromSnapshot, found(late, 'one')]).toEqual([0, true, ['one']]);
+    });
+
+    test('is written at the end of a process when its snapshot is old', async () => {
+      const first = await open();
+      await add('one');
+      await first.catchUp();
+      await first.save();
+      const a = await open();
+      await clock.advance(half + 1);
+      await a.catchUp();
+      await a[Symbol.asyncDispose]();
+      expect(saves()).toBe(2);
+    });
+
+    test('is as old as its last look at the log, whenever it was written', async () => {
+      const a = await open();
+      await add('one');
+      await a.catchUp();
+      await clock.advance(SNAPSHOT_REACH_MS);
+      // The log was away meanwhile: what was removed in that time this replica has not read.
+      await a.save();
+      await clock.advance(60_000);
+      await open();
+      expect([fromSnapshot, heard('hours old')]).toEqual([false, true]);
+    });
   });
 
   describe('no removed reference comes back after a restart', () => {

@@ -34,6 +34,7 @@ import {
   type Note,
   type Place,
   type Shard,
+  SNAPSHOT_REACH_MS,
   saveSnapshot,
   snapshotKey,
 } from './library-snapshot.ts';
@@ -122,9 +123,10 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   /** What `checkpoint` will be when all is read that was there when this look at the log began. */
   let reading = 0;
   let readAt = 0;
-  /** Records read since the last snapshot, and when that was. */
+  /** Records read since the last snapshot, how old it is, and when it was last looked whether another is due. */
   let fresh = 0;
   let savedAt = snapshot?.note.madeAt ?? 0;
+  let lookedAt = savedAt;
   let saving: Promise<void> | null = null;
   let reconciledAt = 0;
   let distrusted = false;
@@ -243,7 +245,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       engine: ENGINE_VERSION,
       shards: shard.of,
       shard: shard.number,
-      madeAt: clock.now(),
+      madeAt: readAt,
       places: [...places.values()],
       removed: [...removed],
       waiting: [...[...waiting.values()].flat(), ...unmarked],
@@ -257,12 +259,16 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     return found !== null && clock.now() - found.modifiedAt < ms;
   }
 
+  /** A snapshot has an end, and a library in which nothing happens is to be found by the next start as well. */
+  const expires = () => savedAt > 0 && clock.now() - savedAt > SNAPSHOT_REACH_MS / 2;
+
   async function saveIfDue(signal: AbortSignal): Promise<void> {
-    const age = clock.now() - savedAt;
-    if (fresh === 0 || age < SAVE_AT_MOST_MS || (age < SAVE_MS && fresh < SAVE_RECORDS)) return;
-    savedAt = clock.now();
-    if (await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2)) return;
-    await library.save(signal);
+    const since = clock.now() - lookedAt;
+    if (since < SAVE_AT_MOST_MS || (since < SAVE_MS && fresh < SAVE_RECORDS)) return;
+    if (fresh === 0 && !expires()) return;
+    lookedAt = clock.now();
+    if (!(await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2))) return library.save(signal);
+    savedAt = lookedAt;
   }
 
   const library: Library = {
@@ -338,7 +344,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       if (distrusted) return;
       const [begun, read] = [clock.now(), fresh];
       const { bytes } = await saveSnapshot(blobs, index, noteNow(), signal);
-      savedAt = begun;
+      [savedAt, lookedAt] = [begun, begun];
       fresh -= read;
       logger.info({ bytes, ms: clock.now() - begun, checkpoint }, 'wrote a snapshot of the index');
     },
@@ -347,7 +353,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     async [Symbol.asyncDispose]() {
       await saving;
       const bytes = index.stats().reduce((sum, s) => sum + s.bytes, 0);
-      if (!observer && fresh > 0 && bytes <= LAST_SAVE_BYTES && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
+      const worth = !observer && (fresh > 0 || expires()) && bytes <= LAST_SAVE_BYTES;
+      if (worth && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
         await library.save(AbortSignal.timeout(LAST_SAVE_MS)).catch((error: unknown) => {
           logger.warn(
             { error },
