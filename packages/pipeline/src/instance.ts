@@ -142,7 +142,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const threads = Math.min(config.concurrency, SEARCH_THREADS);
     const references = createReferenceCodes(blobs, database.postgres);
     const library = has('match')
-      ? stack.use(await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger }))
+      ? stack.use(
+          await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger, metrics }),
+        )
       : null;
     const watching = config.watching;
     const paths = { data: config.dataFolder, temp: tmpdir() };

@@ -9,7 +9,6 @@ import {
   ReferenceEvent,
   type ReferenceKey,
   referenceKey,
-  SliceCodes,
   TOPICS,
 } from '@vigil/contracts';
 import {
@@ -24,10 +23,11 @@ import {
   uncheckedReferences,
 } from '@vigil/database';
 import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
-import { type Clock, createTurns, type Logger } from '@vigil/runtime';
+import { type Clock, createTurns, type Logger, type Metrics } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
-import { OWN_BUCKET, unspilled } from './emit.ts';
+import { OWN_BUCKET } from './emit.ts';
 import { indexedCodes } from './indexed-codes.ts';
+import { readSlice } from './library-slice.ts';
 import {
   digestOf,
   loadSnapshot,
@@ -79,6 +79,8 @@ export interface LibraryDeps {
   threads: number;
   clock: Clock;
   logger: Logger;
+  /** Where dead letters are counted. */
+  metrics?: Pick<Metrics, 'add'>;
   /** Only looks: it is no replica that anything waits for, marks nothing, puts nothing away and writes no snapshot. */
   observer?: boolean;
 }
@@ -103,7 +105,7 @@ export const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {
-  const { log, blobs, database, references, shard, threads, clock, logger, observer = false } = deps;
+  const { log, blobs, database, references, shard, threads, clock, logger, metrics, observer = false } = deps;
   const startedAt = clock.now();
   const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
   if (!observer) await registerReplica(database.postgres, replica);
@@ -135,16 +137,14 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
   async function learn(record: LogRecord): Promise<void> {
     if (!record.value) return forget(record.key.slice(0, record.key.lastIndexOf('/')));
-    const { event, codes } = openEnvelope(SliceCodes, await unspilled(record, blobs));
-    const { owner, slice, slices, probe, outcome } = event.data;
-    if (owner.type !== 'reference') return;
-    const reference: ReferenceKey = { id: owner.id, version: owner.version };
+    const read = await readSlice(record, { blobs, db: database.postgres, references, logger });
+    if (!read) return;
+    const { reference, slice, slices, kind, codes, failed } = read;
     if (removed.has(referenceKey(reference))) return;
     if (codes) held.set(sliceName(reference, slice), codes);
-    if (mine(owner.id)) {
-      if (codes) index.add(reference, slice, probe.kind, indexedCodes(codes));
+    if (mine(reference.id)) {
+      if (codes) index.add(reference, slice, kind, indexedCodes(codes));
       const usable = codes ? countProtecting(codes) : 0;
-      const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
       unmarked.push({ reference, slice, slices, usable, failed });
     } else {
       foreign.push({ reference, slice, slices });
@@ -216,8 +216,9 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
         await apply(record);
       } catch (error) {
         if (!(error instanceof MalformedEvent)) throw error;
+        metrics?.add('vigil_dead_letters_total', { topic });
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
-        const headers = { ...record.headers, vigil_reason: error.message, vigil_stage: 'library' };
+        const headers = { ...record.headers, vigil_reason: error.message.slice(0, 2000), vigil_stage: 'library' };
         const dead = { topic: deadTopic(topic), key: record.key, headers, value: record.value };
         if (!observer) await log.append([dead]);
       }
