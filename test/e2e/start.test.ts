@@ -1,6 +1,8 @@
 /** `vigil start` as a process of its own, on a data folder of its own: served, refused, drained, killed, and started again. */
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +17,14 @@ import { rememberTree, stillRunning } from '../support/process-tree.ts';
 import { describeWith } from '../support/require.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { removeData, spawnVigil, startVigil, type VigilProcess, vigil } from '../support/vigil-process.ts';
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
 
 /** `vigil start` refuses the old fallback decoder. */
 const ffmpeg = await ffmpegHere().catch(() => null);
@@ -125,9 +135,16 @@ describeWith('ffmpeg-5', decoderHere, 'vigil start', () => {
     await untilGone(processes);
   });
 
-  test('stops when told to while it is still starting', async () => {
-    const { child, end } = spawnVigil(data, env);
+  test('says that it is alive, and stops when told to, while it is still starting', async () => {
+    const port = await freePort();
+    const { child, end } = spawnVigil(data, env, { port });
     while (!existsSync(path.join(data, 'instance.lock')) && child.exitCode === null) await sleep(5);
+    // Its database has yet to be made.
+    const [live, ready] = await Promise.all(
+      ['live', 'ready'].map((how) => fetch(`http://127.0.0.1:${port}/health/${how}`)),
+    );
+    expect([live!.status, ready!.status]).toEqual([200, 503]);
+    expect(await ready!.json()).toMatchObject({ checks: { start: 'is starting' } });
     const processes = await rememberTree(child.pid!);
     child.kill('SIGTERM');
     const { code, stdout } = await end;

@@ -115,6 +115,8 @@ export const Slice = z.object({
   shards: z.number().int().positive(),
   epoch: z.number().int(),
   receivedAt: When,
+  /** Of the upload's event: what was removed before it is no reason to leave the slice. */
+  sequencer: UploadEvent.shape.sequencer,
   steps: z.array(Step),
 });
 export type Slice = z.infer<typeof Slice>;
@@ -237,6 +239,9 @@ export const CAUSES = [
   'review',
 ] as const;
 
+/** A film of two days has thousands of slices, and an event has to stay small. */
+export const MAX_FAILURES = 100;
+
 /** out: what is said of an upload. Revision 1 is the first judgement; later ones say what they supersede. */
 export const Verdict = z.object({
   upload: z.string(),
@@ -254,7 +259,10 @@ export const Verdict = z.object({
   duration: z.number(),
   /** Seconds judged over all seconds. */
   coverage: z.number(),
+  /** What of it could not be judged, in order of slices: at most MAX_FAILURES. */
   failures: z.array(z.object({ slice: z.number().int(), shard: z.number().int(), reason: z.string() })),
+  /** How many failed in all, where `failures` names only the first of them. */
+  failuresInAll: z.number().int().optional(),
   engine: z.string(),
   checkpoints: z.array(z.number().int()),
   receivedAt: When,

@@ -6,3 +6,4 @@ export * from './fingerprinter.ts';
 export * from './media-source.ts';
 export * from './open-fingerprinter.ts';
 export { type PatchCodes, type PatchKind, type PatchOptions, patchCodes, swapHalves } from './patch-codes.ts';
+export { SourceStalled } from './slow-reads.ts';

@@ -64,6 +64,7 @@ const MADE: Record<string, string[]> = {
   ],
   'fifty seconds': ['-f', 'lavfi', '-i', FILM, '-t', '50', '-g', '20', '-c:v', 'mpeg4', '-q:v', '3', 'f.mp4'],
   'fifty seconds, one keyframe': ['-f', 'lavfi', '-i', FILM, '-t', '50', '-g', '600', '-c:v', 'mpeg4', 'k.mp4'],
+  stream: ['-f', 'lavfi', '-i', FILM, '-t', '20', '-c:v', 'mpeg4', '-q:v', '3', '-f', 'mpegts', 't.ts'],
   long: ['-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=60', '-t', '20', '-c:v', 'mpeg4', '-q:v', '5', 'l.mp4'],
 };
 beforeAll(async () => {
@@ -278,6 +279,75 @@ describe('a source that cannot be read', () => {
     await expect(fingerprinter.probe(broken)).rejects.toThrow('the store is away');
     const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'upload' as const };
     await expect(fingerprinter.fingerprint(broken, job)).rejects.toThrow('the store is away');
+  });
+});
+
+describe('a source that hangs until the time is over', () => {
+  /** The reads from the nth on have no answer; those before take `ms`. */
+  const hangs = (of: MediaSource, from: number, ms = 0): MediaSource => {
+    let n = 0;
+    return {
+      size: of.size,
+      async read(start, end, signal) {
+        if (n++ < from) await new Promise((resolve) => setTimeout(resolve, ms));
+        else await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+        return of.read(start, end);
+      },
+    };
+  };
+  const stalled = { name: 'SourceStalled', retriable: true };
+
+  test.each([
+    ['fifty seconds', 1],
+    ['fifty seconds', 7],
+    ['stream', 3],
+    ['stream', 12],
+  ])('is no verdict on a container, whatever ffprobe had seen of it by then: %s, %d reads', async (name, from) => {
+    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { probeSeconds: 3 } });
+    await expect(hasty.probe(hangs(media.get(name)!, from))).rejects.toMatchObject(stalled);
+    expect(await decodersRunning()).toEqual([]);
+  });
+
+  test('is no verdict on a slice, nor on several, nor on a picture', async () => {
+    const limits = { sliceSeconds: 3, probeSeconds: 2 };
+    await using hasty = await openFingerprinter({ threads: 3, ffmpeg: build, limits });
+    const source = media.get('fifty seconds')!;
+    const probe = await probeOf(source);
+    const spans = [0, 1].map((n) => sliceSpan(n, probe.duration));
+    const one = { probe, span: spans[0]!, purpose: 'reference' as const };
+    await Promise.all([
+      expect(hasty.fingerprint(hangs(source, 2), one)).rejects.toMatchObject(stalled),
+      expect(hasty.fingerprintRun(hangs(source, 2), { probe, spans })).rejects.toMatchObject(stalled),
+      expect(hasty.picture(hangs(source, 2), { probe, at: 40 })).rejects.toMatchObject(stalled),
+    ]);
+    expect(await decodersRunning()).toEqual([]);
+  });
+
+  test('is no verdict on pictures, where each takes its time', async () => {
+    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { sliceSeconds: 2 } });
+    const picture = bytesSource(
+      await make(build, ['-f', 'lavfi', '-i', FILM, '-frames:v', '1', join(folder.path, 'frame.jpg')]),
+    );
+    const probe = { ...(await probeOf(picture)), kind: 'video' as const, duration: 4 };
+    const frames = (ms: number) =>
+      [0, 1, 2, 3].map((time) => ({
+        time,
+        open: async () => ({ status: 'opened' as const, source: hangs(picture, Number.POSITIVE_INFINITY, ms) }),
+      }));
+    const job = { probe, span: [0, 4] as Span };
+    await expect(hasty.fingerprintFrames(frames(1100), job)).rejects.toMatchObject(stalled);
+    // Many of them, none of which takes long, are what the upload asks for.
+    expect(await hasty.fingerprintFrames(frames(500), job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
+  });
+
+  test('a film that asks for too many small pieces is too slow all the same', async () => {
+    const limits = { sliceSeconds: 1 };
+    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits });
+    const source = media.get('fifty seconds')!;
+    const probe = await probeOf(source);
+    const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'reference' as const };
+    const far = hangs(source, Number.POSITIVE_INFINITY, 400);
+    expect(await hasty.fingerprint(far, job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
   });
 });
 

@@ -8,7 +8,8 @@ import type { FrameLumas } from './image.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
 import type { PictureJob } from './picture.ts';
 import { probeVideo } from './probe.ts';
-import { openRangeServer, type Share } from './range-server.ts';
+import { openRangeServer } from './range-server.ts';
+import { type SlowReads, SourceStalled, watchReads } from './slow-reads.ts';
 import { SNIFF_BYTES, type Sniffed, sniff } from './sniff.ts';
 import { hasTransportPackets } from './transport-packets.ts';
 import { createWorkerJobs, TaskOverdue } from './worker-jobs.ts';
@@ -47,12 +48,20 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
   const jobs = createWorkerJobs(pool);
   const turn = createTurns(PROBES);
 
-  /** Runs a job that reads `source` over loopback; a fault of the source outranks whatever the decoder made of it. */
-  async function shared<T>(source: MediaSource, job: (share: Share) => Promise<T>): Promise<T> {
-    await using share = server.share(source);
-    const result = await job(share);
+  /**
+   * Runs a job of so many seconds that reads `source` over loopback; a fault of the source, a stall too, outranks whatever the decoder
+   * made of it.
+   */
+  async function shared<T extends Ended | Ended[]>(
+    source: MediaSource,
+    seconds: number,
+    job: (url: string, reads: SlowReads) => Promise<T>,
+  ): Promise<T> {
+    const reads = watchReads(seconds);
+    await using share = server.share(reads.of(source));
+    const result = await job(share.url, reads);
     if (share.fault !== undefined) throw share.fault;
-    return result;
+    return inTime(result, reads);
   }
 
   async function readAll(source: MediaSource, signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer>> {
@@ -87,7 +96,11 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const { format } = sniffed;
       const animated = format === 'gif' && (await isAnimatedGif(source, signal));
       if (sniffed.kind === 'video' || animated) {
-        return turn(() => shared(source, ({ url }) => probeVideo({ url, source, format, tools, limits }, signal)));
+        return turn(() =>
+          shared(source, limits.probeSeconds, (url, reads) =>
+            probeVideo({ url, source, reads, format, tools, limits }, signal),
+          ),
+        );
       }
       const bytes = await readAll(source, signal);
       const options = { seconds: limits.probeSeconds, transfer: [bytes.buffer], signal };
@@ -97,7 +110,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       signal?.throwIfAborted();
       const seconds = limits.sliceSeconds;
       if (probe.kind === 'video') {
-        return shared(source, ({ url }) => {
+        return shared(source, seconds, (url) => {
           const job: VideoJob = { url, probe, span, tools, limits, decoderThreads };
           return onThread<FingerprintOutcome>('fingerprintVideo', { job, purpose }, { seconds, signal });
         });
@@ -113,7 +126,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
         return [await fingerprinter.fingerprint(source, { probe, span: spans[0]!, purpose: 'upload' }, signal)];
       signal?.throwIfAborted();
       const seconds = limits.sliceSeconds * spans.length;
-      return shared(source, async ({ url }) => {
+      return shared(source, limits.sliceSeconds, async (url) => {
         const job: VideoJob = { url, probe, span: spans[0]!, tools, limits, decoderThreads };
         const made = await onThread<FingerprintOutcome[]>('fingerprintRun', { job, spans }, { seconds, signal });
         return 'status' in made ? spans.map(() => made) : made;
@@ -124,14 +137,16 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const sizes = { working: workingSize(probe.width, probe.height), larger: largerSize({ probe }, 'dense') };
       const until = performance.now() + limits.sliceSeconds * 1000;
       const left = () => (until - performance.now()) / 1000;
+      const reads = watchReads(limits.sliceSeconds);
 
       async function read(image: FrameImage): Promise<Uint8Array<ArrayBuffer> | Refusal> {
         const opened = await image.open();
         if (opened.status === 'rejected') return opened;
-        const { sniffed, refusal } = await look(opened.source, limits, signal);
+        const source = reads.of(opened.source);
+        const { sniffed, refusal } = await look(source, limits, signal);
         if (refusal) return refusal;
         if (sniffed.kind !== 'image') return refuse('unsupported-format', `${sniffed.format} is no still picture`);
-        return readAll(opened.source, signal);
+        return readAll(source, signal);
       }
 
       async function decode(
@@ -140,7 +155,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       ): Promise<DecodedFrame | Refusal> {
         if ('status' in bytes) return bytes;
         const options = { seconds: left(), transfer: [bytes.buffer], signal };
-        const made = await onThread<FrameLumas>('decodeFrame', { bytes, limits, ...sizes }, options);
+        const made = inTime(await onThread<FrameLumas>('decodeFrame', { bytes, limits, ...sizes }, options), reads);
         return made.status === 'decoded' ? { time: image.time, keyframe: false, ...made } : made;
       }
 
@@ -150,7 +165,8 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       // The next picture is fetched while one is decoded.
       let next = chosen[0] && settled(read(chosen[0]));
       for (const [n, image] of chosen.entries()) {
-        if (left() <= 0) return refuse('too-slow', `reading frames took more than ${limits.sliceSeconds} s`);
+        if (left() <= 0)
+          return inTime(refuse('too-slow', `reading frames took more than ${limits.sliceSeconds} s`), reads);
         const bytes = await next!;
         next = chosen[n + 1] && settled(read(chosen[n + 1]!));
         const frame = await decode(image, await bytes());
@@ -168,7 +184,7 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       if (refusal) return refusal;
       const seconds = limits.probeSeconds * 3;
       if (probe.kind === 'video') {
-        return shared(source, ({ url }) => {
+        return shared(source, limits.probeSeconds, (url) => {
           const job: PictureJob = { url, probe, at, tools, limits };
           return onThread<PictureOutcome>('pictureVideo', { job }, { seconds, signal });
         });
@@ -212,6 +228,18 @@ interface Refusal {
 }
 
 const refuse = (reason: Rejection, detail: string): Refusal => ({ status: 'rejected', reason, detail });
+
+interface Ended {
+  status: string;
+  reason?: Rejection;
+}
+
+/** @throws SourceStalled where the time went by waiting for the source */
+function inTime<T extends Ended | Ended[]>(made: T, reads: SlowReads): T {
+  const late = [made].flat().some(({ reason }) => reason === 'too-slow');
+  if (late && reads.explain()) throw new SourceStalled('the time of the job went by while it waited for the media');
+  return made;
+}
 
 /** What the first bytes say, and whether that is something to go on with. */
 async function look(

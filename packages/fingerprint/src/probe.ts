@@ -4,6 +4,7 @@ import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { ProbeOutcome } from './fingerprinter.ts';
 import { lookAtIsoBoxes } from './iso-boxes.ts';
 import type { MediaLimits, MediaSource } from './media-source.ts';
+import type { SlowReads } from './slow-reads.ts';
 
 const SHOWN =
   'format=nb_streams,duration,start_time:' +
@@ -48,6 +49,8 @@ export interface VideoProbeJob {
   /** Where the decoder reads the same bytes that `source` has. */
   url: string;
   source: MediaSource;
+  /** Of what comes from `url`. */
+  reads?: Pick<SlowReads, 'explain'>;
   /** As sniffed. */
   format: string;
   tools: FfmpegTools;
@@ -105,13 +108,19 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
   const startTime = number(stream.start_time) ?? number(probed.format?.start_time) ?? 0;
   const claimed = number(stream.duration) ?? number(probed.format?.duration);
   const track = String(stream.index ?? 'V:0');
+  let late = false;
+  const lastFrom = async (interval: string | null) => {
+    const found = await lastStamp(job, left(), interval, track, signal);
+    late ||= found === 'too-slow';
+    return found === 'too-slow' ? null : found;
+  };
   const stamp =
     lastOf(probed.packets ?? [], stream.index) ??
-    (await lastStamp(job, left(), `${FAR_SECONDS}%`, track, signal)) ??
-    (claimed !== null && claimed > 0
-      ? await lastStamp(job, left(), `${Math.max(0, claimed - BEFORE_END_SECONDS)}%`, track, signal)
-      : null) ??
-    (await lastStamp(job, left(), null, track, signal));
+    (await lastFrom(`${FAR_SECONDS}%`)) ??
+    (claimed !== null && claimed > 0 ? await lastFrom(`${Math.max(0, claimed - BEFORE_END_SECONDS)}%`) : null) ??
+    (await lastFrom(null));
+  // What the header claims is believed when nothing else can be had, not when the store did not give it.
+  if (stamp === null && late && job.reads?.explain()) return rejected('too-slow', 'its last packets could not be read');
   const notes: string[] = [];
   if (films.length > 1) notes.push(`${films.length} video tracks, of which one is judged`);
   if (rotation !== 0) notes.push(`rotated by ${rotation} degrees`);
@@ -166,14 +175,14 @@ async function ask(
   });
 }
 
-/** Seconds, on the container's clock, at which the last video frame from `interval` on ends; null when there is none. */
+/** Seconds, on the container's clock, at which the last video frame from `interval` on ends; null when none is found. */
 async function lastStamp(
   job: VideoProbeJob,
   seconds: number,
   interval: string | null,
   track: string,
   signal: AbortSignal | undefined,
-): Promise<number | null> {
+): Promise<number | 'too-slow' | null> {
   let rest = '';
   let last: number | null = null;
   const line = (text: string) => {
@@ -194,6 +203,7 @@ async function lastStamp(
     },
     signal,
   );
+  if (end.how === 'too-slow') return 'too-slow';
   return end.how === 'done' || end.how === 'failed' ? last : null;
 }
 

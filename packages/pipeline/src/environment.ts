@@ -14,7 +14,7 @@ export interface Environment {
   checks(): Promise<Record<string, string>>;
   /** Something more that has to be so for this process to be ready; `look` throws what is wrong. */
   add(name: string, look: () => void): void;
-  /** Some store does not answer anybody. What was asked a moment ago is not asked again. */
+  /** Some store, or some bucket of one, does not answer anybody. What was asked a moment ago is not asked again. */
   isBroken(): Promise<boolean>;
   /**
    * Runs a part to its end; where its environment breaks it is begun again after a pause, however often, and meanwhile
@@ -32,22 +32,33 @@ export function createEnvironment(deps: {
   database: Pick<Database, 'postgres'>;
   log: Pick<EventLog, 'ends'>;
   blobs: Pick<BlobStore, 'stat'>;
+  /** That events may name. Each may lie with somebody else, and be away while ours answers. */
+  buckets: readonly string[];
   clock: Clock;
   logger: Logger;
 }): Environment {
-  const { database, log, blobs, clock, logger } = deps;
+  const { database, log, blobs, buckets, clock, logger } = deps;
   const waiting = new Map<string, string>();
   const questions: [string, () => Promise<unknown>][] = [
     ['database', () => database.postgres.query('SELECT 1')],
     ['log', () => log.ends(TOPICS.uploads.name)],
     ['blobs', () => blobs.stat(OWN_BUCKET, 'is-it-there')],
+    ...buckets.map((b): [string, () => Promise<unknown>] => [`bucket ${b}`, () => blobs.stat(b, 'is-it-there')]),
   ];
+  const open = new Map<string, Promise<unknown>>();
   let last: { at: number; answers: Promise<Record<string, string>> } | undefined;
 
   const more = new Map<string, () => void>();
 
+  /** Who does not answer is not asked a second time meanwhile: several buckets that hang would take every connection to the store. */
+  function put([name, question]: (typeof questions)[number]): Promise<unknown> {
+    const asked = open.get(name) ?? question().finally(() => open.delete(name));
+    open.set(name, asked);
+    return asked;
+  }
+
   async function ask(): Promise<Record<string, string>> {
-    const answers = questions.map(async ([name, question]) => [name, await answerOf(question)] as const);
+    const answers = questions.map(async (one) => [one[0], await answerOf(() => put(one))] as const);
     return Object.fromEntries(await Promise.all(answers));
   }
 

@@ -83,7 +83,7 @@ export function sliceFingerprinted(
   result: Pick<SliceCodes, 'outcome' | 'steps'>,
   codes: Fingerprint | null,
 ): Output {
-  const { position: _p, ...rest } = slice;
+  const { position: _p, sequencer: _s, ...rest } = slice;
   const data: SliceCodes = { ...rest, ...result };
   const own = ownerKey(slice.owner);
   const id = derivedId('ev', own, slice.slice, 'fingerprint', ENGINE_VERSION, slice.epoch);

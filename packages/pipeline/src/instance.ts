@@ -126,9 +126,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const tracer = stack.use(await openTracer(config.watching.otlpEndpoint, { service, version: RELEASE, logger }));
     const has = (...roles: Role[]) => roles.some((role) => config.roles.includes(role));
     const stores = await openStores(config, logger, stack);
-    const { database, blobs } = stores;
+    const { database, blobs, buckets } = stores;
     const log = wrapLog ? wrapLog(stores.log) : stores.log;
-    const environment = createEnvironment({ database, log, blobs, clock, logger });
+    const environment = createEnvironment({ database, log, blobs, buckets, clock, logger });
     const decoding = has('plan', 'fingerprint', 'confirm');
     const wrong = decoding ? checkKernels() : null;
     if (wrong === 'missing') logger.warn({ todo: BUILD_KERNELS }, 'the WebAssembly kernels are not built: it is slow');
@@ -142,7 +142,9 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const threads = Math.min(config.concurrency, SEARCH_THREADS);
     const references = createReferenceCodes(blobs, database.postgres);
     const library = has('match')
-      ? stack.use(await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger }))
+      ? stack.use(
+          await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger, metrics }),
+        )
       : null;
     const watching = config.watching;
     const paths = { data: config.dataFolder, temp: tmpdir() };

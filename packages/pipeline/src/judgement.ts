@@ -85,8 +85,9 @@ export function judge({ manifest, alignments: results, evidence, references }: K
   const certain = decided.filter((d) => d.certain && d.decision.action === 'takedown').map((d) => d.decision);
 
   const complete = answered === slices * shards;
-  const shardsOf = (slice: number) => alignments.filter((a) => a.slice === slice && isAnswered(a)).length;
-  const seen = new Set(alignments.map((a) => a.slice).filter((slice) => shardsOf(slice) === shards));
+  const answers = new Map<number, number>();
+  for (const a of alignments) if (isAnswered(a)) answers.set(a.slice, (answers.get(a.slice) ?? 0) + 1);
+  const seen = new Set([...answers].filter(([, n]) => n === shards).map(([slice]) => slice));
   const coverage = coverageOf(duration, slices, seen, failedSlices);
   const checkpoints = Array.from({ length: shards }, (_, shard) =>
     Math.min(...alignments.filter((a) => a.shard === shard).map((a) => a.checkpoint), Number.MAX_SAFE_INTEGER),

@@ -29,7 +29,7 @@ const Note = z.object({
   engine: z.string(),
   shards: z.number().int(),
   shard: z.number().int(),
-  /** By the writer's clock: nothing that came to the log later is in it. */
+  /** By the writer's clock, when it had last begun to read the log to its end: all that was removed before is in it. */
   madeAt: z.number(),
   places: z.array(Place),
   /** Versions that were removed: codes of theirs that come later are not learned. */

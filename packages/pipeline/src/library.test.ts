@@ -2,8 +2,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BlobStore, openFileBlobStore, readBlob } from '@vigil/blob-store';
-import { encodeFingerprint, jsonEnvelope, type ReferenceEvent, referenceKey, TOPICS } from '@vigil/contracts';
+import { type BlobStore, BlobStoreError, openFileBlobStore, readBlob } from '@vigil/blob-store';
+import {
+  deadSpec,
+  deadTopic,
+  encodeFingerprint,
+  jsonEnvelope,
+  type ReferenceEvent,
+  referenceKey,
+  TOPICS,
+} from '@vigil/contracts';
 import {
   type Database,
   disableReference,
@@ -35,6 +43,7 @@ describe('library', () => {
   let blobs: BlobStore;
   let clock: FakeClock;
   let said: string[];
+  let counted: string[];
   /** Records that the last one to open has read, and whether it began with a snapshot. */
   let read: number;
   let fromSnapshot: boolean;
@@ -54,7 +63,7 @@ describe('library', () => {
     blobs = await openFileBlobStore({ root, now: clock.now });
     stack.push({ [Symbol.asyncDispose]: () => rm(root, { recursive: true }) }, blobs);
     world = await openWorld();
-    said = [];
+    [said, counted] = [[], []];
   });
   afterEach(async () => {
     while (stack.length > 0) await stack.pop()![Symbol.asyncDispose]();
@@ -75,7 +84,10 @@ describe('library', () => {
     const shard = { number: more.number ?? 0, of: more.of ?? 1 };
     const references = createReferenceCodes(blobs, database.postgres);
     const replica = more.replica ?? 'a';
-    const from = { log, blobs, database, references, shard, replica, threads: 0 };
+    const metrics = {
+      add: (name: string, labels?: object) => void counted.push([name, ...Object.values(labels ?? {})].join(' ')),
+    };
+    const from = { log, blobs, database, references, shard, replica, threads: 0, metrics };
     const library = await openLibrary({ ...from, clock, logger });
     ({ records: read, snapshot: fromSnapshot } = JSON.parse(
       said.findLast((line) => line.includes('library is loaded'))!,
@@ -139,6 +151,7 @@ describe('library', () => {
         return hits.filter((h) => h.distance === 0 && h.origin.reference.id === id).length === 20;
       }),
     );
+  const saves = () => said.filter((line) => line.includes('wrote a snapshot')).length;
   const heard = (words: string) => said.some((line) => line.includes(words));
 
   test('a restart reads the snapshot and what came since, and holds what it held', async () => {
@@ -182,7 +195,6 @@ describe('library', () => {
       }
       await expect.poll(() => clock.sleepers, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0);
     };
-    const saves = () => said.filter((line) => line.includes('wrote a snapshot')).length;
     await minutes(1);
     await expect.poll(saves, { timeout: 10_000 }).toBe(1);
     await add('two');
@@ -198,6 +210,65 @@ describe('library', () => {
     await following;
     await a[Symbol.asyncDispose]();
     expect(saves()).toBe(2);
+  });
+
+  describe('a library in which nothing happens', () => {
+    const half = SNAPSHOT_REACH_MS / 2;
+    const asleep = () => expect.poll(() => clock.sleepers, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0);
+
+    test('is written again before its snapshot ends, and tried again when that fails', async () => {
+      const first = await open();
+      await add('one');
+      await first.catchUp();
+      await first.save();
+      const { put } = blobs;
+      let failures = 1;
+      blobs = { ...blobs, put: (...given) => (failures-- > 0 ? Promise.reject(new Error('away')) : put(...given)) };
+      const a = await open();
+      const stop = new AbortController();
+      const following = a.follow(stop.signal);
+      await asleep();
+      await clock.advance(half);
+      await asleep();
+      expect(saves()).toBe(1);
+      await clock.advance(60_000);
+      await expect.poll(() => heard('no snapshot of the index was written'), { timeout: 10_000 }).toBe(true);
+      await asleep();
+      expect(saves()).toBe(1);
+      await clock.advance(10 * 60_000);
+      await expect.poll(saves, { timeout: 10_000 }).toBe(2);
+      await asleep();
+      stop.abort(new Error('enough'));
+      await clock.advance(1000);
+      await following;
+      await clock.advance(half);
+      const late = await open();
+      expect([read, fromSnapshot, found(late, 'one')]).toEqual([0, true, ['one']]);
+    });
+
+    test('is written at the end of a process when its snapshot is old', async () => {
+      const first = await open();
+      await add('one');
+      await first.catchUp();
+      await first.save();
+      const a = await open();
+      await clock.advance(half + 1);
+      await a.catchUp();
+      await a[Symbol.asyncDispose]();
+      expect(saves()).toBe(2);
+    });
+
+    test('is as old as its last look at the log, whenever it was written', async () => {
+      const a = await open();
+      await add('one');
+      await a.catchUp();
+      await clock.advance(SNAPSHOT_REACH_MS);
+      // The log was away meanwhile: what was removed in that time this replica has not read.
+      await a.save();
+      await clock.advance(60_000);
+      await open();
+      expect([fromSnapshot, heard('hours old')]).toEqual([false, true]);
+    });
   });
 
   describe('no removed reference comes back after a restart', () => {
@@ -362,6 +433,71 @@ describe('library', () => {
       await blobs.put('vigil', snapshotKey({ number: 0, of: 1 }), good.subarray(0, good.length >> 1));
       await open();
       expect(read).toBe(4);
+    });
+  });
+
+  describe('a slice whose event was too large for the log, and is gone from the store', () => {
+    /** As `recordOf` sends it, but that nothing lies there. */
+    const learnLost = async (made: MadeReference, slice: number) => {
+      const { headers, ...record } = madeSlice(made, slice);
+      const spilled = { 'content-type': 'application/vnd.vigil.spilled', vigil_content_type: headers['content-type']! };
+      const value = new TextEncoder().encode(JSON.stringify({ key: 'spilled/none', sha256: 'none', size: 9 }));
+      await world.log.append([{ ...record, headers: { ...headers, ...spilled }, value }]);
+    };
+    const keep = (made: MadeReference, slice: number) =>
+      blobs.put(
+        'vigil',
+        `codes/${referenceKey(made.reference)}/${slice}`,
+        encodeFingerprint(madeFingerprint(made, slice)),
+      );
+    const dead = async () => (await world.log.ends(deadTopic(CODES))).reduce((n, { end }) => n + end, 0);
+    const CODES = TOPICS.referenceCodes.name;
+    beforeEach(() => world.log.ensureTopics([deadSpec(TOPICS.referenceCodes)]));
+
+    test('is read from where its codes lie a second time, in whatever shard', async () => {
+      const ids = ['one', 'two', 'three', 'four'];
+      for (const id of ids) {
+        await register(film(id));
+        await learn(film(id), [0]);
+        await learnLost(film(id), 1);
+        await keep(film(id), 1);
+      }
+      const [a, b] = [await open({ of: 2 }), await open({ number: 1, of: 2, replica: 'b' })];
+      for (const library of [a, b]) await library.catchUp();
+      expect([...found(a, ...ids), ...found(b, ...ids)].sort()).toEqual([...ids].sort());
+      expect(await Promise.all(ids.map(stateOf))).toEqual(ids.map(() => 'live'));
+      expect([await dead(), counted]).toEqual([0, []]);
+    });
+
+    test('is put away, seen and counted where those are gone too, and the index goes on', async () => {
+      await register(film('lost'));
+      await learnLost(film('lost'), 0);
+      await keep(film('lost'), 1);
+      await learnLost(film('lost'), 1);
+      await add('one');
+      const a = await open();
+      expect([held(a), found(a, 'one', 'lost')]).toEqual([['lost', 'one'], ['one']]);
+      expect([await dead(), counted]).toEqual([1, [`vigil_dead_letters_total ${CODES}`]]);
+      expect(heard('the codes of lost@1/0 are gone from the store')).toBe(true);
+      expect(await stateOf('lost')).not.toBe('live');
+      await learnLost(film('one'), 7);
+      await add('two');
+      await a.catchUp();
+      expect([await dead(), found(a, 'two')]).toEqual([2, ['two']]);
+    });
+
+    test('is nobody’s when its reference is gone, and waited for when the store is', async () => {
+      await register(film('gone'));
+      await learnLost(film('gone'), 0);
+      await learnLost(film('unknown'), 0);
+      await disable('gone', false);
+      const a = await open();
+      expect([held(a), await dead()]).toEqual([[], 0]);
+      await register(film('kept'));
+      await learnLost(film('kept'), 0);
+      blobs.get = () => Promise.reject(new BlobStoreError('unavailable', 'away'));
+      await expect(a.catchUp()).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await dead()).toBe(0);
     });
   });
 

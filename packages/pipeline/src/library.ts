@@ -8,7 +8,6 @@ import {
   ReferenceEvent,
   type ReferenceKey,
   referenceKey,
-  SliceCodes,
   TOPICS,
 } from '@vigil/contracts';
 import {
@@ -23,17 +22,19 @@ import {
   uncheckedReferences,
 } from '@vigil/database';
 import type { EventLog, LogRecord, PartitionEnds } from '@vigil/event-log';
-import { type Clock, createTurns, type Logger } from '@vigil/runtime';
+import { type Clock, createTurns, type Logger, type Metrics } from '@vigil/runtime';
 import { createIndex, type SimilarityIndex } from '@vigil/similarity';
 import { deadLetter } from './dead-letter.ts';
-import { OWN_BUCKET, unspilled } from './emit.ts';
+import { OWN_BUCKET } from './emit.ts';
 import { indexedCodes } from './indexed-codes.ts';
+import { readSlice } from './library-slice.ts';
 import {
   digestOf,
   loadSnapshot,
   type Note,
   type Place,
   type Shard,
+  SNAPSHOT_REACH_MS,
   saveSnapshot,
   snapshotKey,
 } from './library-snapshot.ts';
@@ -78,6 +79,8 @@ export interface LibraryDeps {
   threads: number;
   clock: Clock;
   logger: Logger;
+  /** Where dead letters are counted. */
+  metrics?: Pick<Metrics, 'add'>;
   /** Only looks: it is no replica that anything waits for, marks nothing, puts nothing away and writes no snapshot. */
   observer?: boolean;
 }
@@ -102,7 +105,7 @@ export const READ = [TOPICS.references.name, TOPICS.referenceCodes.name];
 
 /** Ready when it resolves: at the present end of the log, and reconciled. */
 export async function openLibrary(deps: LibraryDeps): Promise<Library> {
-  const { log, blobs, database, references, shard, threads, clock, logger, observer = false } = deps;
+  const { log, blobs, database, references, shard, threads, clock, logger, metrics, observer = false } = deps;
   const startedAt = clock.now();
   const replica = { shards: shard.of, shard: shard.number, replica: deps.replica };
   if (!observer) await registerReplica(database.postgres, replica);
@@ -122,9 +125,10 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
   /** What `checkpoint` will be when all is read that was there when this look at the log began. */
   let reading = 0;
   let readAt = 0;
-  /** Records read since the last snapshot, and when that was. */
+  /** Records read since the last snapshot, how old it is, and when it was last looked whether another is due. */
   let fresh = 0;
   let savedAt = snapshot?.note.madeAt ?? 0;
+  let lookedAt = savedAt;
   let saving: Promise<void> | null = null;
   let reconciledAt = 0;
   let distrusted = false;
@@ -133,16 +137,14 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
   async function learn(record: LogRecord): Promise<void> {
     if (!record.value) return forget(record.key.slice(0, record.key.lastIndexOf('/')));
-    const { event, codes } = openEnvelope(SliceCodes, await unspilled(record, blobs));
-    const { owner, slice, slices, probe, outcome } = event.data;
-    if (owner.type !== 'reference') return;
-    const reference: ReferenceKey = { id: owner.id, version: owner.version };
+    const read = await readSlice(record, { blobs, db: database.postgres, references, logger });
+    if (!read) return;
+    const { reference, slice, slices, kind, codes, failed } = read;
     if (removed.has(referenceKey(reference))) return;
     if (codes) held.set(sliceName(reference, slice), codes);
-    if (mine(owner.id)) {
-      if (codes) index.add(reference, slice, probe.kind, indexedCodes(codes));
+    if (mine(reference.id)) {
+      if (codes) index.add(reference, slice, kind, indexedCodes(codes));
       const usable = codes ? countProtecting(codes) : 0;
-      const failed = outcome.status === 'failed' ? `${outcome.reason}: ${outcome.detail}` : null;
       unmarked.push({ reference, slice, slices, usable, failed });
     } else {
       foreign.push({ reference, slice, slices });
@@ -214,6 +216,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
         await apply(record);
       } catch (error) {
         if (!(error instanceof MalformedEvent)) throw error;
+        metrics?.add('vigil_dead_letters_total', { topic });
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
         if (!observer) await log.append([deadLetter(record, { reason: error.message, stage: 'library' })]);
       }
@@ -241,7 +244,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       engine: ENGINE_VERSION,
       shards: shard.of,
       shard: shard.number,
-      madeAt: clock.now(),
+      madeAt: readAt,
       places: [...places.values()],
       removed: [...removed],
       waiting: [...[...waiting.values()].flat(), ...unmarked],
@@ -255,12 +258,16 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     return found !== null && clock.now() - found.modifiedAt < ms;
   }
 
+  /** A snapshot has an end, and a library in which nothing happens is to be found by the next start as well. */
+  const expires = () => savedAt > 0 && clock.now() - savedAt > SNAPSHOT_REACH_MS / 2;
+
   async function saveIfDue(signal: AbortSignal): Promise<void> {
-    const age = clock.now() - savedAt;
-    if (fresh === 0 || age < SAVE_AT_MOST_MS || (age < SAVE_MS && fresh < SAVE_RECORDS)) return;
-    savedAt = clock.now();
-    if (await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2)) return;
-    await library.save(signal);
+    const since = clock.now() - lookedAt;
+    if (since < SAVE_AT_MOST_MS || (since < SAVE_MS && fresh < SAVE_RECORDS)) return;
+    if (fresh === 0 && !expires()) return;
+    lookedAt = clock.now();
+    if (!(await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2))) return library.save(signal);
+    savedAt = lookedAt;
   }
 
   const library: Library = {
@@ -336,7 +343,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       if (distrusted) return;
       const [begun, read] = [clock.now(), fresh];
       const { bytes } = await saveSnapshot(blobs, index, noteNow(), signal);
-      savedAt = begun;
+      [savedAt, lookedAt] = [begun, begun];
       fresh -= read;
       logger.info({ bytes, ms: clock.now() - begun, checkpoint }, 'wrote a snapshot of the index');
     },
@@ -345,7 +352,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     async [Symbol.asyncDispose]() {
       await saving;
       const bytes = index.stats().reduce((sum, s) => sum + s.bytes, 0);
-      if (!observer && fresh > 0 && bytes <= LAST_SAVE_BYTES && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
+      const worth = !observer && (fresh > 0 || expires()) && bytes <= LAST_SAVE_BYTES;
+      if (worth && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
         await library.save(AbortSignal.timeout(LAST_SAVE_MS)).catch((error: unknown) => {
           logger.warn(
             { error },

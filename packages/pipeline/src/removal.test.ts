@@ -14,7 +14,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { createActions } from './claims/actions.ts';
 import { createLedger } from './claims/ledger.ts';
-import { happenedBefore } from './removal.ts';
+import { happenedBefore, wentAfter } from './removal.ts';
 import { DEADLINE, decideUpload } from './stages/decide-upload.ts';
 import { looseBrakes } from './testing.ts';
 
@@ -172,6 +172,29 @@ describe('uploads that are deleted or replaced', () => {
     expect((await sent()).verdicts).toEqual([gone('v1')]);
     await judge('v1');
     expect((await sent()).verdicts).toEqual([cleared('v1', 2, 're-upload')]);
+  });
+
+  test('its slices go on whoever hears of it first, and those of what went are left', async () => {
+    const went = (receivedAt: number, sequencer?: string) =>
+      wentAfter(database.postgres, id('v1'), { media: media('v1'), receivedAt, sequencer });
+    await say(['created', 'v1', 1]);
+    expect(await went(1)).toBe(false);
+    await say(['deleted', 'v1', 2]);
+    // The planner has read the next message, and sent slices; `decide` has not, and calls the upload deleted.
+    expect((await findUpload(database.postgres, id('v1')))!.deleted).toBe(true);
+    expect([await went(1), await went(3)]).toEqual([true, false]);
+    await say(['created', 'v1', 3]);
+    expect([await went(1), await went(3)]).toEqual([true, false]);
+    await say(['deleted', '', 4]);
+    expect(await went(3)).toBe(true);
+    // In the same millisecond the store's own order tells.
+    await say(['created', 'v1', 4, '0A']);
+    await say(['deleted', 'v1', 5, '0B']);
+    expect([await went(5, '0A'), await went(5, '0C'), await went(5)]).toEqual([true, false, true]);
+    // What replaces others is not gone with them.
+    await say(['replaced', 'v1', 6]);
+    expect(await went(6)).toBe(false);
+    expect(await wentAfter(database.postgres, id('v0'), { media: media('v0'), receivedAt: 6 })).toBe(true);
   });
 
   test('a deadline counts for what was uploaded again', async () => {

@@ -18,7 +18,7 @@ export async function hear(tx: Queryable, { upload, event }: Manifest): Promise<
   const { media, action } = event;
   await lockObject(tx, media);
   const known = await removalsOf(tx, media);
-  const outdated = action !== 'deleted' && known.some((r) => r.kept !== upload && !happenedBefore(r, event));
+  const outdated = action !== 'deleted' && isOutdated(known, upload, event);
   if (action === 'created') return { gone: [], outdated };
   const version = action === 'deleted' ? media.version : '';
   const removal: Removal = {
@@ -32,6 +32,21 @@ export async function hear(tx: Queryable, { upload, event }: Manifest): Promise<
   const gone = version === '' ? await uploadsOfObject(tx, media) : [upload];
   return { gone: gone.filter((id) => id !== removal.kept), outdated };
 }
+
+/**
+ * Is it known that an upload went after this was said of it? The row of the upload does not tell: of media that come again it says
+ * `deleted` until their manifest is read, which comes at the same time as their first slices.
+ */
+export async function wentAfter(
+  db: Queryable,
+  upload: string,
+  { media, ...when }: Pick<UploadEvent, 'media'> & When,
+): Promise<boolean> {
+  return isOutdated(await removalsOf(db, media), upload, when);
+}
+
+const isOutdated = (known: readonly Removal[], upload: string, when: When): boolean =>
+  known.some((r) => r.kept !== upload && !happenedBefore(r, when));
 
 type When = Pick<UploadEvent, 'receivedAt'> & { sequencer?: string | null | undefined };
 

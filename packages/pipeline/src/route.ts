@@ -1,14 +1,16 @@
 import type { BlobStore } from '@vigil/blob-store';
-import type { UploadMapping } from '@vigil/contracts';
-import { type Database, isDeleted } from '@vigil/database';
+import type { Slice, UploadMapping } from '@vigil/contracts';
+import type { Database } from '@vigil/database';
 import type { Clock, Role } from '@vigil/runtime';
 import type { Ledger } from './claims/ledger.ts';
+import { ownerKey } from './events.ts';
 import { createFrameLists } from './frame-lists.ts';
 import type { Lanes } from './lanes.ts';
 import type { Layout } from './layout.ts';
 import type { Library } from './library.ts';
 import type { Media } from './media.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
+import { wentAfter } from './removal.ts';
 import type { Stage } from './run-stage.ts';
 import { confirmProposal } from './stages/confirm-proposal.ts';
 import type { decideUpload } from './stages/decide-upload.ts';
@@ -83,14 +85,14 @@ export function route(deps: RouteDeps): Stage<never>[] {
   // Few probes of films run at a time, so this many may wait for them; more would wait for longer than the log allows.
   const planned = 32;
   const frames = media && createFrameLists(blobs, media);
-  const gone = (upload: string) => isDeleted(database.postgres, upload);
+  const isGone = (slice: Slice) => wentAfter(database.postgres, ownerKey(slice.owner), slice);
   const stages: unknown[] = [];
   if (has('plan') && media && frames) {
     stages.push(planUpload({ media, frames, mapping, clock, layout, concurrency: planned }));
     stages.push(learnReference({ media, database, clock, layout, concurrency: decoders }));
   }
   if (has('fingerprint') && media && frames) {
-    const parts = { media, frames, isDeleted: gone, blobs, lanes, clock };
+    const parts = { media, frames, isGone, blobs, lanes, clock };
     stages.push(fingerprintSlice({ ...parts, from: 'slicesFirst', concurrency: urgent }));
     stages.push(fingerprintSlice({ ...parts, from: 'slicesRest', concurrency: patient }));
     stages.push(fingerprintSlice({ ...parts, from: 'slicesBatch', concurrency: patient }));

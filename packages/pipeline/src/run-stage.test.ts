@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlobStore, BlobStoreError, openFileBlobStore } from '@vigil/blob-store';
 import { deadSpec, deadTopic, MalformedEvent, TOPICS } from '@vigil/contracts';
-import { type ConsumeOptions, checkRecord, type EventLog, type LogRecord, type NewRecord } from '@vigil/event-log';
+import {
+  type ConsumeOptions,
+  checkRecord,
+  type EventLog,
+  EventLogError,
+  type LogRecord,
+  type NewRecord,
+} from '@vigil/event-log';
 import { createFakeClock, createLogger } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -97,6 +104,17 @@ describe('run-stage', () => {
     await handle(input(1));
     expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
     expect(appended[0]!.headers).toMatchObject({ vigil_reason: 'broken', vigil_stage: 'test', ce_id: 'ev_1' });
+  });
+
+  test('puts away what leads to more than the log takes, and goes on', async () => {
+    const handle = start((n) => {
+      if (n === 1) throw new EventLogError('too large', { retriable: false });
+      return done([out('fine')]);
+    });
+    await handle(input(1));
+    await handle(input(2));
+    expect(topics()).toEqual(['vigil.uploads.dead', 'vigil.alignments']);
+    expect(appended[0]!.headers).toMatchObject({ vigil_reason: 'too large', ce_id: 'ev_1' });
   });
 
   test('puts away what cannot be understood, and goes on', async () => {

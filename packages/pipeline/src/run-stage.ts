@@ -1,6 +1,6 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import { type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
-import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
+import { type Consumer, type EventLog, EventLogError, type LogRecord } from '@vigil/event-log';
 import {
   beginTrace,
   type Clock,
@@ -49,7 +49,8 @@ export interface StageDeps {
 const RETRY_MS = [50, 200, 1000, 3000, 5000];
 /**
  * An event that cannot be done for reasons outside of it, while all stores answer others, is given up after this many tries
- * (three minutes and more). What fails while a store answers nobody does not count: an outage condemns no upload, however long.
+ * (three minutes and more). What fails while a store, or a bucket, answers nobody does not count: an outage condemns no upload,
+ * however long.
  */
 const MAX_TRIES = 40;
 
@@ -110,7 +111,8 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     } catch (error) {
       metrics.add('vigil_stage_errors_total', { stage: stage.name, kind: kindOf(error) });
       if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
-      if (error instanceof BlobStoreError && !error.retriable)
+      // Of the log: what came of the event is more than its topic takes.
+      if ((error instanceof BlobStoreError || error instanceof EventLogError) && !error.retriable)
         return { kind: 'rejected', reason: error.message, outputs: [] };
       if (isRetriable(error)) return { kind: 'retry', reason: String(error) };
       throw error;
@@ -205,6 +207,7 @@ const reasonOf = (outcome: Outcome): SpanAttributes =>
 const KINDS: Readonly<Record<string, string>> = {
   MalformedEvent: 'malformed',
   BlobStoreError: 'blob-store',
+  SourceStalled: 'blob-store',
   EventLogError: 'event-log',
   PostgresError: 'database',
 };

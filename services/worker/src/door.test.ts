@@ -36,6 +36,30 @@ describe('the door', () => {
     expect((await fetch(`${door.url}/health/ready`, { method: 'HEAD' })).status).toBe(503);
   });
 
+  test('with nothing behind it yet says that the process is alive, and lets in later', async () => {
+    const logger = createLogger({ level: 'silent' });
+    const early = await openDoor(null, { host: '127.0.0.1', port: 0, logger, mounted: null });
+    const statuses = async () => {
+      const asked = ['/health/live', '/health/ready', '/metrics', '/v1/works'].map((route) => fetch(early.url + route));
+      return (await Promise.all(asked)).map(({ status }) => status);
+    };
+    expect(await statuses()).toEqual([200, 503, 503, 503]);
+    expect(await (await fetch(`${early.url}/health/ready`)).json()).toEqual({
+      ...{ ready: false, checks: { start: 'is starting' }, library: [] },
+    });
+    const problem = await fetch(`${early.url}/v1/works`);
+    expect(problem.headers.get('content-type')).toBe('application/problem+json');
+    expect(await problem.json()).toMatchObject({ type: 'urn:vigil:problem:unavailable', status: 503 });
+    const inspect = {
+      health: async () => ({ ready: true, checks: {}, library: [] }),
+    } as unknown as Instance['inspect'];
+    early.lead({ inspect, metrics: createMetrics() }, { handle: (_request, response) => void response.end('served') });
+    expect(await statuses()).toEqual([200, 200, 200, 200]);
+    await early[Symbol.asyncDispose]();
+    await early[Symbol.asyncDispose]();
+    await expect(fetch(`${early.url}/health/live`)).rejects.toThrow();
+  });
+
   test('says what is not there', async () => {
     for (const [method, route] of [
       ['GET', '/'],

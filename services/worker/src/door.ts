@@ -5,32 +5,39 @@ import { inTrace, type Logger, parseTraceparent } from '@vigil/runtime';
 
 export interface Door {
   url: string;
+  /** Lets in: from now on what stands behind it is asked, and served. */
+  lead(behind: Behind, mounted: Mounted | null): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+type Behind = Pick<Instance, 'inspect' | 'metrics'>;
 
 /** What else is served at the same address. */
 export interface Mounted {
   handle(request: IncomingMessage, response: ServerResponse): void;
 }
 
+const STARTING = { ready: false, checks: { start: 'is starting' }, library: [] };
+
 /**
  * The one address of a process: how it is, what it measures, and what is mounted there. Health and metrics are answered to everybody, and by every
- * role.
+ * role. With nothing behind it yet it says that the process is alive, and 503 to all else.
  */
 export async function openDoor(
-  { inspect, metrics }: Pick<Instance, 'inspect' | 'metrics'>,
+  within: Behind | null,
   options: { host: string; port: number; logger: Logger; mounted: Mounted | null },
 ): Promise<Door> {
-  const { host, port, logger, mounted } = options;
+  const { host, port, logger } = options;
+  let [behind, mounted] = [within, options.mounted];
 
   const json = (status: number, body: unknown) => ({ status, type: 'application/json', body: JSON.stringify(body) });
   const pages: Record<string, () => Promise<{ status: number; type: string; body: string }>> = {
     '/health/live': async () => json(200, { status: 'alive' }),
     async '/health/ready'() {
-      const health = await inspect.health();
+      const health = behind ? await behind.inspect.health() : STARTING;
       return json(health.ready ? 200 : 503, health);
     },
-    '/metrics': async () => ({ status: 200, ...(await metrics.expose()) }),
+    '/metrics': async () => (behind ? { status: 200, ...(await behind.metrics.expose()) } : json(503, STARTING)),
   };
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -40,13 +47,17 @@ export async function openDoor(
       const { status, type, body } = await page();
       return answer(response, status, type, body);
     }
+    const problem = (status: number, name: string, title: string) => {
+      request.resume();
+      const body = { type: `urn:vigil:problem:${name}`, title, status, detail: `${request.method} ${path}` };
+      answer(response, status, 'application/problem+json', JSON.stringify(body));
+    };
+    if (!behind) return problem(503, 'unavailable', 'It is starting');
     const { traceparent, tracestate } = request.headers;
     const trace = typeof traceparent === 'string' ? parseTraceparent(traceparent, String(tracestate ?? '')) : null;
-    if (mounted) return inTrace(trace, () => mounted.handle(request, response));
-    request.resume();
-    const problem = { type: 'urn:vigil:problem:not-found', title: 'There is no such thing here', status: 404 };
-    const body = JSON.stringify({ ...problem, detail: `${request.method} ${path}` });
-    answer(response, 404, 'application/problem+json', body);
+    const site = mounted;
+    if (site) return inTrace(trace, () => site.handle(request, response));
+    problem(404, 'not-found', 'There is no such thing here');
   }
 
   // Films take as long as they take; headers do not.
@@ -64,6 +75,9 @@ export async function openDoor(
   const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   return {
     url: `http://${shown}:${address.port}`,
+    lead(to, at) {
+      [behind, mounted] = [to, at];
+    },
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

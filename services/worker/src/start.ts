@@ -31,13 +31,21 @@ export async function startWorker(config: Config, { say, complain, opened }: Voi
     async open(stack, stopping) {
       const { host, port } = config;
       const opening = async () => {
+        // Alive from here on, for whoever would end it otherwise: to read a whole library takes its time. That the port is taken is said
+        // last, after what explains it better: the data folder is another instance's.
+        const at = { host, port, logger, mounted: null };
+        const early = await openDoor(null, at).catch(() => null);
+        if (stopping.aborted) return early?.[Symbol.asyncDispose]();
+        stack.use(early);
         const instance = await openInstance({ config, logger, ffmpeg });
         // Asked to stop meanwhile: the stack is gone, and nobody else would close what was just opened.
         if (stopping.aborted) return instance[Symbol.asyncDispose]();
         stack.use(instance);
         const serves = config.roles.includes('api') || config.roles.includes('console');
         const mounted = serves ? stack.use(await openSite(instance, { config, logger })) : null;
-        const door = stack.use(await openDoor(instance, { host, port, logger, mounted }));
+        // Once more, so that it closes before what stands behind it.
+        const door = stack.use(early ?? (await openDoor(null, at)));
+        door.lead(instance, mounted);
         say(`Vigil listens on ${door.url}; its data lie in ${config.dataFolder}`);
         for (const line of (await mounted?.greet(door.url)) ?? []) say(line);
         const beside = opened?.(door.url);

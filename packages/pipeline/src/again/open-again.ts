@@ -91,7 +91,7 @@ export async function openTools(
     const confirm = confirmProposal({ media, references, lanes, clock, concurrency: 1 });
     const fingerprint = fingerprintSlice({
       ...{ media, frames, blobs, lanes, clock, from: 'slicesBatch', concurrency: 1 },
-      isDeleted: async () => false,
+      isGone: async () => false,
     });
     const actions = createActions({ clock, settings: config.acknowledgements });
     const ledger = createLedger({ now: clock.now, terms: termsOf(config.cases) });

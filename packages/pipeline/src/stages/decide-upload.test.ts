@@ -2,12 +2,15 @@ import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   codeToHex,
   type Evidence,
+  MAX_FAILURES,
+  MAX_SLICES,
   type Manifest,
   type Opened,
   openEnvelope,
   type SliceAlignments,
   type SliceEvidence,
   TakedownEvent,
+  TOPICS,
   Verdict,
 } from '@vigil/contracts';
 import {
@@ -20,6 +23,7 @@ import {
   registerReference,
   relayBatch,
 } from '@vigil/database';
+import { checkRecord } from '@vigil/event-log';
 import { createFakeClock } from '@vigil/runtime';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
@@ -75,7 +79,7 @@ describe('decide', () => {
     event: { id: `ev_${Math.random()}`, type: 't', source: 's', subject: 'x', time: 0, data },
     codes: null,
   });
-  const planned = (slices: number, more: Partial<Manifest> = {}) =>
+  const planned = (slices: number, more: Partial<Manifest> = {}, shards = 1) =>
     decide.stages.recordManifest.run(
       opened<Manifest>({
         upload,
@@ -100,7 +104,7 @@ describe('decide', () => {
             notes: [],
           },
           slices,
-          shards: 1,
+          shards,
           epoch: 0,
         },
         deadline: clock.now() + 1000,
@@ -174,6 +178,7 @@ describe('decide', () => {
   async function sent() {
     const found = { takedowns: [] as TakedownEvent[], verdicts: [] as Verdict[], alarms: 0 };
     const take = (topic: string, record: Parameters<typeof openEnvelope>[1]) => {
+      checkRecord({ topic, ...record }, { maxBytes: TOPICS.takedowns.maxBytes });
       if (topic === 'vigil.takedowns') found.takedowns.push(openEnvelope(TakedownEvent, record).event.data);
       else if (topic === 'vigil.verdicts') found.verdicts.push(openEnvelope(Verdict, record).event.data);
       else if (topic === 'vigil.alarms') found.alarms++;
@@ -384,6 +389,69 @@ describe('decide', () => {
     expect(verdicts).toMatchObject([
       { verdict: 'in-review', coverage: 0.5, failures: [{ slice: 1, shard: 0, reason: 'too-slow' }] },
     ]);
+  });
+
+  /** As long as a film may be, and of every slice and shard `outcome`. */
+  async function twoDays(outcome: SliceAlignments['outcome']): Promise<void> {
+    await planned(MAX_SLICES, {}, 3);
+    const result = { upload, shards: 3, checkpoint: 1, frames: { seen: 0, usable: 0 }, steps: [], outcome };
+    await database.postgres.query(
+      `INSERT INTO slice_alignments (upload, shards, slice, shard, checkpoint, result)
+       SELECT $1, 3, s, h, 1, $2::jsonb || jsonb_build_object('slice', s, 'shard', h, 'span', jsonb_build_array(s * 30, s * 30 + 30))
+       FROM generate_series(0, $3::int - 1) AS s, generate_series(0, 2) AS h`,
+      [upload, JSON.stringify(result), MAX_SLICES],
+    );
+  }
+  const judgeNow = () => database.transaction((tx) => decide.handlers[DEADLINE](tx, { upload }));
+
+  test('the verdict of the longest film in which nothing can be decoded names some of that, and fits its topic', async () => {
+    await twoDays({ status: 'failed', reason: 'corrupt', detail: 'x' });
+    await judgeNow();
+    const { verdicts } = await sent();
+    expect(verdicts).toMatchObject([{ verdict: 'rejected', reason: 'corrupt', failuresInAll: 3 * MAX_SLICES }]);
+    expect(verdicts[0]!.failures).toHaveLength(MAX_FAILURES);
+    expect(verdicts[0]!.failures[0]).toEqual({ slice: 0, shard: 0, reason: 'corrupt' });
+  });
+
+  test('a film that copies more works in more places than anybody reads fits as well, and shows the longest', async () => {
+    const works = Array.from({ length: 24 }, (_, i) => ({ id: `${reference.id}_${i}`, version: 1 }));
+    for (const work of works) await makeLive(work);
+    // Numbers as they come out of a division, each place at an offset of its own, so that none joins another.
+    const places = (of: typeof reference): Evidence => {
+      const segments = Array.from({ length: 80 }, (_, i) => {
+        const [from, speed, length] = [i * 60 + 1 / 3, 1 + 1 / 30 + i / 300, 4 + i / 7];
+        const ref = ((i * 7919) % 400) + 1 / 7;
+        return {
+          upload: [from, from + length] as [number, number],
+          reference: [ref, ref + length * speed] as [number, number],
+          ...{ offset: ref - speed * from, speed, frames: { matched: 12, eligible: 12 } },
+          ...{ distance: { mean: 10 + 1 / 3, worst: 20 }, distinct: 8, timed: true, correlation: 0.9 + 1 / 70 },
+          ...{ inliers: 400, cells: 60 },
+        };
+      });
+      return { ...copied(0, 20, of), segments };
+    };
+    const key = '\u0001'.repeat(1024);
+    await planned(100, {
+      event: {
+        ...{ action: 'created', visibility: 'public', receivedAt: 5, account: '\u0001'.repeat(4096) },
+        media: { source: 's', bucket: 'b', key, version: key },
+      },
+    });
+    await confirmed(0, 'pr', works.map(places));
+    await aligned(0, proposes('pr'));
+    await judgeNow();
+    const { verdicts, takedowns } = await sent();
+    expect(takedowns).toHaveLength(1);
+    const [{ decisions }] = verdicts as [Verdict];
+    expect(decisions).toHaveLength(20);
+    for (const { evidence } of decisions) {
+      const { longest, total, segments } = evidence;
+      expect(segments).toHaveLength(20);
+      expect(Math.max(...segments.map((s) => s.upload[1] - s.upload[0]))).toBeCloseTo(longest);
+      expect(segments.map((s) => s.upload[0])).toEqual(segments.map((s) => s.upload[0]).sort((a, b) => a - b));
+      expect(total).toBeGreaterThan(segments.reduce((sum, s) => sum + s.upload[1] - s.upload[0], 0));
+    }
   });
 
   test('a rejected upload gets its verdict at once', async () => {

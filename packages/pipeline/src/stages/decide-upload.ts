@@ -1,10 +1,13 @@
 import {
+  type Decision,
   derivedId,
   ENGINE_VERSION,
+  MAX_FAILURES,
   Manifest,
   type Opened,
   type ReferenceKey,
   referenceKey,
+  type Segment,
   SliceAlignments,
   SliceEvidence,
   type Verdict,
@@ -334,10 +337,11 @@ function verdictOf(
     cause,
     supersedes: row.revision || null,
     ...standing(judged, blocked, claims),
-    decisions: judged.decisions.slice(0, MOST_DECISIONS).map(slim),
+    decisions: shown(judged.decisions),
     duration: planned?.probe.kind === 'video' ? planned.probe.duration : 0,
     coverage: judged.coverage,
-    failures: judged.failures,
+    failures: judged.failures.slice(0, MAX_FAILURES),
+    ...(judged.failures.length > MAX_FAILURES ? { failuresInAll: judged.failures.length } : {}),
     engine: ENGINE_VERSION,
     checkpoints: judged.checkpoints,
     receivedAt: manifest.event.receivedAt,
@@ -363,3 +367,17 @@ function deleted(manifest: Manifest): Manifest {
 
 /** Strictest first: what follows these adds nothing that anybody acts on, and an event has to stay small. */
 const MOST_DECISIONS = 20;
+/** Of all decisions together. An upload that copies many works in many places shows the longest of each; totals count all. */
+const MOST_SEGMENTS = 400;
+
+function shown(decisions: readonly Decision[]): Decision[] {
+  const named = decisions.slice(0, MOST_DECISIONS);
+  const most = Math.floor(MOST_SEGMENTS / named.length);
+  return named.map((decision) => {
+    const { evidence, ...rest } = slim(decision);
+    const longest = evidence.segments.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, most);
+    return { ...rest, evidence: { ...evidence, segments: evidence.segments.filter((s) => longest.includes(s)) } };
+  });
+}
+
+const seconds = ({ upload: [start, end] }: Segment): number => end - start;

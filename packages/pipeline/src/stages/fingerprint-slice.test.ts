@@ -11,6 +11,7 @@ import { type FingerprintDeps, fingerprintSlice } from './fingerprint-slice.ts';
 describe('fingerprint', () => {
   let calls: string[];
   let deleted: Set<string>;
+  let removedAt: number;
   let made: FingerprintOutcome;
   const signal = new AbortController().signal;
   const owner = SAMPLES.slice.owner;
@@ -34,9 +35,9 @@ describe('fingerprint', () => {
         },
       },
       frames: { between: async (upload: string) => [upload] },
-      isDeleted: async (upload: string) => {
-        calls.push('isDeleted');
-        return deleted.has(upload);
+      isGone: async ({ owner, receivedAt }: Slice) => {
+        calls.push('isGone');
+        return deleted.has(owner.id) && receivedAt <= removedAt;
       },
       blobs: {},
       lanes: createLanes(1),
@@ -57,29 +58,41 @@ describe('fingerprint', () => {
   beforeEach(() => {
     calls = [];
     deleted = new Set();
+    removedAt = Number.POSITIVE_INFINITY;
     made = { status: 'rejected', reason: 'corrupt', detail: 'x' };
   });
 
   test('leaves a slice of an upload that was deleted, and sends none after it', async () => {
     deleted.add(owner.id);
     expect(await run(slice())).toEqual({ kind: 'skipped', reason: 'deleted meanwhile' });
-    expect(calls).toEqual(['isDeleted']);
+    expect(calls).toEqual(['isGone']);
   });
 
   test('sends the slice after it as long as the upload is there', async () => {
     const outcome = (await run(slice())) as Extract<Outcome, { kind: 'done' }>;
     expect(outcome.outputs.map((o) => o.to)).toEqual(['fingerprints', 'slicesRest']);
-    expect(calls).toEqual(['isDeleted', 'fingerprint']);
+    expect(calls).toEqual(['isGone', 'fingerprint']);
+  });
+
+  test('a slice of what was announced after the removal is read, and the next one is sent as it came', async () => {
+    deleted.add(owner.id);
+    removedAt = SAMPLES.slice.receivedAt;
+    expect(await run(slice({ sequencer: '0A' }))).toMatchObject({ kind: 'skipped' });
+    const again = { receivedAt: removedAt + 1, sequencer: '0B' };
+    const outcome = (await run(slice(again))) as Extract<Outcome, { kind: 'done' }>;
+    expect(outcome.outputs.map((o) => o.to)).toEqual(['fingerprints', 'slicesRest']);
+    expect(outcome.outputs[1]!.data).toMatchObject(again);
+    expect(outcome.outputs[0]!.data).not.toHaveProperty('sequencer');
   });
 
   test('does not ask about what is one slice, nor about references', async () => {
     await run(slice({ slices: 1, slice: 0, position: 0 }));
     await run(slice({ owner: { type: 'reference', id: 'ref', version: 1 } }));
-    expect(calls).not.toContain('isDeleted');
+    expect(calls).not.toContain('isGone');
   });
 
   test('reads the pictures of a film that comes as pictures', async () => {
     await run(slice({ probe: { ...SAMPLES.slice.probe, format: FRAMES_FORMAT } }));
-    expect(calls).toEqual(['isDeleted', 'fingerprintFrames 1']);
+    expect(calls).toEqual(['isGone', 'fingerprintFrames 1']);
   });
 });

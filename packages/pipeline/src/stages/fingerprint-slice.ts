@@ -22,8 +22,8 @@ import { createSliceRuns, type ReadRun } from '../slice-runs.ts';
 export interface FingerprintDeps {
   media: Media;
   frames: FrameLists;
-  /** Has the platform deleted the upload meanwhile? */
-  isDeleted(upload: string): Promise<boolean>;
+  /** Has the platform deleted the upload since it announced what this is a slice of? */
+  isGone(slice: Slice): Promise<boolean>;
   blobs: BlobStore;
   lanes: Lanes;
   clock: Clock;
@@ -34,7 +34,7 @@ export interface FingerprintDeps {
 
 /** Decodes and hashes one slice, then sends the slice that is `SLICES_IN_FLIGHT` further on its way. */
 export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
-  const { media, frames, isDeleted, blobs, lanes, clock, from, concurrency } = deps;
+  const { media, frames, isGone, blobs, lanes, clock, from, concurrency } = deps;
   const runs = createSliceRuns(lanes);
 
   function results(
@@ -62,7 +62,7 @@ export function fingerprintSlice(deps: FingerprintDeps): Stage<Slice> {
     const shares = from === 'slicesRest' && probe.kind === 'video' && !isList;
     using expected = shares ? runs.expect(slice) : null;
     // The verdict is given already: nobody waits for the rest. What is one slice only is done as fast as asked about.
-    if (owner.type === 'upload' && slice.slices > 1 && (await isDeleted(owner.id))) return skipped('deleted meanwhile');
+    if (owner.type === 'upload' && slice.slices > 1 && (await isGone(slice))) return skipped('deleted meanwhile');
     if (expected) {
       let startedAt = clock.now();
       const read: ReadRun = (slices) => {

@@ -95,6 +95,9 @@ describe('plan', () => {
       ['acc_42', 'unlisted', 'planned'],
     ]);
     expect(slices.length).toBe(8);
+    const { sequencer } = awsPut.Records[0]!.s3.object;
+    const of = (one: string | undefined) => slices.filter((s) => s.sequencer === one).length;
+    expect([of(sequencer), of(undefined)]).toEqual([4, 4]);
     expect(new Set(ids).size).toBe(10);
     expect((await plan(both)).ids).toEqual(ids);
   });

@@ -95,6 +95,7 @@ export function planUpload(deps: PlanDeps): Stage<ReadUploads> {
       shards,
       epoch,
       receivedAt: event.receivedAt,
+      ...(event.sequencer ? { sequencer: event.sequencer } : {}),
       steps: planned.steps,
     });
     return [manifestMade(id, planned), ...first];
