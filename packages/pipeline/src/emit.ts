@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BlobStore, readBlob } from '@vigil/blob-store';
-import { codesEnvelope, type Envelope, jsonEnvelope, TOPICS, type TopicSpec } from '@vigil/contracts';
+import { codesEnvelope, type Envelope, jsonEnvelope, MalformedEvent, TOPICS, type TopicSpec } from '@vigil/contracts';
 import type { NewRecord } from '@vigil/event-log';
 import { traceHeaders } from '@vigil/runtime';
 import type { Output } from './outcome.ts';
@@ -42,11 +42,21 @@ export async function recordOf(output: Output, now: number, blobs: BlobStore): P
   };
 }
 
-/** The envelope as it was before it was spilled; others as they are. @throws BlobStoreError */
+/** The envelope as it was before it was spilled; others as they are. @throws BlobStoreError, MalformedEvent */
 export async function unspilled(envelope: Envelope, blobs: BlobStore): Promise<Envelope> {
   if (envelope.headers['content-type'] !== SPILLED || !envelope.value) return envelope;
-  const { key } = JSON.parse(new TextDecoder().decode(envelope.value)) as { key: string };
-  const value = await readBlob(blobs, OWN_BUCKET, key, MAX_SPILLED_BYTES);
+  const value = await readBlob(blobs, OWN_BUCKET, keyIn(envelope.value), MAX_SPILLED_BYTES);
   const { vigil_content_type, ...headers } = envelope.headers;
   return { key: envelope.key, headers: { ...headers, 'content-type': vigil_content_type ?? '' }, value };
+}
+
+/** Others may say of an event that it was spilled, and have something else in it. */
+function keyIn(value: Uint8Array): string {
+  try {
+    const { key } = JSON.parse(new TextDecoder().decode(value)) as { key?: unknown };
+    if (typeof key === 'string') return key;
+  } catch {
+    // No more than one without a key.
+  }
+  throw new MalformedEvent('said to be spilled, and names no place');
 }

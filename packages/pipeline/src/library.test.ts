@@ -21,7 +21,7 @@ import {
   planReference,
   registerReference,
 } from '@vigil/database';
-import { type EventLog, openPostgresEventLog } from '@vigil/event-log';
+import { type EventLog, type LogRecord, openPostgresEventLog } from '@vigil/event-log';
 import { createFakeClock, createLogger, type FakeClock } from '@vigil/runtime';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type MadeReference, madeFingerprint, madeSlice } from '../../../test/support/made-library.ts';
@@ -167,6 +167,22 @@ describe('library', () => {
     expect(held(again)).toEqual(['four', 'one', 'three', 'two']);
     expect(fromSnapshot).toBe(true);
     expect(await stateOf('four')).toBe('live');
+  });
+
+  test('what it cannot understand, and no log of ours would take as it is, is put away and stops nothing', async () => {
+    const dead = deadTopic(TOPICS.references.name);
+    await world.log.ensureTopics([deadSpec(TOPICS.references)]);
+    const headers = { more: 'h'.repeat(16 * 1024 - 4) };
+    await world.log.append([{ topic: TOPICS.references.name, key: 'k', headers, value: new Uint8Array(9) }]);
+    await add('one');
+    await using a = await open();
+    expect(found(a, 'one')).toEqual(['one']);
+    const letters: LogRecord[] = [];
+    for (const { partition } of await world.log.ends(dead))
+      for await (const letter of world.log.read(dead, partition, 0)) letters.push(letter);
+    expect(letters.map((letter) => [letter.headers.vigil_stage, letter.headers.vigil_cut])).toEqual([
+      ['library', 'headers'],
+    ]);
   });
 
   test('a drain writes the snapshot; a replica on another machine reads it; one that learned nothing writes none', async () => {

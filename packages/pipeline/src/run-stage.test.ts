@@ -258,15 +258,24 @@ describe('run-stage', () => {
   });
 
   test('what kills its reader is buried all the same, though nobody hears of it', async () => {
-    const spilled = { ...input(1).headers, 'content-type': 'application/vnd.vigil.spilled' };
-    const record = { ...input(1), headers: spilled, value: new TextEncoder().encode('no JSON') };
+    const schema = () => {
+      throw new TypeError('a bug');
+    };
     const handle = start(
       () => done(),
       () => [out('never')],
+      schema,
     );
-    await expect(handle(record)).rejects.toThrow(SyntaxError);
-    await options.bury(record, 4);
+    await expect(handle(input(1))).rejects.toThrow('a bug');
+    await options.bury(input(1), 4);
     expect(topics()).toEqual(['vigil.uploads.dead']);
+  });
+
+  test.each(['no JSON', 'null', '{"sha256":""}'])('puts away what only claims to be spilled: %s', async (text) => {
+    const handle = start(() => done());
+    const spilled = { ...input(1).headers, 'content-type': 'application/vnd.vigil.spilled' };
+    await handle({ ...input(1), headers: spilled, value: new TextEncoder().encode(text) });
+    expect(appended[0]!.headers.vigil_reason).toBe('said to be spilled, and names no place');
   });
 
   test('results say why in words that databases take', async () => {
