@@ -31,6 +31,9 @@ describe('traceparent', () => {
     expect(formatTraceparent(parseTraceparent(PARENT)!)).toBe(PARENT);
     expect(parseTraceparent(`01${PARENT.slice(2)}-what`)).toMatchObject({ traceId: ID, sampled: true });
     expect(traceOf({ ce_traceparent: PARENT, ce_tracestate: 'a=b' })).toMatchObject({ traceId: ID, state: 'a=b' });
+    // What no log of ours would take is not handed on; the trace is.
+    for (const ce_tracestate of ['a=\0', 'a=\ud800', 'a=\u00e9', 'x'.repeat(513)])
+      expect(traceOf({ ce_traceparent: PARENT, ce_tracestate })).toEqual(parseTraceparent(PARENT));
     expect(traceOf({})).toBeNull();
   });
 

@@ -14,6 +14,8 @@ export interface TraceContext {
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const ZEROS = /^0+$/;
+/** What is not, no log of ours takes as a header: one that came with it could send nothing on. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
 const MOST_STATE = 512;
 
 /** null: it is none, as the specification says; whoever reads on begins a trace. */
@@ -21,7 +23,7 @@ export function parseTraceparent(text: string | undefined, state?: string): Trac
   const [, version, traceId, spanId, flags, rest] = TRACEPARENT.exec(text?.trim() ?? '') ?? [];
   if (!version || !traceId || !spanId || !flags) return null;
   if (version === 'ff' || (version === '00' && rest) || ZEROS.test(traceId) || ZEROS.test(spanId)) return null;
-  const more = state && state.length <= MOST_STATE ? { state } : {};
+  const more = state && state.length <= MOST_STATE && PRINTABLE.test(state) ? { state } : {};
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1, ...more };
 }
 
