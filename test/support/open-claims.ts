@@ -28,10 +28,9 @@ export async function openClaim({ database }: Instance, about: Waiting): Promise
   await database.transaction(async (tx) => {
     await registerReference(tx, { reference: key, work, title, holder, media, now: 1 });
     // By another nothing would have been found, and nothing is taken down; what was uploaded before it is of no interest here.
-    await tx.query(
-      `UPDATE reference_versions SET state = 'live', live_at = 1, looked_back_at = 1 WHERE id = $1 AND state = 'received'`,
-      [reference],
-    );
+    await tx.query(`UPDATE reference_versions SET state = 'live', live_at = 1 WHERE id = $1 AND state = 'received'`, [
+      reference,
+    ]);
   });
   const line = { offset: 100, speed: 1 };
   const evidence: Decision['evidence'] = {

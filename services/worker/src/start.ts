@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { findFfmpeg, type Instance, openInstance } from '@vigil/pipeline';
 import { type Config, createLogger, type Logger, runService } from '@vigil/runtime';
 import { type Mounted, openDoor } from './door.ts';
@@ -20,8 +21,13 @@ export type OpenSite = (
   about: { config: Config; logger: Logger },
 ) => Promise<Mounted & AsyncDisposable & { greet(url: string): Promise<string[]> }>;
 
+/** Where both share a machine, whoever answers people goes before whoever works through events; decoders come after both. */
+const NICE = 4;
+
 /** Runs the pipeline and its door until a signal comes, then drains. The exit code is the process's own. */
 export async function startWorker(config: Config, { say, complain, opened }: Voice, openSite: OpenSite): Promise<void> {
+  const serves = config.roles.includes('api') || config.roles.includes('console');
+  if (!serves && process.platform === 'linux') setPriority(NICE);
   const logger = createLogger({ level: config.logLevel });
   for (const name of config.unknown) logger.warn({ setting: name }, 'there is no such setting');
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
@@ -41,7 +47,6 @@ export async function startWorker(config: Config, { say, complain, opened }: Voi
         // Asked to stop meanwhile: the stack is gone, and nobody else would close what was just opened.
         if (stopping.aborted) return instance[Symbol.asyncDispose]();
         stack.use(instance);
-        const serves = config.roles.includes('api') || config.roles.includes('console');
         const mounted = serves ? stack.use(await openSite(instance, { config, logger })) : null;
         // Once more, so that it closes before what stands behind it.
         const door = stack.use(early ?? (await openDoor(null, at)));

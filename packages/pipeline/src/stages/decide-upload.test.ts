@@ -1,3 +1,4 @@
+/** Every way to a verdict, on one database and with one upload; what they share is most of it. */
 import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   codeToHex,
