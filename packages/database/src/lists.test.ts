@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { manyCases } from '../../../test/support/many-cases.ts';
 import { openTestDatabase } from '../../../test/support/postgres.ts';
 import { listCases } from './cases.ts';
+import { listClaims } from './claims.ts';
 import { countMatches } from './matches.ts';
 import { policiesFor } from './policies.ts';
 import { listReferencesOf } from './references.ts';
@@ -68,6 +69,12 @@ describe('cases', () => {
     // 51 rows with their titles and claims: some ten blocks each at most, and none for the thousands before them.
     expect(blocks(plan), plan).toBeLessThan(700);
   });
+});
+
+test('claims of one case are read off its index, not out of all that were opened', async () => {
+  const plan = await planOf((spy) => listClaims(spy, { case: 'case_77', limit: 101 }));
+  expect(await listClaims(db, { case: 'case_77', limit: 101 })).toMatchObject([{ id: 'claim_77' }]);
+  expect(blocks(plan), plan).toBeLessThan(50);
 });
 
 test('policies that hold for an upload are read off an index, however many their holder has', async () => {
