@@ -13,6 +13,12 @@ import { createLogger, readConfig } from '@vigil/runtime';
 import { createTestDatabase } from './postgres.ts';
 import { until as waitUntil } from './until.ts';
 
+/** A complete notice under 17 USC 512(c)(3). */
+export const DMCA = {
+  ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },
+  ...{ work: 'A Film', goodFaith: true, accurate: true },
+};
+
 export interface Reply {
   status: number;
   // biome-ignore lint/suspicious/noExplicitAny: bodies are looked at by the tests

@@ -40,9 +40,11 @@ export const isOver = ({ state }: Pick<Claim, 'state'>): boolean => OVER.include
 export const blockedBy = (claims: readonly Pick<Claim, 'state' | 'territories'>[]): string[] =>
   territoriesOf(claims.filter(isBlocking).map((c) => c.territories));
 
-/** Withdrawn because a policy did not ask for it any more: not by anybody who looked at it. */
-export const fellWithPolicy = ({ state, procedure }: Pick<Claim, 'state' | 'procedure'>): boolean =>
-  state === 'withdrawn' && procedure.ended?.why === 'policy';
+/** Withdrawn because its reference was disabled, or a policy did not ask for it any more: not by anybody who looked at it. */
+export const fellWith = (
+  what: 'policy' | 'reference',
+  { state, procedure }: Pick<Claim, 'state' | 'procedure'>,
+): boolean => state === 'withdrawn' && procedure.ended?.why === what;
 
 /** As it ends, with the strike that it earned. */
 export function over(claim: Claim, state: (typeof OVER)[number], why: string, now: number): Claim {

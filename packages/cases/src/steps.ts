@@ -8,7 +8,7 @@ import {
   type RoleInCase,
 } from '@vigil/contracts';
 import { businessWindow, DAY_MS } from './calendar.ts';
-import { BLOCKING, type Claim, fellWithPolicy, isOver, over } from './claim.ts';
+import { BLOCKING, type Claim, fellWith, isOver, over } from './claim.ts';
 import { type ClaimEvent, passTime } from './clocks.ts';
 import { DISPUTE_GROUNDS } from './grounds.ts';
 import type { Missing } from './notices.ts';
@@ -83,7 +83,7 @@ export const RULES: Record<StepName, Rule> = {
   'ask-again': {
     from: ['withdrawn'],
     by: ['system'],
-    unless: (claim) => (fellWithPolicy(claim) ? null : 'no policy let it fall: who withdrew it has to ask again'),
+    unless: (claim) => (fellWith('policy', claim) ? null : 'no policy let it fall: who withdrew it has to ask again'),
   },
   retarget: { from: ['open', 'taken-down'], by: ['system'] },
   dispute: {

@@ -1,4 +1,5 @@
 import { jsonb, type Queryable } from '@vigil/runtime';
+import { takeTurn } from './turns.ts';
 
 /** A notice by hand as it came, complete or not. */
 export interface NoticeRow {
@@ -30,7 +31,7 @@ export async function saveNotice(tx: Queryable, notice: NoticeRow): Promise<void
  * the notice is saved, and before the row of any upload.
  */
 export async function lockNoticesOf(tx: Queryable, holder: string): Promise<void> {
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 1))', [holder]);
+  await takeTurn(tx, 'notices', holder);
 }
 
 /** How many uploads a sender's complete notices named since a time, each as often as it was named. */

@@ -1,5 +1,6 @@
 import type { MediaLocation } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
+import { takeTurn } from './turns.ts';
 
 /** The newest word on one version of an object, or on all of its versions, that they are gone. */
 export interface Removal {
@@ -13,7 +14,7 @@ export interface Removal {
 
 /** What is said of one object is heard one at a time, until the transaction ends. Take it before the row of any upload. */
 export async function lockObject(tx: Queryable, { source, bucket, key }: MediaLocation): Promise<void> {
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [JSON.stringify([source, bucket, key])]);
+  await takeTurn(tx, 'object', JSON.stringify([source, bucket, key]));
 }
 
 /** Of this version and of all versions; of all versions only, when the version is ''. */

@@ -1,4 +1,5 @@
 import type { Queryable } from '@vigil/runtime';
+import { takeTurn } from './turns.ts';
 
 export interface StrikeRow {
   case: string;
@@ -13,7 +14,7 @@ export interface StrikeRow {
  * cases, and of several accounts in order.
  */
 export async function lockStrikesOf(tx: Queryable, account: string): Promise<void> {
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 2))', [account]);
+  await takeTurn(tx, 'strikes', account);
 }
 
 /** One a case: the first claim that earned it made it; it is gone when none of them upholds it any more. */

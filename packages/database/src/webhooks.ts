@@ -1,5 +1,6 @@
 import { derivedId } from '@vigil/contracts';
 import { jsonb, type Queryable } from '@vigil/runtime';
+import { takeTurn } from './turns.ts';
 
 /** Where a holder wants to be told. `secret` signs what is sent; show it once. */
 export interface WebhookEndpoint {
@@ -55,7 +56,7 @@ export async function addEndpoint(
 
 /** Whether a holder may have another endpoint besides so many: asked one at a time, until the transaction ends. One that is there is no other. */
 export async function roomForEndpoint(tx: Queryable, { id, holder }: { id: string; holder: string }, most: number) {
-  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 3))', [holder]);
+  await takeTurn(tx, 'endpoints', holder);
   const [others] = await tx.query<{ n: number }>(
     'SELECT count(*) AS n FROM webhook_endpoints WHERE holder = $1 AND id <> $2',
     [holder, id],

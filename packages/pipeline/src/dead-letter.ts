@@ -1,5 +1,6 @@
 import { deadTopic, TOPICS } from '@vigil/contracts';
 import { type LogRecord, MAX_HEADER_BYTES, MAX_KEY, type NewRecord } from '@vigil/event-log';
+import { storable } from '@vigil/runtime';
 
 export interface Death {
   reason: string;
@@ -25,12 +26,12 @@ const MAX_HEADERS = 500;
  */
 export function deadLetter(record: LogRecord, { reason, stage, group }: Death, maxBytes = limitOf(record)): NewRecord {
   const own = {
-    vigil_reason: textOf(reason, MAX_REASON),
-    vigil_stage: textOf(stage, MAX_NAME),
-    ...(group === undefined ? {} : { vigil_group: textOf(group, MAX_NAME) }),
-    vigil_origin: textOf(`${record.topic}/${record.partition}/${record.offset}`, MAX_NAME),
+    vigil_reason: beginning(reason, MAX_REASON),
+    vigil_stage: beginning(stage, MAX_NAME),
+    ...(group === undefined ? {} : { vigil_group: beginning(group, MAX_NAME) }),
+    vigil_origin: beginning(`${record.topic}/${record.partition}/${record.offset}`, MAX_NAME),
   };
-  const key = textOf(record.key, MAX_KEY);
+  const key = beginning(record.key, MAX_KEY);
   const theirs = Object.entries(record.headers).filter(([name]) => !LETTER_HEADERS.includes(name));
   const kept = headersWithin(theirs, MAX_HEADER_BYTES - sizeOf(Object.entries(own)) - MAX_CUT_BYTES);
   const value = record.value && beginningOf(record.value, maxBytes);
@@ -47,9 +48,7 @@ export function deadLetter(record: LogRecord, { reason, stage, group }: Death, m
   return { topic: deadTopic(record.topic), key, headers, value };
 }
 
-/** NUL and half characters are what no log of ours takes. */
-export const textOf = (text: string, maxLength = text.length): string =>
-  text.slice(0, maxLength).toWellFormed().replaceAll('\0', '\ufffd');
+const beginning = (text: string, maxLength: number): string => storable(text.slice(0, maxLength));
 
 const limitOf = ({ topic }: LogRecord): number => Object.values(TOPICS).find(({ name }) => name === topic)!.maxBytes;
 
@@ -62,7 +61,7 @@ function headersWithin(headers: readonly Header[], bytes: number): Header[] {
   const kept: Header[] = [];
   let left = bytes;
   for (const [name, text] of headers) {
-    const header: Header = [textOf(name), textOf(text)];
+    const header: Header = [storable(name), storable(text)];
     if (kept.length === MAX_HEADERS || sizeOf([header]) > left) continue;
     kept.push(header);
     left -= sizeOf([header]);

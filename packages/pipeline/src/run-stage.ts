@@ -9,11 +9,12 @@ import {
   type Metrics,
   redactText,
   type SpanAttributes,
+  storable,
   type Tracer,
   traceOf,
 } from '@vigil/runtime';
 import type { z } from 'zod';
-import { deadLetter, textOf } from './dead-letter.ts';
+import { deadLetter } from './dead-letter.ts';
 import { recordOf, unspilled } from './emit.ts';
 import type { Environment } from './environment.ts';
 import type { Outcome, Output } from './outcome.ts';
@@ -175,7 +176,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     });
     if (!input) return [];
     try {
-      return await insist('could not give up', async () => giveUp(input, textOf(reason)), turn);
+      return await insist('could not give up', async () => giveUp(input, storable(reason)), turn);
     } catch (error) {
       if (error instanceof MalformedEvent || error instanceof BlobStoreError) return [];
       throw error;

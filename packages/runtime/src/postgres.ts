@@ -53,6 +53,9 @@ export class PostgresError extends Error {
   }
 }
 
+/** Text as every store of ours takes it: NUL and lone surrogates become U+FFFD. */
+export const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+
 /**
  * JSON for a jsonb parameter. Needed for arrays (pg would send them as PostgreSQL arrays) and for text that jsonb refuses:
  * NUL and lone surrogates become U+FFFD.
@@ -60,11 +63,10 @@ export class PostgresError extends Error {
 export function jsonb(value: unknown): string {
   const text = JSON.stringify(value ?? null);
   if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text;
-  const clean = (s: string) => s.toWellFormed().replaceAll('\0', '\ufffd');
   return JSON.stringify(value, (_, v) => {
-    if (typeof v === 'string') return clean(v);
+    if (typeof v === 'string') return storable(v);
     if (v === null || typeof v !== 'object' || Array.isArray(v)) return v;
-    return Object.fromEntries(Object.entries(v).map(([k, inner]) => [clean(k), inner]));
+    return Object.fromEntries(Object.entries(v).map(([k, inner]) => [storable(k), inner]));
   });
 }
 

@@ -13,12 +13,15 @@ import {
   setTimer,
 } from '@vigil/database';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { foundEvidence, openTestApi, plannedUpload, type TestApi, until } from '../../../test/support/test-api.ts';
+import {
+  DMCA,
+  foundEvidence,
+  openTestApi,
+  plannedUpload,
+  type TestApi,
+  until,
+} from '../../../test/support/test-api.ts';
 
-const DMCA = {
-  ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },
-  ...{ work: 'A Film', goodFaith: true, accurate: true },
-};
 const COUNTER = {
   ...{ signature: '/s/ Jane', name: 'Jane', address: '2 Road', phone: '+1 556', mistake: true, consent: true },
 };

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type CallOptions,
+  DMCA,
   openTestApi,
   plannedUpload,
   type Reply,
@@ -9,10 +10,6 @@ import {
 } from '../../../test/support/test-api.ts';
 
 const problem = (type: string) => ({ body: { type: `urn:vigil:problem:${type}` } });
-const DMCA = {
-  ...{ signature: '/s/ B. Studio', name: 'B. Studio', address: '1 Road', phone: '+1 555', email: 'law@b.example.org' },
-  ...{ work: 'A Film', goodFaith: true, accurate: true },
-};
 
 describe('a POST that was cut off before its answer was kept', () => {
   let api: TestApi;

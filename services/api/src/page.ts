@@ -24,6 +24,9 @@ export function pageOf({ limit, cursor }: { limit: number; cursor?: string | und
   return { limit: limit + 1, after: cursor === undefined ? null : readCursor(cursor) };
 }
 
+/** Goes on behind a row of this time and id. */
+export const cursorAfter = (time: number, id: string): string => `${time}_${id}`;
+
 function readCursor(cursor: string): [number, string] {
   const cut = cursor.indexOf('_');
   return [Number(cursor.slice(0, cut)), cursor.slice(cut + 1)];
@@ -38,7 +41,7 @@ export function page<T, V>(
 ): { items: V[]; next: string | null } {
   const shown = rows.slice(0, limit - 1);
   const last = shown.at(-1);
-  const next = rows.length >= limit && last ? at(last).join('_') : null;
+  const next = rows.length >= limit && last ? cursorAfter(...at(last)) : null;
   return { items: shown.map(show), next };
 }
 

@@ -44,6 +44,8 @@ const AT_ONCE = 200;
 
 /** What a retried event carries: the letter that it was. */
 export const RETRY_HEADER = 'vigil_retry';
+/** What was never the event's own. */
+const OURS = [...LETTER_HEADERS, RETRY_HEADER];
 
 /** Whoever sits at this terminal, for the record. */
 export const whoAmI = (): string => `${userInfo().username}@${hostname()}`;
@@ -146,7 +148,7 @@ export function createDeadLetters(deps: { database: Database; log: EventLog; clo
         if (record.headers[CUT_HEADER]) return 'cut';
         const headers: Headers = {};
         for (const [name, value] of Object.entries(record.headers)) {
-          if (![...LETTER_HEADERS, RETRY_HEADER].includes(name)) headers[name] = value;
+          if (!OURS.includes(name)) headers[name] = value;
         }
         headers[RETRY_HEADER] = letterName(letter);
         const topic = letter.topic.replace(/\.dead$/, '');

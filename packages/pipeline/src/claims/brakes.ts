@@ -1,4 +1,4 @@
-import { fellWithPolicy } from '@vigil/cases';
+import { fellWith } from '@vigil/cases';
 import { type Decision, derivedId, isCanary, placeOf, referenceKey, type SliceAlignments } from '@vigil/contracts';
 import {
   type BrakeRow,
@@ -191,7 +191,7 @@ export function createBrakes(deps: {
         // Taken down already: by then it may have looked slight, and is a long copy now that all was seen.
         if (final && mark.solid && claim?.state === 'taken-down') await dropMark(tx, row.id, reference);
         // One that a policy let fall is opened again by this decision, and looked at as if it were new: what it was let pass for is over.
-        const again = claim !== undefined && fellWithPolicy(claim);
+        const again = claim !== undefined && fellWith('policy', claim);
         if (claim && claim.state !== 'open' && !again) {
           left.push(decision);
           continue;

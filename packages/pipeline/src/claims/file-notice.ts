@@ -13,6 +13,7 @@ import {
 } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { sendAlarm } from '../send-output.ts';
+import { compare } from './found-claims.ts';
 import { type Ledger, SYSTEM } from './ledger.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -122,5 +123,3 @@ export async function fileNotice(
     unknownUploads,
   };
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fellWithPolicy, isOver } from '@vigil/cases';
+import { fellWith, isOver } from '@vigil/cases';
 import { type Decision, FRAMES_FORMAT, isCanary, type ReferenceKey } from '@vigil/contracts';
 import { type ClaimRow, canonical, caseId, claimsOf, saveClaim, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
@@ -47,7 +47,7 @@ export async function claimFound(
         data,
       });
       await wantPictures(tx, row, claim, decision);
-    } else if (fellWithPolicy(claim)) {
+    } else if (fellWith('policy', claim)) {
       // Nobody has decided that it asks for nothing: a policy had, and does no more.
       const asked = await ledger.take(tx, claim, { do: 'ask-again' }, SYSTEM);
       if (!asked.ok) continue;
@@ -68,11 +68,8 @@ export async function claimFound(
  */
 export function actingClaim(claims: readonly ClaimRow[], { id, version }: ReferenceKey): ClaimRow | undefined {
   const newest = claims.filter((c) => c.reference === id).sort((a, b) => b.version! - a.version!)[0];
-  return newest && fellWithItsReference(newest) && newest.version! < version ? undefined : newest;
+  return newest && fellWith('reference', newest) && newest.version! < version ? undefined : newest;
 }
-
-const fellWithItsReference = ({ state, procedure }: ClaimRow): boolean =>
-  state === 'withdrawn' && procedure.ended?.why === 'reference';
 
 /** Films that lie in the store as pictures are pictures already. */
 async function wantPictures(tx: Queryable, row: UploadRow, claim: ClaimRow, { evidence }: Decision): Promise<void> {
@@ -128,4 +125,4 @@ const digestOf = (decision: Decision): string =>
     .update(canonical(slim(decision)))
     .digest('hex');
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+export const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

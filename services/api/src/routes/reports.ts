@@ -3,7 +3,7 @@ import { GROUNDS } from '@vigil/contracts';
 import { claimCounts, takedownsAfter, takedownTimes } from '@vigil/database';
 import { z } from 'zod';
 import type { Deps } from '../deps.ts';
-import { Cursor, pageOf } from '../page.ts';
+import { Cursor, cursorAfter, pageOf } from '../page.ts';
 import { holderFilter, type Principal } from '../principal.ts';
 import { Problem } from '../problem.ts';
 import { type Route, route } from '../route.ts';
@@ -96,7 +96,7 @@ export function reportRoutes({ database }: Deps): Route[] {
         const shown = rows.slice(0, query.limit);
         const last = shown.at(-1);
         const statements = shown.map((r) => dsaStatement(r.event)).filter((s) => s !== null);
-        const next = last ? `${last.sentAt}_${last.id}` : (query.cursor ?? null);
+        const next = last ? cursorAfter(last.sentAt, last.id) : (query.cursor ?? null);
         return { body: { batches: dsaBatches(statements), next, more: rows.length > shown.length } };
       },
     }),
