@@ -164,14 +164,14 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
   }
 }
 
-/** Decoders take what is left: whoever handles events or a still, in milliseconds, does not wait behind seconds of film. */
+/**
+ * Decoders take what is left: whoever handles events or a still, in milliseconds, does not wait behind seconds of film. A tenth of the
+ * share of others, and no less, however low whoever starts them stands: with a hundredth, media would be too slow where the machine is.
+ */
 function yieldToOthers(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
-    setPriority(
-      pid,
-      Math.min(constants.priority.PRIORITY_LOW, getPriority() + constants.priority.PRIORITY_BELOW_NORMAL),
-    );
+    setPriority(pid, Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
   } catch {
     // It has ended already, or may not be touched: it is no worse off than before.
   }

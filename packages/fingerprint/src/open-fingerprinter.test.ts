@@ -297,19 +297,27 @@ describe('a source that hangs until the time is over', () => {
   };
   const stalled = { name: 'SourceStalled', retriable: true };
 
-  test.each([
-    ['fifty seconds', 1],
-    ['fifty seconds', 7],
-    ['stream', 3],
-    ['stream', 12],
-  ])('is no verdict on a container, whatever ffprobe had seen of it by then: %s, %d reads', async (name, from) => {
-    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { probeSeconds: 3 } });
-    await expect(hasty.probe(hangs(media.get(name)!, from))).rejects.toMatchObject(stalled);
+  // Long enough for a decoder to start on a busy machine, and to hang for more than a second after that.
+  const SECONDS = 5;
+
+  test('is no verdict on a container, whatever ffprobe had seen of it by then', async () => {
+    const seen = [
+      ['fifty seconds', 1],
+      ['fifty seconds', 7],
+      ['stream', 3],
+      ['stream', 12],
+    ] as const;
+    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { probeSeconds: SECONDS } });
+    await Promise.all(
+      seen.map(([name, from]) =>
+        expect(hasty.probe(hangs(media.get(name)!, from)), `${name}, ${from} reads`).rejects.toMatchObject(stalled),
+      ),
+    );
     expect(await decodersRunning()).toEqual([]);
   });
 
   test('is no verdict on a slice, nor on several, nor on a picture', async () => {
-    const limits = { sliceSeconds: 3, probeSeconds: 2 };
+    const limits = { sliceSeconds: SECONDS, probeSeconds: 3 };
     await using hasty = await openFingerprinter({ threads: 3, ffmpeg: build, limits });
     const source = media.get('fifty seconds')!;
     const probe = await probeOf(source);
