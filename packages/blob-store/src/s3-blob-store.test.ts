@@ -93,9 +93,9 @@ describeWith('s3', await s3Here(), 'S3', () => {
       });
       const [digest, reading] = await peakOf(async () => digestOf(await store.get(bucket, 'film')));
       expect(digest).toBe(body.sha256);
-      // Three parts of 5 MiB, what the client holds, and what is free but not yet counted so.
-      expect(sending).toBeLessThan(40 * MB);
-      expect(reading).toBeLessThan(40 * MB);
+      // Three parts of 5 MiB, and what the line and the client hold.
+      expect(sending).toBeLessThan(32 * MB);
+      expect(reading).toBeLessThan(16 * MB);
       expect(await unfinished('film')).toBe(0);
     });
 
@@ -403,6 +403,8 @@ async function digestOf(stream: Readable): Promise<string> {
 /** The most memory of buffers that was alive while `work` ran, beyond what was before. */
 async function peakOf<T>(work: () => Promise<T>): Promise<[T, number]> {
   const held = () => {
+    // What a collection frees is counted so by a thread beside it, late on a busy machine: the next one waits for that.
+    collect();
     collect();
     return process.memoryUsage().arrayBuffers;
   };
