@@ -52,7 +52,7 @@ describe('a canary', { timeout: 60_000 }, () => {
         return answer({ steps: says.published ? [{ stage: 'publish', outcome: 'vigil.takedowns' }] : [] });
       if (upload && request.method === 'GET') {
         if (!isOut) return answer({ title: 'unknown' }, 404);
-        const segment = { upload: [0, 9], reference: [0, 9] };
+        const segment = { upload: [0, 9], reference: [100, 109] };
         const decisions = down
           ? [{ action: 'takedown', rule: 'r', evidence: { reference: { id: 'ref' }, segments: [segment] } }]
           : [];
@@ -90,7 +90,7 @@ describe('a canary', { timeout: 60_000 }, () => {
   async function rounds(n = 1, more: Partial<Settings> = {}) {
     const own = { ...settings, ...more };
     const vigil = createVigil(own);
-    // The fake finds every copy at the beginning of the reference, wherever it was cut: asked for the time alone.
+    // The fake finds every copy beyond the end of the reference: astray wherever chance cut it.
     const canary = createCanary(own, vigil);
     const state = newState();
     const said: string[] = [];
