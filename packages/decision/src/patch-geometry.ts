@@ -21,6 +21,12 @@ const ROUNDS = 3;
 const ENOUGH = 16;
 const AFFINE_GAIN = 1.2;
 const MAX_PROPOSALS = 100;
+/** Proposals that are made exact by a second pair, second pairs tried, and pixels that they are apart. */
+const PIVOTS = 3;
+const PARTNERS = 24;
+const FAR = 60;
+/** So many times the tolerance while the map is still being fitted. */
+const NEARLY = 1.5;
 /** The map must not squeeze one way more than twice as much as the other, nor change sizes beyond these. */
 const MAX_ANISOTROPY = 2;
 const LEAST_SCALE = 0.12;
@@ -64,19 +70,52 @@ export const sizeOf = (aspect: number): { width: number; height: number } => ({
 /** The map that most pairs consent to, or null when there is none that `least` of them do. */
 export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine | null {
   if (pairs.length < least) return null;
-  let best: { map: Affine; pivot: Pair; count: number } | null = null;
   const step = Math.max(1, pairs.length / MAX_PROPOSALS);
+  const proposals: { pivot: Pair; map: Affine; count: number }[] = [];
   for (let k = 0; k < pairs.length; k += step) {
     const pivot = pairs[Math.floor(k)]!;
     const map = similarityOf(pivot);
-    let count = 0;
-    for (const p of pairs) if (consents(p, map, pivot)) count++;
-    if (!best || count > best.count) best = { map, pivot, count };
+    proposals.push({ pivot, map, count: pairs.reduce((n, p) => n + (consents(p, map, pivot) ? 1 : 0), 0) });
   }
-  if (!best || best.count < least) return null;
-  const { map: proposed, pivot } = best;
-  const consenting = pairs.filter((p) => consents(p, proposed, pivot));
-  const plain = refined(pairs, consenting, proposed, similarityFrom, least);
+  proposals.sort((a, b) => b.count - a.count);
+  const [first] = proposals;
+  if (!first || first.count < least) return null;
+  const roughly = pairs.filter((p) => consents(p, first.map, first.pivot));
+  const starts = [{ map: first.map, own: roughly }];
+  const exact = bestOfTwo(pairs, proposals.slice(0, PIVOTS));
+  if (exact && exact.own.length >= least) starts.push(exact);
+  let best: { map: Affine; count: number } | null = null;
+  for (const { map, own } of starts) {
+    const found = fittedFrom(pairs, own, map, least);
+    const count = found ? inliersOf(pairs, found).length : 0;
+    if (found && (!best || count > best.count)) best = { map: found, count };
+  }
+  return best?.map ?? null;
+}
+
+/**
+ * Of the similarities through two pairs, the proposing one and another that consents to it, the one that most pairs lie near. Among
+ * rough consent there may be so much of other frames, which have moved, that the mean of all of it fits none.
+ */
+function bestOfTwo(pairs: readonly Pair[], proposals: readonly { pivot: Pair; map: Affine }[]) {
+  let best: { map: Affine; own: Pair[] } | null = null;
+  for (const { pivot, map: rough } of proposals) {
+    const far = pairs.filter((p) => consents(p, rough, pivot) && distance(p, pivot) >= FAR);
+    const step = Math.max(1, far.length / PARTNERS);
+    for (let k = 0; k < far.length; k += step) {
+      const map = similarityThrough(pivot, far[Math.floor(k)]!);
+      const own = inliersOf(pairs, map, NEARLY);
+      if (!best || own.length > best.own.length) best = { map, own };
+    }
+  }
+  return best;
+}
+
+const distance = (p: Pair, o: Pair): number => Math.hypot(p.qx - o.qx, p.qy - o.qy);
+
+/** A similarity first, then an affine map where enough pairs speak for it; null where that is none that people make. */
+function fittedFrom(pairs: readonly Pair[], start: readonly Pair[], proposed: Affine, least: number): Affine | null {
+  const plain = refined(pairs, start, proposed, similarityFrom, least);
   if (!plain) return null;
   const bent = refined(pairs, plain.own, plain.map, affineFrom, least);
   // Few pairs bend an affine map to their errors, and what lies away from them with it.
@@ -97,7 +136,7 @@ function refined(
   let own = [...start];
   for (let round = 0; round < ROUNDS; round++) {
     map = solve(own, map);
-    own = inliersOf(pairs, map, round === 0 ? 1.5 : 1);
+    own = inliersOf(pairs, map, round === 0 ? NEARLY : 1);
     if (own.length < least) return null;
   }
   return { map, own };
@@ -154,6 +193,14 @@ function similarityOf(p: Pair): Affine {
   const scale = p.rd / p.qd;
   const c = scale * Math.cos(p.ra - p.qa);
   const s = scale * Math.sin(p.ra - p.qa);
+  return [c, -s, p.rx - c * p.qx + s * p.qy, s, c, p.ry - s * p.qx - c * p.qy];
+}
+
+/** What takes both pairs where they belong. */
+function similarityThrough(p: Pair, o: Pair): Affine {
+  const [x, y, u, v] = [o.qx - p.qx, o.qy - p.qy, o.rx - p.rx, o.ry - p.ry];
+  const square = x * x + y * y;
+  const [c, s] = [(x * u + y * v) / square, (x * v - y * u) / square];
   return [c, -s, p.rx - c * p.qx + s * p.qy, s, c, p.ry - s * p.qx - c * p.qy];
 }
 
