@@ -4,6 +4,7 @@ import { align, type QueryHit } from './align.ts';
 import { confirm as confirmPictures } from './confirm.ts';
 import { alignPatches } from './patch-align.ts';
 import { confirmPatches } from './patch-confirm.ts';
+import { hunches, isHunch, pursue } from './patch-hunch.ts';
 import { patchQueries } from './patch-queries.ts';
 import { type QueryCodes, queryCodes } from './query-codes.ts';
 
@@ -19,18 +20,27 @@ export function searches(fingerprint: Fingerprint): Search[] {
   return all.filter((s) => s.queries.frame.length > 0);
 }
 
-/** What aligns, unthresholded: at most `limit` of each kind, whole pictures first. */
+/** What aligns, unthresholded: at most `limit` of each kind, whole pictures first; then hunches (patch-hunch.ts). */
 export function alignAll(
   fingerprint: Fingerprint,
   found: readonly (Search & { hits: readonly QueryHit[] })[],
   limit?: number,
 ): Alignment[] {
-  return found.flatMap(({ kind, queries, hits }) =>
-    (kind === 'patch' ? alignPatches : align)(fingerprint, queries, hits, limit),
-  );
+  return found.flatMap(({ kind, queries, hits }) => {
+    if (kind !== 'patch') return align(fingerprint, queries, hits, limit);
+    const aligned = alignPatches(fingerprint, queries, hits, limit);
+    return [...aligned, ...hunches(fingerprint, queries, hits, aligned)];
+  });
 }
 
 /** As confirm.ts and patch-confirm.ts say, by the alignment's kind. */
 export function confirm(upload: Fingerprint, alignment: Alignment, reference: readonly Fingerprint[]): Evidence | null {
+  if (isHunch(alignment)) {
+    for (const found of pursue(upload, alignment, reference)) {
+      const evidence = confirmPatches(upload, found, reference);
+      if (evidence) return evidence;
+    }
+    return null;
+  }
   return (alignment.kind === 'patch' ? confirmPatches : confirmPictures)(upload, alignment, reference);
 }

@@ -180,7 +180,7 @@ const minmax = (values: readonly number[]): [number, number] => {
 };
 
 /** Where in the upload, in cells of 8 pixels: a place that many frames repeat is one. */
-const placeKey = (v: Vote): number => Math.floor(v.qx / 8) * 4096 + Math.floor(v.qy / 8);
+export const placeKey = (v: Vote): number => Math.floor(v.qx / 8) * 4096 + Math.floor(v.qy / 8);
 
 /** Windows of +-`half` around some offset that hold `least` or more, fullest first, at least `half` apart. */
 function fullWindows(offsets: readonly number[], half: number, least: number): { centre: number; members: number[] }[] {
