@@ -37,6 +37,9 @@ const LEAST_CUT = 0.008;
 const LEAST_LEFT = 0.12;
 const LEAST_PIXELS = 24;
 
+/** Frames in a row that show where the borders of their own work are. */
+const LEAST_RUN = 2;
+
 let shared: TrimPlanes | null = null;
 
 /**
@@ -74,6 +77,43 @@ export function findBorders(frames: readonly Uint8Array[], width: number, height
     bottom: edge(y1, h, height, false),
   };
 }
+
+/**
+ * Borders of each frame of a slice of an upload. Most slices have the same in all their frames; where one work follows another, each
+ * has its own, and those of all frames together would be the widest picture's. Frames next to each other whose flat borders lie alike
+ * are looked at by themselves.
+ * @returns a region for each frame, null where there are none
+ */
+export function findBordersOfEach(frames: readonly Uint8Array[], width: number, height: number): (Region | null)[] {
+  const common = findBorders(frames, width, height);
+  const alone = frames.map((luma) => flatBox(luma, width, height));
+  const borders: (Region | null)[] = frames.map(() => common);
+  for (let from = 0; from < frames.length; ) {
+    let to = from + 1;
+    while (to < frames.length && liesAlike(alone[from]!, alone[to]!)) to++;
+    if (to - from >= LEAST_RUN && to - from < frames.length && areaOf(alone[from]!) < SETTLED)
+      borders.fill(findBorders(frames.slice(from, to), width, height) ?? common, from, to);
+    from = to;
+  }
+  return borders;
+}
+
+/** What flat borders leave of one picture, in shares of its sides; all of it where there are none. */
+function flatBox(luma: Uint8Array, width: number, height: number): Region {
+  const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
+  shared ??= createTrimPlanes();
+  const plane = shared.shrink(luma, width, height, factor);
+  const { width: w, height: h } = plane;
+  const whole = { x0: 0, y0: 0, x1: w, y1: h };
+  const flat = w > 0 && h > 0 ? flatCut([plane], whole) : whole;
+  const { x0, y0, x1, y1 } = roomy(flat, w, h) ? flat : whole;
+  return { left: x0 / w, top: y0 / h, right: x1 / w, bottom: y1 / h };
+}
+
+const areaOf = ({ left, top, right, bottom }: Region): number => (right - left) * (bottom - top);
+
+const liesAlike = (a: Region, b: Region): boolean =>
+  (['left', 'top', 'right', 'bottom'] as const).every((side) => Math.abs(a[side] - b[side]) <= 2 * ALIKE);
 
 function spread<T>(list: readonly T[], most: number): T[] {
   if (list.length <= most) return [...list];
