@@ -100,6 +100,14 @@ export function findBordersOfEach(frames: readonly Uint8Array[], width: number, 
 
 /** What flat borders leave of one picture, in shares of its sides; all of it where there are none. */
 function flatBox(luma: Uint8Array, width: number, height: number): Region {
+  const [rows, columns] = [height - 1, width - 1];
+  const edges = [
+    [0, 1, width],
+    [rows * width, 1, width],
+    [0, width, height],
+    [columns, width, height],
+  ] as const;
+  if (!edges.some(([from, step, count]) => isFlatLine(luma, from, step, count))) return ALL;
   const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
   shared ??= createTrimPlanes();
   const plane = shared.shrink(luma, width, height, factor);
@@ -108,6 +116,15 @@ function flatBox(luma: Uint8Array, width: number, height: number): Region {
   const flat = w > 0 && h > 0 ? flatCut([plane], whole) : whole;
   const { x0, y0, x1, y1 } = roomy(flat, w, h) ? flat : whole;
   return { left: x0 / w, top: y0 / h, right: x1 / w, bottom: y1 / h };
+}
+
+const ALL: Region = { left: 0, top: 0, right: 1, bottom: 1 };
+
+/** Roughly what `flatEnds` asks of a line, of the picture as it is: most pictures fill their frame, and are not looked at further. */
+function isFlatLine(luma: Uint8Array, from: number, step: number, count: number): boolean {
+  const line = Uint8Array.from({ length: count }, (_, i) => luma[from + i * step]!);
+  const level = line.slice().sort()[count >> 1]!;
+  return line.reduce((n, v) => n + (Math.abs(v - level) <= FLAT_LEVELS + 1 ? 1 : 0), 0) >= FLAT_SHARE * count;
 }
 
 const areaOf = ({ left, top, right, bottom }: Region): number => (right - left) * (bottom - top);
