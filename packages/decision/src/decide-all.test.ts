@@ -115,6 +115,31 @@ describe('what no longer counts proves nothing by its neighbours', () => {
   });
 });
 
+describe('many stretches', () => {
+  const lecture = Array.from({ length: 80 }, (_, k) =>
+    slice(stretch(30 * k, 30 * k + 30, 100 + (k % 7), { distinct: 1, timed: false, pictures: [] })),
+  );
+  const excerpt = slice(stretch(1503, 1513, 400, { distance: { mean: 10, worst: 20 } }));
+
+  test('a proof counts and is named among longer ones that prove nothing', () => {
+    expect(judged(lecture)).toMatchObject({ certain: false, decision: { rule: 'film-static', action: 'review' } });
+    const { decision, certain } = judged([...lecture, excerpt]);
+    expect([decision.rule, decision.action, certain]).toEqual(['film-contiguous', 'takedown', true]);
+    const { segments, total } = decision.evidence;
+    expect([segments.length, total]).toEqual([64, 2400]);
+    expect(segments.filter((s) => s.timed).map((s) => s.upload)).toEqual([[1503, 1513]]);
+    expect(segments.map((s) => s.upload[0])).toEqual(segments.map((s) => s.upload[0]).sort((a, b) => a - b));
+  });
+
+  test('all proofs count, however many', () => {
+    const shots = Array.from({ length: 100 }, (_, k) => slice(stretch(6 * k, 6 * k + 4, 100 + (k % 2 ? 40 : 0))));
+    const { decision } = judged(shots, { minContiguousSeconds: 300 }, 600);
+    expect(decision.rule).toBe('film-share');
+    expect(decision.evidence.segments).toHaveLength(64);
+    expect(decision.trials.find((t) => t.rule === 'film-share')!.why).toContain('400.0 s');
+  });
+});
+
 test('whatever is excluded, what is certain stays so when more is found', () => {
   // Means too near each other for one line to be the echo of another: that is the one exception.
   const rows = fc.array(

@@ -14,6 +14,9 @@ import { MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, SOLID_INLIERS } from './limits
 import { covered } from './line.ts';
 import { isProof, isSolid } from './solid.ts';
 
+/** Segments that a decision names, what proves a copy first, then the longest. All of them are judged, and totals count all. */
+const MAX_SEGMENTS = 64;
+
 export interface Upload {
   account: string | null;
   kind: 'image' | 'video';
@@ -94,7 +97,7 @@ function decideJoined({ evidence, without }: Joined, policy: Policy, upload: Upl
     trials,
     policy: { id: policy.id, version: policy.version },
     territories: policy.territories,
-    evidence: shown,
+    evidence: named(shown),
   });
 
   const allowed = upload.account !== null && policy.allowlist.includes(upload.account);
@@ -132,6 +135,14 @@ function decideJoined({ evidence, without }: Joined, policy: Policy, upload: Upl
     if (contested) return decision('contested', 'review', false, left);
   }
   return decision(found.rule, found.action, found.manifest, left);
+}
+
+function named(evidence: Evidence): Evidence {
+  const { segments } = evidence;
+  if (segments.length <= MAX_SEGMENTS) return evidence;
+  const first = segments.toSorted((a, b) => Number(isProof(b)) - Number(isProof(a)) || seconds(b) - seconds(a));
+  const kept = new Set(first.slice(0, MAX_SEGMENTS));
+  return { ...evidence, segments: segments.filter((s) => kept.has(s)) };
 }
 
 function firstThatFires(c: Case, trials: Decision['trials']): { rule: string; action: Action; manifest: boolean } {

@@ -19,8 +19,6 @@ const LINE_TOLERANCE = 0.6;
 const SPEED_TOLERANCE = 0.04;
 /** Bits by which a stretch is clearly closer than another of the same seconds. */
 const ECHO_BITS = 12;
-/** Segments that one evidence names, longest first; totals count all. */
-const MAX_SEGMENTS = 64;
 
 interface Part {
   kind: CodeKind;
@@ -128,11 +126,7 @@ function evidenceOf(stretches: readonly Part[], group: readonly Evidence[], leng
   const still = parts.every(({ segment: { upload } }) => upload[0] === 0 && upload[1] === 0);
   const longest = parts.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
   const { speed: _, ...altered } = longest.altered;
-  const named =
-    parts.length > MAX_SEGMENTS
-      ? parts.toSorted((a, b) => seconds(b.segment) - seconds(a.segment)).slice(0, MAX_SEGMENTS)
-      : parts;
-  const segments = named.toSorted(byTime).map((p) => p.segment);
+  const segments = parts.map((p) => p.segment);
   return {
     reference: first.reference,
     referenceMedia: first.referenceMedia,
