@@ -8,10 +8,10 @@ import {
   type Span,
 } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
-import { countDistinct, differing, spread } from './distinct.ts';
+import { carried, countDistinct } from './distinct.ts';
 import { cut, outside } from './exclude.ts';
 import { JOIN_GAP, SPEED_ALTERED, STRONG_MEAN } from './limits.ts';
-import { at, covered } from './line.ts';
+import { at, covered, meeting } from './line.ts';
 import { RANKS, rankOf } from './solid.ts';
 
 /** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
@@ -240,7 +240,7 @@ function union(set: readonly Part[]): Union {
   const matched = counts.reduce((n, c) => n + c.matched, 0);
   const pictures = segments.flatMap((s) => s.pictures ?? []).sort((a, b) => a.at - b.at || (a.code < b.code ? -1 : 1));
   const correlations = segments.flatMap((s) => (s.correlation === undefined ? [] : [s.correlation]));
-  const carried = spread(differing(pictures));
+  const shown = carried(pictures);
   return {
     of: set,
     kind: longest.kind,
@@ -258,7 +258,7 @@ function union(set: readonly Part[]): Union {
         worst: Math.max(...segments.map((s) => s.distance.worst)),
       },
       distinct: Math.max(countDistinct(pictures), ...segments.map((s) => s.distinct)),
-      ...(carried.length > 0 && { pictures: carried }),
+      ...(shown.length > 0 && { pictures: shown }),
       timed: segments.some((s) => s.timed),
       ...(correlations.length > 0 && { correlation: Math.max(...correlations) }),
       ...mostPlaces(segments),
@@ -286,7 +286,10 @@ function withoutEchoes(parts: readonly Union[]): Union[] {
     (a.timed || !b.timed) &&
     rankOf(a) <= rankOf(b) &&
     (a.distance.mean <= b.distance.mean - ECHO_BITS || (samePlace(a, b) && closer(a, b)));
-  return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
+  const inTime = parts.toSorted(byTime);
+  return Array.from(meeting(inTime.map((p) => p.segment.upload)), ([b, others]) =>
+    others.some((a) => explains(inTime[a]!.segment, inTime[b]!.segment)) ? [] : [inTime[b]!],
+  ).flat();
 }
 
 /** At least half of what `b` shows of the reference, `a` shows too. */
@@ -304,12 +307,14 @@ function closer(a: Segment, b: Segment): boolean {
 const stronger = (a: Segment, b: Segment): boolean =>
   seconds(a) > seconds(b) || (seconds(a) === seconds(b) && a.distance.mean < b.distance.mean);
 
-/** Frames that each stretch adds: the same seconds seen under two alignments count once, for the nearer one. */
+/** Frames that each stretch, in order of time, adds: the same seconds seen under two alignments count once, for the nearer one. */
 function fresh(segments: readonly Segment[]): { matched: number; eligible: number }[] {
-  return segments.map((s, i) => {
-    const taken = segments.flatMap((t, j): [number, number][] => {
+  return Array.from(meeting(segments.map((s) => s.upload)), ([i, others]) => {
+    const s = segments[i]!;
+    const taken = others.flatMap((j): [number, number][] => {
+      const t = segments[j]!;
       const better = t.distance.mean < s.distance.mean || (t.distance.mean === s.distance.mean && j < i);
-      if (!better || t.upload[0] > s.upload[1] || t.upload[1] < s.upload[0]) return [];
+      if (!better) return [];
       return [[Math.max(t.upload[0], s.upload[0]), Math.min(t.upload[1], s.upload[1])]];
     });
     const share = seconds(s) > 0 ? 1 - covered(taken) / seconds(s) : taken.length > 0 ? 0 : 1;
