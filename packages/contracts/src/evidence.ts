@@ -86,7 +86,7 @@ export const Segment = z.object({
     .array(z.object({ at: z.number(), code: z.string() }))
     .max(16)
     .optional(),
-  /** False where any offset would agree (a static camera): the place in the reference is then a guess. */
+  /** False where any offset would agree (a static camera) or too few frames tell: the place in the reference is then a guess. */
   timed: z.boolean(),
   /** Correlation -1..1 of thumbnails under the geometry, where it was looked at. */
   correlation: z.number().optional(),

@@ -283,7 +283,7 @@ function filmStatic(c: Case): Found {
     action: long ? c.policy.onPossible : weaker(c.policy.onPossible, 'monitor'),
     fired,
     why: fired
-      ? `${sec(c.evidence.total)} agree, but hardly anything in them changes: a shared background may be all there is${long ? '' : ', and it is short'}`
+      ? `${sec(c.evidence.total)} agree, but hardly anything in them changes, or too few frames show it: a shared background may be all there is${long ? '' : ', and it is short'}`
       : 'part of what agrees changes with the film',
   };
 }
