@@ -76,7 +76,7 @@ export const Segment = z.object({
   frames: z.object({ matched: z.number().int(), eligible: z.number().int() }),
   /** Of the agreeing frames. */
   distance: z.object({ mean: z.number(), worst: z.number() }),
-  /** Frames within RADIUS that show pictures which differ from each other. A still shown for a minute is one. */
+  /** Frames within RADIUS that show pictures which differ from each other. A still shown for a minute is one; 256 are as many as are counted. */
   distinct: z.number().int(),
   /**
    * Some of those pictures, spread over the stretch: seconds in the upload, and the reference's code in hex. So that stretches that
@@ -86,7 +86,7 @@ export const Segment = z.object({
     .array(z.object({ at: z.number(), code: z.string() }))
     .max(16)
     .optional(),
-  /** False where any offset would agree (a static camera): the place in the reference is then a guess. */
+  /** False where any offset would agree (a static camera) or too few frames tell: the place in the reference is then a guess. */
   timed: z.boolean(),
   /** Correlation -1..1 of thumbnails under the geometry, where it was looked at. */
   correlation: z.number().optional(),

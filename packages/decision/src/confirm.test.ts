@@ -1,8 +1,10 @@
-import { type Alignment, type Fingerprint, FRAME_FLAT, RADIUS } from '@vigil/contracts';
+import { type Alignment, type Fingerprint, FRAME_FLAT, Policy, RADIUS } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { align } from './align.ts';
 import { confirm, reachOf } from './confirm.ts';
+import { decideAll } from './decide.ts';
 import { queryCodes } from './query-codes.ts';
+import { isProof } from './solid.ts';
 import {
   type Film,
   film,
@@ -150,6 +152,39 @@ describe('the line between enough and too little', () => {
     expect(found !== null).toBe(enough);
     if (found) expect(found.segments[0]!.distance.mean).toBeCloseTo(mean, 1);
   });
+});
+
+describe('a picture every ten seconds or less often', () => {
+  const sparse = (every: number, shows: (t: number) => Uint8Array | null = (t) => A.show(40 + t), noise = 8) =>
+    sliceOf(shows, [0, 30], { fps: 1 / every, noise });
+
+  test.each([
+    [10, 3, [0, 20.3]],
+    [15, 2, [0, 15.3]],
+    [30, 1, [0, 0.3]],
+  ])('every %i s: all %i agree, which is found and proves nothing', (every, frames, upload) => {
+    const [found] = run(sparse(every));
+    expect(found!.segments).toMatchObject([
+      { upload, frames: { matched: frames, eligible: frames }, distinct: frames, timed: false },
+    ]);
+    expect(found!.segments.some(isProof)).toBe(false);
+  });
+
+  test('a whole film so given goes to a person', () => {
+    const slices = [0, 30].map((from) => sliceOf((t) => A.show(40 + t), [from, from + 30], { fps: 0.1, noise: 8 }));
+    const found = slices.flatMap((slice) => run(slice).flatMap((e) => e ?? []));
+    const about = { account: null, kind: 'video' as const, duration: 60 };
+    const policy = Policy.parse({});
+    expect(decideAll(found, { upload: 60, reference: () => 120 }, () => policy, about)).toMatchObject([
+      { certain: false, decision: { rule: 'film-static', action: 'review', manifest: false } },
+    ]);
+  });
+
+  test.each<[string, Fingerprint]>([
+    ['one of three is foreign', sparse(10, (t) => (t < 20 ? A.show(40 + t) : null))],
+    ['they agree, but not closely', sparse(10, undefined, 44)],
+    ['three frames of a second are no few frames of a slice', sliceOf((t) => A.show(40 + t), [0, 1.5])],
+  ])('nothing: %s', (_, slice) => expect(run(slice).every((e) => e === null)).toBe(true));
 });
 
 describe('what is not a copy', () => {

@@ -1,8 +1,21 @@
-import { ACTIONS, type Action, type Decision, type Evidence, type Policy, type Segment } from '@vigil/contracts';
-import { withoutExcluded } from './exclude.ts';
+import {
+  ACTIONS,
+  type Action,
+  type Decision,
+  type Evidence,
+  type Policy,
+  type ReferenceKey,
+  type Segment,
+  type Span,
+} from '@vigil/contracts';
+import { withoutSpans } from './exclude.ts';
+import { type Joined, joined, type Lengths } from './join.ts';
 import { MIN_DISTINCT, MIN_SECONDS, SAME_PICTURE, SOLID_INLIERS } from './limits.ts';
 import { covered } from './line.ts';
 import { isProof, isSolid } from './solid.ts';
+
+/** Segments that a decision names, what proves a copy first, then the longest. All of them are judged, and totals count all. */
+const MAX_SEGMENTS = 64;
 
 export interface Upload {
   account: string | null;
@@ -44,8 +57,38 @@ const RULES: Record<string, Rule> = {
   'film-short': filmShort,
 };
 
-/** Evidence + policy, for one reference against one upload: pure, every rule looked at is recorded with its reason. */
-export function decide(evidence: Evidence, policy: Policy, upload: Upload): Decision {
+export interface Decided {
+  decision: Decision;
+  /** Manifest by rules that hold whatever the rest of the upload shows. */
+  certain: boolean;
+}
+
+/** The evidence of all slices of an upload, joined and decided reference by reference: the surest evidence first. */
+export function decideAll(
+  slices: readonly Evidence[],
+  lengths: Lengths,
+  policyOf: (key: ReferenceKey) => Policy,
+  upload: Upload,
+): Decided[] {
+  return joined(slices, lengths).map((found) => {
+    const policy = policyOf(found.evidence.reference);
+    return { decision: decideJoined(found, policy, upload), certain: isCertain(found, policy, upload) };
+  });
+}
+
+/**
+ * Evidence + policy, for one reference against one upload: pure, every rule looked at is recorded with its reason. Of evidence
+ * that stands alone, a slice's or what an earlier decision shows; an upload's slices are for `decideAll`.
+ */
+export const decide = (evidence: Evidence, policy: Policy, upload: Upload): Decision =>
+  decideJoined(alone(evidence), policy, upload);
+
+const alone = (evidence: Evidence): Joined => ({ evidence, without: (spans) => withoutSpans(evidence, spans) });
+
+const spansIn = (parts: Policy['excluded'], { reference }: Evidence): Span[] =>
+  parts.filter((x) => x.reference === reference.id).map((x) => x.span);
+
+function decideJoined({ evidence, without }: Joined, policy: Policy, upload: Upload): Decision {
   const trials: Decision['trials'] = [];
   const decision = (rule: string, action: Action, manifest: boolean, shown: Evidence): Decision => ({
     action,
@@ -54,7 +97,7 @@ export function decide(evidence: Evidence, policy: Policy, upload: Upload): Deci
     trials,
     policy: { id: policy.id, version: policy.version },
     territories: policy.territories,
-    evidence: shown,
+    evidence: named(shown),
   });
 
   const allowed = upload.account !== null && policy.allowlist.includes(upload.account);
@@ -67,7 +110,8 @@ export function decide(evidence: Evidence, policy: Policy, upload: Upload): Deci
   });
   if (allowed) return decision('allowlisted', 'none', false, evidence);
 
-  const left = withoutExcluded(evidence, policy.excluded);
+  const excluded = spansIn(policy.excluded, evidence);
+  const left = without(excluded);
   trials.push({
     rule: 'excluded',
     fired: left === null,
@@ -82,9 +126,8 @@ export function decide(evidence: Evidence, policy: Policy, upload: Upload): Deci
 
   const found = firstThatFires({ evidence: left, policy, upload }, trials);
   if (found.action === 'takedown' && policy.contested.length > 0) {
-    const own = withoutExcluded(left, policy.contested);
-    const alone = own && (own === left ? found : firstThatFires({ evidence: own, policy, upload }, []));
-    const contested = alone?.action !== 'takedown';
+    const own = without([...excluded, ...spansIn(policy.contested, evidence)]);
+    const contested = !own || firstThatFires({ evidence: own, policy, upload }, []).action !== 'takedown';
     const why = contested
       ? 'what was found is in a reference of another holder as well: for a person to see until that is settled'
       : 'enough was found beside what another holder claims as well';
@@ -92,6 +135,14 @@ export function decide(evidence: Evidence, policy: Policy, upload: Upload): Deci
     if (contested) return decision('contested', 'review', false, left);
   }
   return decision(found.rule, found.action, found.manifest, left);
+}
+
+function named(evidence: Evidence): Evidence {
+  const { segments } = evidence;
+  if (segments.length <= MAX_SEGMENTS) return evidence;
+  const first = segments.toSorted((a, b) => Number(isProof(b)) - Number(isProof(a)) || seconds(b) - seconds(a));
+  const kept = new Set(first.slice(0, MAX_SEGMENTS));
+  return { ...evidence, segments: segments.filter((s) => kept.has(s)) };
 }
 
 function firstThatFires(c: Case, trials: Decision['trials']): { rule: string; action: Action; manifest: boolean } {
@@ -105,9 +156,12 @@ function firstThatFires(c: Case, trials: Decision['trials']): { rule: string; ac
 }
 
 /** May the upload be taken down before all of it was seen? Only by rules that can only grow truer. */
-export function manifestAlready(evidence: Evidence, policy: Policy, upload?: Upload): boolean {
+export const manifestAlready = (evidence: Evidence, policy: Policy, upload?: Upload): boolean =>
+  isCertain(alone(evidence), policy, upload);
+
+function isCertain({ evidence, without }: Joined, policy: Policy, upload?: Upload): boolean {
   if (upload?.account && policy.allowlist.includes(upload.account)) return false;
-  const left = withoutExcluded(evidence, [...policy.excluded, ...policy.contested]);
+  const left = without(spansIn([...policy.excluded, ...policy.contested], evidence));
   if (left === null) return false;
   const duration = left.share.upload > 0 ? left.total / left.share.upload : 0;
   const kind = left.segments.every((s) => s.upload[1] === 0) ? 'image' : 'video';
@@ -229,7 +283,7 @@ function filmStatic(c: Case): Found {
     action: long ? c.policy.onPossible : weaker(c.policy.onPossible, 'monitor'),
     fired,
     why: fired
-      ? `${sec(c.evidence.total)} agree, but hardly anything in them changes: a shared background may be all there is${long ? '' : ', and it is short'}`
+      ? `${sec(c.evidence.total)} agree, but hardly anything in them changes, or too few frames show it: a shared background may be all there is${long ? '' : ', and it is short'}`
       : 'part of what agrees changes with the film',
   };
 }

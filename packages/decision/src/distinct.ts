@@ -9,11 +9,14 @@ export interface Picture {
 /** Pictures that a segment carries, and those of a set that are compared with each other. */
 const MAX_CARRIED = 16;
 const MAX_COMPARED = 64;
+/** Nobody asks for more that differ; each more is compared with all of them, and days of film show a hundred thousand. */
+const MAX_COUNTED = 256;
 
-/** Greedily in the order given: pictures that lie more than RADIUS from each other. */
-export function differing(pictures: readonly Picture[]): Picture[] {
+/** Greedily in the order given, at most so many: pictures that lie more than RADIUS from each other. */
+export function differing(pictures: readonly Picture[], most = Number.POSITIVE_INFINITY): Picture[] {
   const kept: { picture: Picture; code: Uint8Array }[] = [];
   for (const picture of pictures) {
+    if (kept.length >= most) break;
     const code = codeFromHex(picture.code);
     if (kept.every((k) => hamming(k.code, code) > RADIUS)) kept.push({ picture, code });
   }
@@ -21,11 +24,11 @@ export function differing(pictures: readonly Picture[]): Picture[] {
 }
 
 /**
- * How many pictures differ from each other. Greedy counts depend on where they start, and one more picture can lower
+ * How many pictures differ from each other, up to 256. Greedy counts depend on where they start, and one more picture can lower
  * them; whether there are *three* is looked up exactly, since rules that may only grow truer ask for three.
  */
 export function countDistinct(pictures: readonly Picture[]): number {
-  const greedy = differing(pictures).length;
+  const greedy = differing(pictures, MAX_COUNTED).length;
   return greedy < 3 && hasTriple(pictures) ? 3 : greedy;
 }
 
@@ -37,6 +40,9 @@ function hasTriple(pictures: readonly Picture[]): boolean {
       if (differ(i, j)) for (let k = j + 1; k < codes.length; k++) if (differ(i, k) && differ(j, k)) return true;
   return false;
 }
+
+/** At most 16 that differ, over all of them. */
+export const carried = (pictures: readonly Picture[]): Picture[] => spread(differing(spread(pictures, MAX_COUNTED)));
 
 /** At most `n` of them, evenly chosen. */
 export function spread(pictures: readonly Picture[], n = MAX_CARRIED): Picture[] {

@@ -1,17 +1,15 @@
-import type { Evidence, Policy, Segment } from '@vigil/contracts';
+import type { Evidence, Segment, Span } from '@vigil/contracts';
 import { countDistinct } from './distinct.ts';
 import { covered } from './line.ts';
 
-type Span = readonly [number, number];
-
 /**
- * The evidence without what lies in excluded parts of its reference; null when nothing is left. What is left of a cut
- * stretch keeps the pictures that it is known to show, and its share of the frames.
+ * The evidence without what lies in spans of its reference (seconds); itself when there are none, null when nothing is left. What
+ * is left of a cut stretch keeps the pictures that it is known to show, and its share of the frames. A joined stretch knows few of
+ * them: where the slices are at hand, `Joined.without` cuts those.
  */
-export function withoutExcluded(evidence: Evidence, excluded: Policy['excluded']): Evidence | null {
-  const spans = excluded.filter((x) => x.reference === evidence.reference.id).map((x) => x.span);
+export function withoutSpans(evidence: Evidence, spans: readonly Span[]): Evidence | null {
   if (spans.length === 0) return evidence;
-  const segments = evidence.segments.flatMap((s) => outside(s.reference, spans).map((rest) => cut(s, rest)));
+  const segments = evidence.segments.flatMap((s) => outside(s.reference, spans).flatMap((rest) => cut(s, rest) ?? []));
   if (segments.length === 0) return null;
   const total = covered(segments.map((s) => s.upload));
   const shown = covered(segments.map((s) => s.reference));
@@ -29,31 +27,36 @@ export function withoutExcluded(evidence: Evidence, excluded: Policy['excluded']
   };
 }
 
-/** What is left of a span without the others; a span without length is left or gone as a whole. */
-function outside(span: Span, others: readonly Span[]): Span[] {
+/** What is left of a span without the others, itself where they do not meet; one without length is left or gone as a whole. */
+export function outside(span: Span, others: readonly Span[]): Span[] {
   if (span[0] === span[1]) return others.some((o) => o[0] <= span[0] && span[0] <= o[1]) ? [] : [span];
   let rest: Span[] = [span];
   for (const [a, b] of others) {
-    rest = rest.flatMap(([x, y]): Span[] => {
-      if (b <= x || a >= y) return [[x, y]];
-      return [...(a > x ? [[x, a] as const] : []), ...(b < y ? [[b, y] as const] : [])];
+    rest = rest.flatMap((one): Span[] => {
+      const [x, y] = one;
+      if (b <= x || a >= y) return [one];
+      return [...(a > x ? [[x, a] satisfies Span] : []), ...(b < y ? [[b, y] satisfies Span] : [])];
     });
   }
   return rest;
 }
 
-function cut(s: Segment, rest: Span): Segment {
-  if (rest[0] === s.reference[0] && rest[1] === s.reference[1]) return s;
+/** What of a stretch lies in a span of its reference: the stretch itself when all of it does, null when nothing does. */
+export function cut(s: Segment, span: Span): Segment | null {
   const [r0, r1] = s.reference;
+  const rest: Span = [Math.max(r0, span[0]), Math.min(r1, span[1])];
+  if (rest[0] === r0 && rest[1] === r1) return s;
+  if (rest[1] <= rest[0]) return null;
   const onUpload = (t: number) => s.upload[0] + ((t - r0) / (r1 - r0)) * (s.upload[1] - s.upload[0]);
   const upload: [number, number] = [onUpload(rest[0]), onUpload(rest[1])];
-  const share = (rest[1] - rest[0]) / (r1 - r0);
+  // At least one: where stretches are joined, their frames weigh how near they are.
+  const frames = (n: number) => Math.max(1, Math.round((n * (rest[1] - rest[0])) / (r1 - r0)));
   const pictures = (s.pictures ?? []).filter((p) => p.at >= upload[0] && p.at <= upload[1]);
   return {
     ...s,
     upload,
-    reference: [rest[0], rest[1]],
-    frames: { matched: Math.round(s.frames.matched * share), eligible: Math.round(s.frames.eligible * share) },
+    reference: rest,
+    frames: { matched: frames(s.frames.matched), eligible: frames(s.frames.eligible) },
     distinct: countDistinct(pictures),
     ...(s.pictures && { pictures }),
   };

@@ -1,8 +1,7 @@
 export { align, type QueryHit } from './align.ts';
 export * from './brakes.ts';
 export { reachOf } from './confirm.ts';
-export { decide, manifestAlready, type Upload } from './decide.ts';
-export { join, type Lengths } from './join.ts';
+export { type Decided, decide, decideAll, type Upload } from './decide.ts';
 export { alignAll, confirm, type Search, searches } from './kinds.ts';
 export { MIN_SECONDS } from './limits.ts';
 export { alteredText, type Outline, type Outlines, outlinesOf } from './outline.ts';

@@ -3,6 +3,7 @@ import { codeToHex } from '@vigil/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { join } from './join.ts';
+import { meeting } from './line.ts';
 import { evidenceWith, key, randomCode, seeded, segmentAt } from './synthetic.ts';
 
 const lengths = { upload: 120, reference: () => 240 };
@@ -138,6 +139,52 @@ describe('the same seconds on two lines', () => {
     ['it reaches further', { upload: [2, 20.1] as [number, number] }],
   ])('not when %s', (_, more) => {
     expect(join([evidence([far(more)]), evidence([near])], lengths)[0]!.segments).toHaveLength(2);
+  });
+});
+
+describe('uploads of days', () => {
+  test('spans that meet are those that all pairs show', () => {
+    const span = fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 8 }));
+    fc.assert(
+      fc.property(fc.array(span), (rows) => {
+        const spans = rows.map(([a, n]): [number, number] => [a, a + n]).sort((x, y) => x[0] - y[0]);
+        const plain = spans.map((s, i) => [i, spans.flatMap((t, j) => (t[0] <= s[1] && t[1] >= s[0] ? [j] : []))]);
+        expect([...meeting(spans)]).toEqual(plain);
+      }),
+    );
+  });
+
+  /** How often a join of eight stretches in each of `n` slices looks where one of them lies. */
+  function looks(n: number, offset: (slice: number, k: number) => number, more: Partial<Segment>): number {
+    let count = 0;
+    const slices = Array.from({ length: 8 * n }, (_, i) => {
+      const [slice, k] = [Math.floor(i / 8), i % 8];
+      const made = segment(30 * slice, 30 * slice + 30, offset(slice, k), { timed: false, distinct: 1, ...more });
+      const { upload } = made;
+      const get = () => {
+        count++;
+        return upload;
+      };
+      return evidence([Object.defineProperty(made, 'upload', { get, enumerable: true })]);
+    });
+    join(slices, lengths);
+    return count;
+  }
+  test.each<[string, Parameters<typeof looks>[1], Partial<Segment>]>([
+    ['a picture that a film holds, at another time of it in each slice', (slice, k) => k - 30 * slice, {}],
+    ['a picture of the library all day', (_, k) => k / 100, { reference: [0, 0] }],
+  ])('%s: eight times as long takes not much more than eight times the looks', (_, offset, more) => {
+    expect(looks(400, offset, more) / looks(50, offset, more)).toBeLessThan(16);
+  });
+
+  test('pictures that differ are counted as far as anybody asks, and carried from all of the stretch', () => {
+    const slices = Array.from({ length: 30 }, (_, k) =>
+      evidence([segment(30 * k, 30 * k + 30, 50, { distinct: 16, pictures: somePictures(16, 30 * k) })]),
+    );
+    const [s] = join(slices, lengths)[0]!.segments;
+    expect(s).toMatchObject({ upload: [0, 900], distinct: 256 });
+    expect(s!.pictures).toHaveLength(16);
+    expect(s!.pictures!.at(-1)!.at).toBeGreaterThan(800);
   });
 });
 

@@ -5,11 +5,13 @@ import {
   type ReferenceKey,
   referenceKey,
   type Segment,
+  type Span,
 } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
-import { countDistinct, differing, spread } from './distinct.ts';
+import { carried, countDistinct } from './distinct.ts';
+import { cut, outside } from './exclude.ts';
 import { JOIN_GAP, SPEED_ALTERED, STRONG_MEAN } from './limits.ts';
-import { at, covered } from './line.ts';
+import { at, covered, meeting } from './line.ts';
 import { RANKS, rankOf } from './solid.ts';
 
 /** Seconds in the reference, and share, by which two stretches on one line may disagree where they meet. */
@@ -17,13 +19,23 @@ const LINE_TOLERANCE = 0.6;
 const SPEED_TOLERANCE = 0.04;
 /** Bits by which a stretch is clearly closer than another of the same seconds. */
 const ECHO_BITS = 12;
-/** Segments that one evidence names, longest first; totals count all. */
-const MAX_SEGMENTS = 64;
 
 interface Part {
   kind: CodeKind;
   segment: Segment;
   altered: Altered;
+}
+
+/** One stretch, and what it was joined from, in order of time. */
+interface Union extends Part {
+  of: readonly Part[];
+}
+
+/** What all slices of an upload say of one reference. */
+export interface Joined {
+  evidence: Evidence;
+  /** The same without what lies in spans of the reference, in seconds; itself where none of it does, null where all of it does. */
+  without(spans: readonly Span[]): Evidence | null;
 }
 
 /** Lengths in seconds; 0 where unknown, and of images. */
@@ -42,7 +54,11 @@ export interface Lengths {
  * or enough of them) are joined with strong ones only, so that a later, weaker neighbour cannot pull one over the line.
  * `manifestAlready` rests on it.
  */
-export function join(slices: readonly Evidence[], lengths: Lengths): Evidence[] {
+export const join = (slices: readonly Evidence[], lengths: Lengths): Evidence[] =>
+  joined(slices, lengths).map((x) => x.evidence);
+
+/** As `join`; parts of the reference can still be left out. */
+export function joined(slices: readonly Evidence[], lengths: Lengths): Joined[] {
   const groups = new Map<string, Evidence[]>();
   for (const e of slices) {
     const { turn = 'none', inverted = false } = e.altered;
@@ -52,29 +68,65 @@ export function join(slices: readonly Evidence[], lengths: Lengths): Evidence[] 
     else groups.set(key, [e]);
   }
   return [...groups.entries()]
-    .map(([key, group]) => ({ key, evidence: joinGroup(group, lengths) }))
-    .sort((a, b) => b.evidence.confidence - a.evidence.confidence || (a.key < b.key ? -1 : 1))
-    .map((x) => x.evidence);
+    .map(([key, group]) => ({ key, found: joinGroup(group, lengths) }))
+    .sort((a, b) => b.found.evidence.confidence - a.found.evidence.confidence || (a.key < b.key ? -1 : 1))
+    .map((x) => x.found);
 }
 
-function joinGroup(group: readonly Evidence[], lengths: Lengths): Evidence {
-  const first = group[0]!;
+function joinGroup(group: readonly Evidence[], lengths: Lengths): Joined {
   const parts = partsOf(group);
-  const joined = withoutEchoes(RANKS.flatMap((rank) => merge(parts.filter((p) => rankOf(p.segment) === rank)))).sort(
-    byTime,
+  const unions = withoutEchoes(
+    RANKS.flatMap((rank) => linkedSets(parts.filter((p) => rankOf(p.segment) === rank)).map(union)),
   );
-  const spans = joined.map((p) => p.segment.upload);
-  const total = covered(spans);
+  const evidence = evidenceOf(unions, group, lengths);
+  return {
+    evidence,
+    without(spans) {
+      const left = unions.flatMap((u) => rest(u, spans));
+      if (left.length === 0) return null;
+      const whole = left.length === unions.length && left.every((part, i) => part === unions[i]);
+      return whole ? evidence : evidenceOf(left, group, lengths);
+    },
+  };
+}
+
+/**
+ * What is left of a stretch: its parts are cut, not the whole, since they know more of the pictures that they show, and
+ * joined again, but not over what was cut out. Echoes are gone by then: one of an excluded scene must not count because
+ * what explains it does not.
+ */
+function rest(whole: Union, spans: readonly Span[]): Part[] {
+  const left = outside(whole.segment.reference, spans);
+  if (left.length === 1 && left[0] === whole.segment.reference) return [whole];
+  return left.flatMap((span) => {
+    const parts = whole.of
+      .flatMap((part) => {
+        const segment = cut(part.segment, span);
+        return segment ? [{ ...part, segment, cut: segment !== part.segment }] : [];
+      })
+      .sort(byTime);
+    // Whether a cut part's time means anything may rest on what was cut off: it must not speak for neighbours of which it does not.
+    const own = parts.filter((p) => !p.cut || !p.segment.timed);
+    const timed = new Set(
+      linkedSets(own)
+        .filter((set) => set.some((p) => p.segment.timed))
+        .flat(),
+    );
+    const untimed = new Set(own.filter((p) => !timed.has(p)));
+    return [...linkedSets(parts.filter((p) => !untimed.has(p))), ...linkedSets([...untimed])].map(union);
+  });
+}
+
+function evidenceOf(stretches: readonly Part[], group: readonly Evidence[], lengths: Lengths): Evidence {
+  const parts = stretches.toSorted(byTime);
+  const first = group[0]!;
+  const total = covered(parts.map((p) => p.segment.upload));
   const length = lengths.reference(first.reference);
-  const shown = covered(joined.map((p) => p.segment.reference));
-  const still = spans.every(([start, end]) => start === 0 && end === 0);
-  const longest = joined.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
+  const shown = covered(parts.map((p) => p.segment.reference));
+  const still = parts.every(({ segment: { upload } }) => upload[0] === 0 && upload[1] === 0);
+  const longest = parts.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
   const { speed: _, ...altered } = longest.altered;
-  const named =
-    joined.length > MAX_SEGMENTS
-      ? joined.toSorted((a, b) => seconds(b.segment) - seconds(a.segment)).slice(0, MAX_SEGMENTS)
-      : joined;
-  const segments = named.sort(byTime).map((p) => p.segment);
+  const segments = parts.map((p) => p.segment);
   return {
     reference: first.reference,
     referenceMedia: first.referenceMedia,
@@ -124,7 +176,9 @@ const order = (s: Segment): number[] => [
 function byTime(a: Part, b: Part): number {
   const [x, y] = [order(a.segment), order(b.segment)];
   for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i]! - y[i]!;
-  return a.segment === b.segment ? 0 : JSON.stringify(a) < JSON.stringify(b) ? -1 : 1;
+  if (a.segment === b.segment) return 0;
+  const [p, q] = [a, b].map(({ kind, segment, altered }) => JSON.stringify([kind, segment, altered]));
+  return p! < q! ? -1 : 1;
 }
 
 /** Every segment once, in order of time. */
@@ -142,8 +196,8 @@ function partsOf(group: readonly Evidence[]): Part[] {
 /** The same alteration, spelled the same way. */
 const sorted = (a: Altered): Altered => Object.fromEntries(Object.entries(a).sort(([x], [y]) => (x < y ? -1 : 1)));
 
-/** Parts that are linked, directly or by others, become one. More parts can only link more. */
-function merge(parts: readonly Part[]): Part[] {
+/** Parts in order of time, in sets of those that are linked, directly or by others. More parts can only link more. */
+function linkedSets<P extends Part>(parts: readonly P[]): P[][] {
   const root = parts.map((_, i) => i);
   const find = (i: number): number => {
     let r = i;
@@ -157,13 +211,13 @@ function merge(parts: readonly Part[]): Part[] {
     for (const i of open) if (linked(parts[i]!.segment, part.segment)) root[find(j)] = find(i);
     open.push(j);
   }
-  const sets = new Map<number, Part[]>();
+  const sets = new Map<number, P[]>();
   for (const [i, part] of parts.entries()) {
     const set = sets.get(find(i));
     if (set) set.push(part);
     else sets.set(find(i), [part]);
   }
-  return [...sets.values()].map((set) => (set.length === 1 ? set[0]! : union(set)));
+  return [...sets.values()];
 }
 
 /** Do two stretches lie on one line, where they meet? `a` starts first. */
@@ -178,15 +232,17 @@ function linked(a: Segment, b: Segment): boolean {
 const isStill = (s: Segment): boolean => s.reference[0] === s.reference[1];
 
 /** One stretch from several, which are in order of time. */
-function union(set: readonly Part[]): Part {
+function union(set: readonly Part[]): Union {
+  if (set.length === 1) return { ...set[0]!, of: set };
   const segments = set.map((p) => p.segment);
   const longest = set.reduce((a, b) => (stronger(b.segment, a.segment) ? b : a));
   const counts = fresh(segments);
   const matched = counts.reduce((n, c) => n + c.matched, 0);
   const pictures = segments.flatMap((s) => s.pictures ?? []).sort((a, b) => a.at - b.at || (a.code < b.code ? -1 : 1));
   const correlations = segments.flatMap((s) => (s.correlation === undefined ? [] : [s.correlation]));
-  const carried = spread(differing(pictures));
+  const shown = carried(pictures);
   return {
+    of: set,
     kind: longest.kind,
     altered: longest.altered,
     segment: {
@@ -202,7 +258,7 @@ function union(set: readonly Part[]): Part {
         worst: Math.max(...segments.map((s) => s.distance.worst)),
       },
       distinct: Math.max(countDistinct(pictures), ...segments.map((s) => s.distinct)),
-      ...(carried.length > 0 && { pictures: carried }),
+      ...(shown.length > 0 && { pictures: shown }),
       timed: segments.some((s) => s.timed),
       ...(correlations.length > 0 && { correlation: Math.max(...correlations) }),
       ...mostPlaces(segments),
@@ -222,7 +278,7 @@ function mostPlaces(segments: readonly Segment[]): Pick<Segment, 'inliers' | 'ce
  * Without stretches that another one explains wholly: a cartoon's cycles or the next shot of the same set agree half-way
  * elsewhere; a scene that hardly moves agrees at other speeds too. What is left proves no less than before.
  */
-function withoutEchoes(parts: readonly Part[]): Part[] {
+function withoutEchoes(parts: readonly Union[]): Union[] {
   const explains = (a: Segment, b: Segment) =>
     a.upload[0] <= b.upload[0] &&
     a.upload[1] >= b.upload[1] &&
@@ -230,7 +286,10 @@ function withoutEchoes(parts: readonly Part[]): Part[] {
     (a.timed || !b.timed) &&
     rankOf(a) <= rankOf(b) &&
     (a.distance.mean <= b.distance.mean - ECHO_BITS || (samePlace(a, b) && closer(a, b)));
-  return parts.filter((b) => !parts.some((a) => explains(a.segment, b.segment)));
+  const inTime = parts.toSorted(byTime);
+  return Array.from(meeting(inTime.map((p) => p.segment.upload)), ([b, others]) =>
+    others.some((a) => explains(inTime[a]!.segment, inTime[b]!.segment)) ? [] : [inTime[b]!],
+  ).flat();
 }
 
 /** At least half of what `b` shows of the reference, `a` shows too. */
@@ -248,12 +307,14 @@ function closer(a: Segment, b: Segment): boolean {
 const stronger = (a: Segment, b: Segment): boolean =>
   seconds(a) > seconds(b) || (seconds(a) === seconds(b) && a.distance.mean < b.distance.mean);
 
-/** Frames that each stretch adds: the same seconds seen under two alignments count once, for the nearer one. */
+/** Frames that each stretch, in order of time, adds: the same seconds seen under two alignments count once, for the nearer one. */
 function fresh(segments: readonly Segment[]): { matched: number; eligible: number }[] {
-  return segments.map((s, i) => {
-    const taken = segments.flatMap((t, j): [number, number][] => {
+  return Array.from(meeting(segments.map((s) => s.upload)), ([i, others]) => {
+    const s = segments[i]!;
+    const taken = others.flatMap((j): [number, number][] => {
+      const t = segments[j]!;
       const better = t.distance.mean < s.distance.mean || (t.distance.mean === s.distance.mean && j < i);
-      if (!better || t.upload[0] > s.upload[1] || t.upload[1] < s.upload[0]) return [];
+      if (!better) return [];
       return [[Math.max(t.upload[0], s.upload[0]), Math.min(t.upload[1], s.upload[1])]];
     });
     const share = seconds(s) > 0 ? 1 - covered(taken) / seconds(s) : taken.length > 0 ? 0 : 1;

@@ -19,6 +19,9 @@ export const STRONG_FRAMES = 4;
 export const LONG_MEAN = 55;
 export const LONG_FRAMES = 10;
 
+/** A slice with a frame in more seconds than this, on average, may have too few for a stretch: then all must agree, and prove nothing. */
+export const SPARSE_SECONDS = 2.5;
+
 /** Pictures that differ from each other: fewer, and a still background may be all that is shared. */
 export const MIN_DISTINCT = 3;
 /** Seconds: nothing shorter is manifest, whatever the policy says. */

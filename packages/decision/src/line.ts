@@ -30,3 +30,18 @@ export function covered(spans: readonly (readonly [number, number])[]): number {
   }
   return sum;
 }
+
+/**
+ * For each of some spans, which are in order of their starts: its position, and of those that meet it, ascending, itself among
+ * them. Uploads of days have tens of thousands of stretches, of which a few meet: all pairs would take hours.
+ */
+export function* meeting(spans: readonly (readonly [number, number])[]): Generator<[number, number[]]> {
+  let open: number[] = [];
+  for (const [i, [start, end]] of spans.entries()) {
+    open = open.filter((j) => spans[j]![1] >= start);
+    const met = [...open];
+    for (let j = i; j < spans.length && spans[j]![0] <= end; j++) met.push(j);
+    yield [i, met];
+    open.push(i);
+  }
+}

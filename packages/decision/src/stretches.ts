@@ -1,8 +1,8 @@
 import { codeToHex, RADIUS, type Segment } from '@vigil/contracts';
 import { differing, type Picture, spread } from './distinct.ts';
-import { AGREES, GAP_FRAMES, LONG_FRAMES, LONG_MEAN, STRONG_FRAMES, STRONG_MEAN } from './limits.ts';
+import { AGREES, GAP_FRAMES, LONG_FRAMES, LONG_MEAN, SPARSE_SECONDS, STRONG_FRAMES, STRONG_MEAN } from './limits.ts';
 import { at, type Line } from './line.ts';
-import { codeBytes } from './pictures.ts';
+import { codeBytes, type Pictures } from './pictures.ts';
 import { type Distances, UNKNOWN } from './timeline.ts';
 
 /** Frames of the upload, first to last, that agree with the reference along one line. */
@@ -61,7 +61,10 @@ export function stretchesOf(distances: Distances, line: Line, within?: Stretch):
   return found.sort((a, b) => overlap(b) - overlap(a)).slice(0, 1);
 }
 
-/** What a stretch proves, or null when that is too little. */
+/**
+ * What a stretch proves, or null when that is too little. Of a slice with hardly any frames (a film given as pictures, one every
+ * ten seconds) all must agree; its time is then a guess, since three camera positions of a studio meet by chance somewhere.
+ */
 export function segmentOf(
   distances: Distances,
   line: Line,
@@ -73,9 +76,10 @@ export function segmentOf(
   // Judged by all its frames, those in the gaps included; reported of those that agree.
   let all = 0;
   for (let u = stretch.first; u <= stretch.last; u++) all += Math.max(0, near(u));
-  if (!accepted(all / stretch.eligible, stretch)) return null;
-
   const agreeing = stretch.matched.map((u) => near(u));
+  const enough = accepted(all / stretch.eligible, stretch);
+  if (!enough && !isAllOfFew(upload, span, stretch, agreeing)) return null;
+
   const mean = agreeing.reduce((s, d) => s + d, 0) / agreeing.length;
   const pictures = picturesThatDiffer(distances, line, stretch, near);
   const begin = edge(upload.time, stretch.first, -1, span[0]);
@@ -91,7 +95,7 @@ export function segmentOf(
     frames: { matched: stretch.matched.length, eligible: stretch.eligible },
     distance: { mean, worst: Math.max(...agreeing) },
     distinct: pictures.length,
-    timed: pictures.length >= 2 && !timeless(stretch, mean, near),
+    timed: enough && pictures.length >= 2 && !timeless(stretch, mean, near),
     pictures: spread(pictures),
   };
 }
@@ -101,6 +105,18 @@ function accepted(mean: number, { matched, eligible }: Stretch): boolean {
   return (
     (mean <= STRONG_MEAN && matched.length >= STRONG_FRAMES) || (mean <= LONG_MEAN && matched.length >= LONG_FRAMES)
   );
+}
+
+/** Has the slice too few frames for anything, and do all of them agree closely? */
+function isAllOfFew(
+  upload: Pictures,
+  [start, end]: readonly [number, number],
+  { matched }: Stretch,
+  agreeing: readonly number[],
+): boolean {
+  const few = end - start > SPARSE_SECONDS * upload.time.length;
+  const eligible = upload.eligible.reduce((n, e) => n + e, 0);
+  return few && matched.length === eligible && agreeing.every((d) => d <= RADIUS);
 }
 
 /** Half-way to the next frame looked at; at the edge of a slice, its edge, so that stretches touch over it. */

@@ -11,7 +11,7 @@ import {
   sliceSpan,
   type Verdict,
 } from '@vigil/contracts';
-import { decide, join, manifestAlready, verdictOf } from '@vigil/decision';
+import { decideAll, verdictOf } from '@vigil/decision';
 
 /** What is known of a reference when an upload is judged. Only live ones act. */
 export interface ReferenceFacts {
@@ -72,14 +72,13 @@ export function judge({ manifest, alignments: results, evidence, references }: K
     if (confirmed.outcome.status === 'confirmed') found.push(...confirmed.outcome.evidence);
   }
 
-  const joined = join(
+  const policyOf = (key: ReferenceKey) => references(key)!.policy;
+  const decided = decideAll(
     found.filter((e) => references(e.reference)?.live),
     { upload: duration, reference: (key) => references(key)?.duration ?? 0 },
+    policyOf,
+    upload,
   );
-  const decided = joined.map((e) => {
-    const { policy } = references(e.reference)!;
-    return { decision: decide(e, policy, upload), certain: manifestAlready(e, policy) };
-  });
   decided.sort((a, b) => byStrictness(a.decision, b.decision));
   const decisions = decided.map((d) => d.decision);
   const certain = decided.filter((d) => d.certain && d.decision.action === 'takedown').map((d) => d.decision);
@@ -100,7 +99,10 @@ export function judge({ manifest, alignments: results, evidence, references }: K
     const usable = alignments.reduce((n, a) => n + a.frames.usable, 0);
     if (usable === 0) return { ...shared, verdict: 'rejected', reason: 'too-little' };
   }
-  const minCoverage = Math.max(DEFAULT_MIN_COVERAGE, ...joined.map((e) => references(e.reference)!.policy.minCoverage));
+  const minCoverage = Math.max(
+    DEFAULT_MIN_COVERAGE,
+    ...decisions.map((d) => policyOf(d.evidence.reference).minCoverage),
+  );
   const said = verdictOf(decisions, coverage, minCoverage, failures);
   if (!complete && said.verdict === 'cleared') {
     return { ...shared, verdict: 'in-review', reason: `${INCOMPLETE}: not every result came in time` };

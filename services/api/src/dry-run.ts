@@ -1,6 +1,6 @@
 import { type Action, type Decision, type Policy, referenceKey } from '@vigil/contracts';
 import type { JudgedUpload } from '@vigil/database';
-import { decide, join } from '@vigil/decision';
+import { decideAll } from '@vigil/decision';
 
 /** A reference as the dry run judges by it: as things are, and as they would be. */
 export interface Compared {
@@ -38,10 +38,12 @@ export function dryRun(uploads: readonly JudgedUpload[], references: ReadonlyMap
       .flatMap((e) => (e.outcome.status === 'confirmed' ? e.outcome.evidence : []))
       .filter((e) => references.has(referenceKey(e.reference)));
     const of = (key: { id: string; version: number }) => references.get(referenceKey(key))!;
-    for (const e of join(mine, { upload: duration, reference: (key) => of(key).duration })) {
-      const { current, candidate } = of(e.reference);
-      const before = decide(e, current, about);
-      const after = decide(e, candidate, about);
+    const decided = (which: 'current' | 'candidate') =>
+      decideAll(mine, { upload: duration, reference: (key) => of(key).duration }, (key) => of(key)[which], about);
+    // What was found is the same, and so is its order.
+    const candidates = decided('candidate');
+    for (const [n, { decision: before }] of decided('current').entries()) {
+      const after = candidates[n]!.decision;
       const list = compare(before, after);
       if (list === 'same') {
         found.same++;
@@ -49,7 +51,7 @@ export function dryRun(uploads: readonly JudgedUpload[], references: ReadonlyMap
       }
       found[list].push({
         upload,
-        reference: e.reference,
+        reference: before.evidence.reference,
         before: { action: before.action, rule: before.rule },
         after: {
           action: after.action,
