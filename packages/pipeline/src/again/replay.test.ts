@@ -1,49 +1,78 @@
 /** Real: the database that runs are written down in. Faked: the log, and what a second look comes to. */
-import { codesEnvelope, openEnvelope, SliceCodes, TOPICS } from '@vigil/contracts';
+import { codesEnvelope, MalformedEvent, openEnvelope, SliceCodes, TOPICS } from '@vigil/contracts';
+import type { Database } from '@vigil/database';
 import type { LogRecord } from '@vigil/event-log';
 import { createLogger, realClock } from '@vigil/runtime';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { madeUpload, pictureFingerprint, randomCode, randomWords } from '../../../../test/support/made-uploads.ts';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
-import { type ReplayDeps, replay } from './replay.ts';
+import { type ReplayDeps, type ReplayRequest, replay } from './replay.ts';
+import type { Looked, SecondLooks } from './second-look.ts';
 
-test('a run begins again at the first slice of an upload that waits for others, also where a later one was looked at sooner', async () => {
-  await using database = await openTestDatabase();
-  const code = randomCode(randomWords(20310102));
-  const made = madeUpload('film', code, 1);
+let database: Database;
+beforeEach(async () => {
+  database = await openTestDatabase();
+});
+afterEach(() => database[Symbol.asyncDispose]());
+
+const code = randomCode(randomWords(20310102));
+const made = madeUpload('film', code, 1);
+
+/** Slices of one upload, one a record, from offset 0 on. */
+function slicesOf(slices: number): LogRecord[] {
   const { event } = openEnvelope(SliceCodes, made.fingerprint);
-  const records = [0, 1].map((slice): LogRecord => {
-    const data = { ...event.data, slice, slices: 3 };
-    const envelope = codesEnvelope(made.upload, { ...event, data }, pictureFingerprint(code));
+  return Array.from({ length: slices }, (_, slice) => {
+    const envelope = codesEnvelope(
+      made.upload,
+      { ...event, data: { ...event.data, slice, slices } },
+      pictureFingerprint(code),
+    );
     return { ...envelope, topic: TOPICS.fingerprints.name, partition: 0, offset: slice, time: 1 } as LogRecord;
   });
+}
+
+const seen = ({ slice, slices }: SliceCodes): Looked => ({
+  ...{ results: [], same: [], trouble: null, manifest: null, seen: [slice], slices },
+});
+
+async function replayed(
+  records: readonly LogRecord[],
+  look: (data: SliceCodes) => Promise<Looked>,
+  request: Partial<ReplayRequest> = {},
+) {
   const log = {
-    ends: async () => [{ partition: 0, start: 0, end: 2 }],
+    ends: async () => [{ partition: 0, start: 0, end: records.length }],
     offsetAt: async () => 0,
-    async *read() {
-      yield* records;
+    async *read(_topic: string, _partition: number, from: number, to: number) {
+      yield* records.slice(from, to);
     },
   };
-  const looks = {
-    async ofCodes({ event: { data } }: { event: { data: SliceCodes } }) {
-      if (data.slice === 0) await realClock.sleep(50);
-      return { results: [], same: [], trouble: null, manifest: null, seen: [data.slice], slices: data.slices };
-    },
-  };
+  const looks: Pick<SecondLooks, 'ofCodes'> = { ofCodes: ({ event }) => look(event.data) };
   const deps = {
-    ...{
-      database,
-      log,
-      looks,
-      clock: realClock,
-      logger: createLogger({ level: 'silent' }),
-      blobs: {},
-      readUploads: {},
-    },
+    ...{ database, log, looks, clock: realClock, logger: createLogger({ level: 'silent' }) },
+    ...{ blobs: {}, readUploads: {}, liveFirst: async () => undefined },
     again: async () => ({ before: null, after: null, settled: 'unknown' }),
-    liveFirst: async () => undefined,
   } as unknown as ReplayDeps;
   const done: number[] = [];
-  await replay(deps, { apply: false, concurrency: 2 }, new AbortController().signal, (p) => done.push(p.done));
+  const asked = { apply: false, concurrency: 2, ...request };
+  const run = await replay(deps, asked, new AbortController().signal, (p) => done.push(p.done));
+  return { run, done };
+}
+
+test('a run begins again at the first slice of an upload that waits for others, also where a later one was looked at sooner', async () => {
+  const records = slicesOf(3).slice(0, 2);
+  const { done } = await replayed(records, async (data) => {
+    if (data.slice === 0) await realClock.sleep(50);
+    return seen(data);
+  });
   expect(done).toEqual([0, 0, 2]);
+});
+
+test('an upload that cannot be looked at again fails by itself, and the run ends', async () => {
+  const { run } = await replayed(slicesOf(1), async () => {
+    throw new MalformedEvent('codes are missing');
+  });
+  expect(run).toMatchObject({ state: 'done', tally: { failed: 1 } });
+  const rows = await database.postgres.query('SELECT finding FROM again_findings');
+  expect(rows).toMatchObject([{ finding: { upload: made.upload, outcome: 'failed', detail: 'codes are missing' } }]);
 });

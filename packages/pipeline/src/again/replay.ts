@@ -1,8 +1,7 @@
-import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
   derivedId,
-  MalformedEvent,
   openEnvelope,
   Proposal,
   placeOf,
@@ -32,6 +31,7 @@ import {
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
 import { unspilled } from '../emit.ts';
+import { cannotBeDone } from '../give-up.ts';
 import { INCOMPLETE } from '../judgement.ts';
 import type { Stage } from '../run-stage.ts';
 import type { decideUpload } from '../stages/decide-upload.ts';
@@ -295,8 +295,7 @@ function createWorker(
         const about = await insist('could not read', () => itemsOf(record));
         items.push(...about.filter(({ upload }) => (wanted?.has(upload) ?? true) && !settled.has(upload)));
       } catch (error) {
-        if (!(error instanceof MalformedEvent) && !(error instanceof BlobStoreError)) throw error;
-        if (isRetriable(error)) throw error;
+        if (!cannotBeDone(error)) throw error;
         const { topic, partition, offset } = record;
         logger.warn({ topic, partition, offset, error: error.message }, 'cannot be read, and is left out');
         unread.unreadable = (unread.unreadable ?? 0) + 1;
@@ -309,7 +308,13 @@ function createWorker(
     await inParallel(concurrency, due, async ({ upload, offset, look }) => {
       signal.throwIfAborted();
       const row = known.get(upload) ?? null;
-      const looked = row?.deleted ? nothing(0) : await insist('could not look', () => look(row));
+      const looked = row?.deleted
+        ? nothing(0)
+        : await insist('could not look', () => look(row)).catch((error: unknown): Looked => {
+            if (!cannotBeDone(error)) throw error;
+            logger.warn({ upload, offset, error: error.message }, 'cannot be looked at again, and is left as it is');
+            return { ...nothing(0), trouble: { kind: 'failed', detail: error.message } };
+          });
       const before = open.get(upload);
       if (before) {
         // Several are looked at at once: the later one may be done first.
