@@ -13,6 +13,8 @@ export const CanaryRound = z.object({
   canary: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
   /** Seconds until its next round begins. */
   everySeconds: z.number().positive().max(86_400),
+  /** Somebody's own look: no other round follows, and nobody waits for one. */
+  once: z.boolean().optional(),
   results: z
     .array(
       z.object({

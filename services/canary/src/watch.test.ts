@@ -121,6 +121,7 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(round).toMatchObject({
       canary: 'one',
       everySeconds: 300,
+      once: true,
       results: [{ case: 'copy', green: false }, { green: true }],
     });
   });

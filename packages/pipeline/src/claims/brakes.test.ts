@@ -274,4 +274,25 @@ describe('brakes', { timeout: 60_000 }, () => {
     await bench.pass(100_000);
     expect((await bench.sent()).alarms).toEqual([]);
   });
+
+  test('nobody waits for a second round of one that was run once, and a canary that is gone for good is told of for hours', async () => {
+    const results = [{ case: 'copy', green: true, why: null, upload: null, ms: 900 }] as const;
+    const round = (canary: string, once?: boolean) =>
+      bench.witnesses.round({ canary, everySeconds: 60, ...(once ? { once } : {}), results: [...results] });
+    await round('shell', true);
+    await bench.pass(24 * 3600_000);
+    expect((await bench.sent()).alarms).toEqual([]);
+    await round('gone');
+    let alarms = 0;
+    for (let hour = 0; hour < 30; hour++) {
+      await bench.pass(1800_000);
+      // Nor does a look by hand make up for it.
+      await round('gone', true);
+      await bench.pass(1800_000);
+      alarms += (await bench.sent()).alarms.length;
+      // What is heard of others meanwhile is not forgotten with it.
+      expect((await bench.brakes.view()).witnesses).toMatchObject([{ name: 'canary-copy', streak: hour + 1 }]);
+    }
+    expect(alarms).toBe(12);
+  });
 });
