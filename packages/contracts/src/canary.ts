@@ -20,7 +20,7 @@ export const CanaryRound = z.object({
       z.object({
         case: z.enum(['copy', 'clean']),
         green: z.boolean(),
-        /** Of one that is not green: late, missing, wrong, or that it could not be tried, and how. */
+        /** Of one that is not green: late, missing, wrong, not judged, or not tried, and how. A clean clip is `wrong` where it was taken down or held. */
         why: z.string().max(1000).nullable().default(null),
         upload: z.string().nullable().default(null),
         /** From the answer to the upload until its end, in milliseconds. */

@@ -105,11 +105,15 @@ describe('brakes', { timeout: 60_000 }, () => {
   test('an index that matches everything: the clean canary stops all takedowns, and two green rounds let them go on', async () => {
     await bench.reference('film');
     await upload('a', { reference: 'film', seconds: 28 });
-    const clean = (green: boolean) =>
+    const clean = (green: boolean, red = 'wrong: it is taken-down') =>
       bench.witnesses.round({
         ...{ canary: 'one', everySeconds: 60 },
-        results: [{ case: 'clean', green, why: green ? null : 'wrong: it is taken-down', upload: null, ms: 900 }],
+        results: [{ case: 'clean', green, why: green ? null : red, upload: null, ms: 900 }],
       });
+    // A machine that is too slow finds nothing that it must not.
+    await clean(false, 'not judged: it is rejected (too-slow)');
+    expect(await set()).toEqual([]);
+    expect((await bench.brakes.view()).distrusted).toEqual([]);
     await clean(true);
     await clean(false);
     await clean(false);

@@ -112,5 +112,5 @@ export function createWitnesses(deps: {
   }
 }
 
-/** A clean clip that was taken down, or held; late or lost is bad as well, but no reason to stop takedowns. */
+/** A clean clip that was taken down, or held; late, lost or rejected is bad as well, but no reason to stop takedowns. */
 const isWrong = (why: string | null): boolean => why?.startsWith('wrong') ?? false;
