@@ -76,3 +76,22 @@ test('an upload that cannot be looked at again fails by itself, and the run ends
   const rows = await database.postgres.query('SELECT finding FROM again_findings');
   expect(rows).toMatchObject([{ finding: { upload: made.upload, outcome: 'failed', detail: 'codes are missing' } }]);
 });
+
+test('several stretches of one partition are all gone through', async () => {
+  const looked: string[] = [];
+  const records = Array.from({ length: 8 }, (_, offset) => {
+    const { fingerprint } = madeUpload(`film-${offset}`, code, 1);
+    return { ...fingerprint, partition: 0, offset, time: 1 } as LogRecord;
+  });
+  const offsets = [1, 4].map((from) => ({ partition: 0, from, to: from + 2 }));
+  const look = async (data: SliceCodes) => {
+    looked.push(data.media.key);
+    return seen(data);
+  };
+  const { run } = await replayed(records, look, { offsets, concurrency: 1 });
+  expect(run.places.map(({ start, end }) => [start, end])).toEqual([
+    [1, 3],
+    [4, 6],
+  ]);
+  expect(looked).toEqual(['film-1', 'film-2', 'film-4', 'film-5']);
+});

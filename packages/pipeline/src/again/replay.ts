@@ -160,10 +160,10 @@ async function placesOf({ log, database }: ReplayDeps, topic: string, request: R
     if (byUpload && !uploads.some((id) => placeOf(id, ends.length) === partition)) continue;
     const given = offsets?.filter((o) => o.partition === partition);
     if (given?.length === 0) continue;
-    let start = from === undefined ? first : await log.offsetAt(topic, partition, from);
-    let end = until === undefined ? last : Math.min(last, await log.offsetAt(topic, partition, until));
-    for (const o of given ?? [{ from: start, to: end }]) {
-      [start, end] = [Math.max(first, start, o.from), Math.min(end, o.to)];
+    const least = from === undefined ? first : Math.max(first, await log.offsetAt(topic, partition, from));
+    const most = until === undefined ? last : Math.min(last, await log.offsetAt(topic, partition, until));
+    for (const o of given ?? [{ from: least, to: most }]) {
+      const [start, end] = [Math.max(least, o.from), Math.min(most, o.to)];
       if (start < end) places.push({ topic, partition, start, end, next: start });
     }
   }
