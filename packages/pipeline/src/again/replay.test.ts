@@ -53,10 +53,13 @@ async function replayed(
     ...{ blobs: {}, readUploads: {}, liveFirst: async () => undefined },
     again: async () => ({ before: null, after: null, settled: 'unknown' }),
   } as unknown as ReplayDeps;
-  const done: number[] = [];
+  const [done, goesOn] = [[] as number[], [] as (number | null)[]];
   const asked = { apply: false, concurrency: 2, ...request };
-  const run = await replay(deps, asked, new AbortController().signal, (p) => done.push(p.done));
-  return { run, done };
+  const run = await replay(deps, asked, new AbortController().signal, (p) => {
+    done.push(p.done);
+    goesOn.push(p.goesOn);
+  });
+  return { run, done, goesOn };
 }
 
 test('a run begins again at the first slice of an upload that waits for others, also where a later one was looked at sooner', async () => {
@@ -94,4 +97,25 @@ test('several stretches of one partition are all gone through', async () => {
     [4, 6],
   ]);
   expect(looked).toEqual(['film-1', 'film-2', 'film-4', 'film-5']);
+});
+
+test('what was begun in the same words is gone on with, aloud, and not where they mean another time by now', async () => {
+  const asked = { since: '26h' };
+  const since = Date.UTC(2030, 0, 31, 8);
+  const fail = async () => {
+    throw new Error('killed');
+  };
+  await expect(replayed(slicesOf(1), fail, { since, asked })).rejects.toThrow('killed');
+  const [{ begunAt }] = (await database.postgres.query('SELECT begun_at AS "begunAt" FROM again_runs')) as [
+    { begunAt: number },
+  ];
+  const again = (more: Partial<ReplayRequest>) => replayed(slicesOf(1), async (data) => seen(data), { asked, ...more });
+  const later = since + 10 * 24 * 3600_000;
+  await expect(again({ since: later })).rejects.toThrow(
+    `a replay in these words was begun at ${new Date(begunAt).toISOString()}, of what came from 2030-01-31T08:00:00.000Z to`,
+  );
+  await expect(again({ since: later })).rejects.toThrow('--resume goes on with it, --restart begins anew');
+  await expect(replayed(slicesOf(1), fail, { since: later, asked, resume: true })).rejects.toThrow('killed');
+  expect((await again({ since: since + 60_000 })).goesOn[0]).toBe(begunAt);
+  expect((await again({ since: later, restart: true })).goesOn[0]).toBe(null);
 });

@@ -55,6 +55,8 @@ export interface ReplayRequest extends JudgedBefore {
   /** In the words of whoever asked (`24h` ago is another time each time): by these a run that was not finished is known again. */
   asked?: unknown;
   restart?: boolean | undefined;
+  /** Go on with a run that was begun in the same words, though by now they mean another time. */
+  resume?: boolean | undefined;
   /** Records a second, at most. */
   rate?: number | undefined;
   concurrency?: number | undefined;
@@ -117,7 +119,14 @@ export function replayedTopic(given = TOPICS.fingerprints.name): { name: string;
 }
 
 /** A run's id is what it was asked for: asked again, it is gone on with. */
-export function replayId({ restart: _r, rate: _a, concurrency: _c, asked, ...spec }: ReplayRequest): string {
+export function replayId({
+  restart: _r,
+  resume: _s,
+  rate: _a,
+  concurrency: _c,
+  asked,
+  ...spec
+}: ReplayRequest): string {
   return derivedId('replay', String(spec.apply), canonical(JSON.parse(JSON.stringify(asked ?? spec))));
 }
 
@@ -137,7 +146,29 @@ export async function replay(
   const spec = { ...request, topic: name };
   const run = { id: replayId(spec), kind: 'replay' as const, spec, apply, restart };
   const places = () => placesOf(deps, name, request);
-  return goThrough(deps, { ...run, places }, createWorker(deps, run.id, base, request, signal), signal, onProgress);
+  const check = (begun: RunRow) => request.resume || checkTimes(request, begun);
+  return goThrough(
+    deps,
+    { ...run, places, check },
+    createWorker(deps, run.id, base, request, signal),
+    signal,
+    onProgress,
+  );
+}
+
+/** Words like `24h ago` that still mean about the same. */
+const SAME_MS = 3600_000;
+
+/** What was begun covers the time that was asked for then: days later the same words ask for another one. @throws ReplayRefused */
+function checkTimes(request: ReplayRequest, { spec, begunAt }: RunRow): void {
+  const then = spec as Pick<ReplayRequest, 'since' | 'until'>;
+  const moved = (['since', 'until'] as const).some((one) => Math.abs((request[one] ?? 0) - (then[one] ?? 0)) > SAME_MS);
+  if (!moved) return;
+  const [since, until, begun] = [then.since, then.until, begunAt].map((at) => at && new Date(at).toISOString());
+  const range = [since && `from ${since}`, `to ${until ?? begun}`].filter(Boolean).join(' ');
+  throw new ReplayRefused(
+    `a replay in these words was begun at ${begun}, of what came ${range}, and has not ended: --resume goes on with it, --restart begins anew`,
+  );
 }
 
 async function placesOf({ log, database }: ReplayDeps, topic: string, request: ReplayRequest): Promise<RunPlace[]> {

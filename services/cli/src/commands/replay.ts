@@ -23,6 +23,7 @@ export interface ReplayOptions {
   indexBefore?: string;
   apply?: boolean;
   restart?: boolean;
+  resume?: boolean;
   rate?: number;
   concurrency?: number;
   json?: boolean;
@@ -49,7 +50,7 @@ export function requestOf(options: ReplayOptions): ReplayRequest {
     throw error instanceof ReplayRefused ? new UsageError(error.message) : error;
   }
   const dead = topic.name.endsWith('.dead');
-  const { apply, restart, json: _j, data: _d, rate: _r, concurrency: _c, ...asked } = options;
+  const { apply, restart, resume, json: _j, data: _d, rate: _r, concurrency: _c, ...asked } = options;
   return {
     topic: topic.name,
     since: since === undefined ? undefined : momentOf('--since', since),
@@ -63,6 +64,7 @@ export function requestOf(options: ReplayOptions): ReplayRequest {
     apply: apply === true,
     asked: { ...asked, topic: topic.name },
     restart,
+    resume,
     rate,
     concurrency,
   };
