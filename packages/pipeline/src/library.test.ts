@@ -537,6 +537,21 @@ describe('library', () => {
       await expect(a.catchUp()).rejects.toMatchObject({ code: 'unavailable' });
       expect(await dead()).toBe(0);
     });
+
+    test('is waited for without putting away again what was put away before it', async () => {
+      const a = await open();
+      await register(film('kept'));
+      await world.log.append([{ topic: CODES, key: 'kept@1/0', headers: {}, value: new Uint8Array(9) }]);
+      await learnLost(film('kept'), 0);
+      const { get } = blobs;
+      blobs.get = () => Promise.reject(new BlobStoreError('unavailable', 'away'));
+      for (let tries = 0; tries < 3; tries++) await expect(a.catchUp()).rejects.toMatchObject({ code: 'unavailable' });
+      expect([await dead(), counted]).toEqual([1, [`vigil_dead_letters_total ${CODES}`]]);
+      blobs.get = get;
+      await keep(film('kept'), 0);
+      await a.catchUp();
+      expect([held(a), await dead()]).toEqual([['kept'], 1]);
+    });
   });
 
   test('the checkpoint of a replica that restarts is never smaller, with a snapshot, without, and after compaction', async () => {

@@ -219,6 +219,9 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
         metrics?.add('vigil_dead_letters_total', { topic });
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
         if (!observer) await log.append([deadLetter(record, { reason: error.message, stage: 'library' })]);
+        // Put away once: where a later record cannot be read yet, this stretch is begun again behind it.
+        const read = { offset: record.offset, digest: digestOf(record) };
+        places.set(placeName(place), { topic, partition, next: record.offset + 1, last: read });
       }
       last = record;
       fresh++;
