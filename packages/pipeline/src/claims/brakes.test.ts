@@ -1,6 +1,6 @@
 /** Real: the database, deciding, timers. Faked: time, and what other stages would have found. */
 import { CANARY_HOLDER, codeToHex, Policy } from '@vigil/contracts';
-import { claimCounts, claimsOf, type Database, savePolicy, strikesOf } from '@vigil/database';
+import { claimCounts, claimsOf, type Database, liveFigures, liveMinutes, savePolicy, strikesOf } from '@vigil/database';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { type CaseBench, openCaseBench } from './cases-testing.ts';
@@ -260,6 +260,16 @@ describe('brakes', { timeout: 60_000 }, () => {
     expect(await strikesOf(database.postgres, 'canary-1')).toEqual([]);
     const about = { from: 0, until: Number.MAX_SAFE_INTEGER };
     expect(await claimCounts(database.postgres, about)).toEqual([]);
+    const now = bench.clock.now();
+    const live = async (holder: string | null) => {
+      const { takedowns, takedown } = await liveFigures(database.postgres, { now: now + 1, holder });
+      const minutes = await liveMinutes(database.postgres, { from: now - 59_000, minutes: 1, holder });
+      return [takedowns, takedown.count, ...minutes.takedowns];
+    };
+    expect([await live(null), await live(CANARY_HOLDER)]).toEqual([
+      [0, 0, 0],
+      [1, 1, 1],
+    ]);
     await upload('a', { reference: 'film', seconds: 28 });
     expect((await claimCounts(database.postgres, about)).map((c) => c.claims)).toEqual([1]);
   });
