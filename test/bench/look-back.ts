@@ -56,7 +56,7 @@ async function measure(stored: number, count: number, seed: number) {
   const building = cpuMs();
   const sieve = await createSieve(fresh);
   const buildMs = cpuMs() - building;
-  const sift = createSift(sieve, undefined as never, { warn: () => undefined } as never);
+  const sift = createSift(sieve, async (record) => record, { warn: () => undefined } as never);
   const [planted, seen] = [new Set<string>(), new Set<string>()];
   let [codes, near, ms] = [0, 0, 0];
   const records = makeBlock(fresh, seed, planted);

@@ -217,7 +217,7 @@ describe('watching', () => {
     expect(status.timeToTakedown!.count).toBeGreaterThanOrEqual(1);
     expect(status.timeToTakedown!.p50).toBeGreaterThan(0);
     expect(status.lastVerdicts.map((v) => v.verdict)).toEqual(expect.arrayContaining(['taken-down', 'rejected']));
-    expect(status.deadLetters).toEqual([{ topic: TOPICS.uploads.name, day: 1, kept: 1 }]);
+    expect(status.deadLetters).toEqual([{ topic: TOPICS.uploads.name, day: 1, kept: 1, open: 1 }]);
     expect(status.library.references).toEqual({ live: 1 });
     expect(status.queues.map((q) => q.group)).toContain('match-0-of-1');
     const behind = async () =>

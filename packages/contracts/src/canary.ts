@@ -13,12 +13,14 @@ export const CanaryRound = z.object({
   canary: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
   /** Seconds until its next round begins. */
   everySeconds: z.number().positive().max(86_400),
+  /** Somebody's own look: no other round follows, and nobody waits for one. */
+  once: z.boolean().optional(),
   results: z
     .array(
       z.object({
         case: z.enum(['copy', 'clean']),
         green: z.boolean(),
-        /** Of one that is not green: late, missing, wrong, or that it could not be tried, and how. */
+        /** Of one that is not green: late, missing, wrong, not judged, or not tried, and how. A clean clip is `wrong` where it was taken down or held. */
         why: z.string().max(1000).nullable().default(null),
         upload: z.string().nullable().default(null),
         /** From the answer to the upload until its end, in milliseconds. */

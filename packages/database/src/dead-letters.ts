@@ -48,6 +48,16 @@ export async function deadPlaces(db: Queryable): Promise<{ topic: string; partit
   return db.query('SELECT topic, partition, next FROM dead_places');
 }
 
+/** How many are open of each partition's letters that were read, up to `next`. */
+export async function openLetters(
+  db: Queryable,
+): Promise<{ topic: string; partition: number; next: number; open: number }[]> {
+  return db.query(
+    `SELECT p.topic, p.partition, p.next, (SELECT count(*) FROM dead_letters d
+       WHERE d.topic = p.topic AND d.partition = p.partition AND d.state = 'open') AS open FROM dead_places p`,
+  );
+}
+
 /** Letters as they were found on one partition, read up to `next`. Saying it again changes nothing. */
 export async function addDeadLetters(
   tx: Queryable,

@@ -1,10 +1,14 @@
+import { CANARY_HOLDER } from '@vigil/contracts';
 import type { Queryable } from '@vigil/runtime';
 
 /** Notified with "<case>/<seq>" by each link of a chain, and with "<reference>/<version>" when a reference changes its state. */
 export const CASES_CHANNEL = 'vigil_cases';
 export const REFERENCES_CHANNEL = 'vigil_references';
 
-/** What just happened, as the live view counts it. Of all, or of one holder, who is not told of uploads and verdicts. */
+/**
+ * What just happened, as the live view counts it. Of all but the canary's holder, whose takedowns are nobody's; or of one holder, who
+ * is not told of uploads and verdicts.
+ */
 export interface LiveFigures {
   /** In the last minute. */
   uploads: number | null;
@@ -15,6 +19,9 @@ export interface LiveFigures {
   cases: { open: number; contested: number };
   unacknowledged: number | null;
 }
+
+/** Whose it is, where $2 is the holder that is asked for, if any, and $3 the canary's. */
+const ofHolder = (holder: string) => `CASE WHEN $2::text IS NULL THEN ${holder} <> $3 ELSE ${holder} = $2 END`;
 
 const MINUTE_MS = 60_000;
 const QUARTER_MS = 15 * MINUTE_MS;
@@ -35,7 +42,7 @@ export async function liveFigures(
     unacknowledged: number | null;
   }>(
     `WITH taken AS (SELECT sent_at, epoch, event FROM actions
-       WHERE action = 'takedown' AND sent_at > $1::bigint - ${QUARTER_MS} AND ($2::text IS NULL OR event->>'holder' = $2)),
+       WHERE action = 'takedown' AND sent_at > $1::bigint - ${QUARTER_MS} AND ${ofHolder("event->>'holder'")}),
      times AS (SELECT (event->'latency'->>'decidedAt')::double precision
          - (event->'latency'->>'receivedAt')::double precision AS ms
        FROM taken WHERE epoch = 0 AND (event->>'automatedDecision')::boolean)
@@ -46,10 +53,10 @@ export async function liveFigures(
        (SELECT round(percentile_cont(0.5) WITHIN GROUP (ORDER BY ms))::bigint FROM times) AS p50,
        (SELECT round(percentile_cont(0.95) WITHIN GROUP (ORDER BY ms))::bigint FROM times) AS p95,
        (SELECT count(*) FROM times) AS count,
-       (SELECT count(*) FROM cases WHERE state = 'open' AND ($2::text IS NULL OR holder = $2)) AS open,
-       (SELECT count(*) FROM cases WHERE state = 'contested' AND ($2::text IS NULL OR holder = $2)) AS contested,
+       (SELECT count(*) FROM cases WHERE state = 'open' AND ${ofHolder('holder')}) AS open,
+       (SELECT count(*) FROM cases WHERE state = 'contested' AND ${ofHolder('holder')}) AS contested,
        CASE WHEN $2::text IS NULL THEN (SELECT count(*) FROM actions WHERE closed_at IS NULL) END AS unacknowledged`,
-    [now, holder],
+    [now, holder, CANARY_HOLDER],
   );
   const { uploads, verdicts, takedowns, p50, p95, count, open, contested, unacknowledged } = row!;
   return {
@@ -67,13 +74,13 @@ export async function liveMinutes(
   const rows = await db.query<{ what: 'uploads' | 'verdicts' | 'takedowns'; minute: number; count: number }>(
     `SELECT what, ((at - $1::bigint) / ${MINUTE_MS})::int AS minute, count(*) FROM (
        SELECT 'uploads' AS what, received_at AS at FROM uploads
-         WHERE $3::text IS NULL AND received_at >= $1 AND received_at < $2
+         WHERE $2::text IS NULL AND received_at >= $1 AND received_at < $4
        UNION ALL SELECT 'verdicts', decided_at FROM verdicts
-         WHERE $3::text IS NULL AND decided_at >= $1 AND decided_at < $2
+         WHERE $2::text IS NULL AND decided_at >= $1 AND decided_at < $4
        UNION ALL SELECT 'takedowns', sent_at FROM actions
-         WHERE action = 'takedown' AND sent_at >= $1 AND sent_at < $2 AND ($3::text IS NULL OR event->>'holder' = $3)) x
+         WHERE action = 'takedown' AND sent_at >= $1 AND sent_at < $4 AND ${ofHolder("event->>'holder'")}) x
      GROUP BY 1, 2`,
-    [from, from + minutes * MINUTE_MS, holder],
+    [from, holder, CANARY_HOLDER, from + minutes * MINUTE_MS],
   );
   const empty = () => new Array<number>(minutes).fill(0);
   const counts = { uploads: empty(), verdicts: empty(), takedowns: empty() };

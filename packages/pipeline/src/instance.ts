@@ -240,7 +240,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     if (has('confirm') && media && config.lookBackSeconds > 0) {
       const shards = () => currentShards(database.postgres, config.shards, clock.now());
       const confirm = confirmProposal({ media, references, lanes, clock, concurrency: 1, lane: 'batch' });
-      const shared = { database, log, blobs, clock, logger, metrics };
+      const shared = { database, log, blobs, clock, logger, metrics, environment };
       const deps = {
         ...shared,
         references,

@@ -199,6 +199,28 @@ describe('library', () => {
     expect(await blobs.stat('vigil', 'index/1/0')).toEqual(written);
   });
 
+  test('a drain ends while the store says nothing, with a snapshot that was begun and without one', async () => {
+    const { stat } = blobs;
+    const [a, b] = [await open(), await open({ replica: 'b' })];
+    await add('one');
+    await a.catchUp();
+    const asked = Promise.withResolvers<void>();
+    blobs.stat = () => {
+      asked.resolve();
+      return new Promise(() => undefined);
+    };
+    const stop = new AbortController();
+    const following = b.follow(stop.signal);
+    await asked.promise;
+    stop.abort(new Error('draining'));
+    await clock.advance(1000);
+    await following;
+    await Promise.all([a, b].map((library) => library[Symbol.asyncDispose]()));
+    expect(saves()).toBe(0);
+    expect(heard('no snapshot of the index was written at the end')).toBe(true);
+    blobs.stat = stat;
+  });
+
   test('while it follows, a snapshot is written at first, then every ten minutes in which something was learned', async () => {
     const a = await open();
     const stop = new AbortController();
@@ -514,6 +536,21 @@ describe('library', () => {
       blobs.get = () => Promise.reject(new BlobStoreError('unavailable', 'away'));
       await expect(a.catchUp()).rejects.toMatchObject({ code: 'unavailable' });
       expect(await dead()).toBe(0);
+    });
+
+    test('is waited for without putting away again what was put away before it', async () => {
+      const a = await open();
+      await register(film('kept'));
+      await world.log.append([{ topic: CODES, key: 'kept@1/0', headers: {}, value: new Uint8Array(9) }]);
+      await learnLost(film('kept'), 0);
+      const { get } = blobs;
+      blobs.get = () => Promise.reject(new BlobStoreError('unavailable', 'away'));
+      for (let tries = 0; tries < 3; tries++) await expect(a.catchUp()).rejects.toMatchObject({ code: 'unavailable' });
+      expect([await dead(), counted]).toEqual([1, [`vigil_dead_letters_total ${CODES}`]]);
+      blobs.get = get;
+      await keep(film('kept'), 0);
+      await a.catchUp();
+      expect([held(a), await dead()]).toEqual([['kept'], 1]);
     });
   });
 

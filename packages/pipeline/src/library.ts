@@ -219,6 +219,9 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
         metrics?.add('vigil_dead_letters_total', { topic });
         logger.error({ topic, offset: record.offset, error: error.message }, 'dead letter');
         if (!observer) await log.append([deadLetter(record, { reason: error.message, stage: 'library' })]);
+        // Put away once: where a later record cannot be read yet, this stretch is begun again behind it.
+        const read = { offset: record.offset, digest: digestOf(record) };
+        places.set(placeName(place), { topic, partition, next: record.offset + 1, last: read });
       }
       last = record;
       fresh++;
@@ -252,9 +255,15 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     };
   }
 
-  /** Another replica of the shard may just have written one that is as good. */
-  async function isFresh(ms: number): Promise<boolean> {
-    const found = await blobs.stat(OWN_BUCKET, snapshotKey(shard)).catch(() => null);
+  /** Another replica of the shard may just have written one that is as good. A store that says nothing in time says no. */
+  async function isFresh(ms: number, signal: AbortSignal): Promise<boolean> {
+    const given = Promise.withResolvers<null>();
+    const giveUp = () => given.resolve(null);
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    const asked = blobs.stat(OWN_BUCKET, snapshotKey(shard)).catch(() => null);
+    const found = await Promise.race([asked, given.promise]);
+    signal.removeEventListener('abort', giveUp);
     return found !== null && clock.now() - found.modifiedAt < ms;
   }
 
@@ -266,8 +275,8 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
     if (since < SAVE_AT_MOST_MS || (since < SAVE_MS && fresh < SAVE_RECORDS)) return;
     if (fresh === 0 && !expires()) return;
     lookedAt = clock.now();
-    if (!(await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2))) return library.save(signal);
-    savedAt = lookedAt;
+    if (await isFresh(fresh < SAVE_RECORDS ? SAVE_MS / 2 : SAVE_AT_MOST_MS / 2, signal)) savedAt = lookedAt;
+    else await library.save(signal);
   }
 
   const library: Library = {
@@ -341,6 +350,7 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
 
     async save(signal = new AbortController().signal) {
       if (distrusted) return;
+      signal.throwIfAborted();
       const [begun, read] = [clock.now(), fresh];
       const { bytes } = await saveSnapshot(blobs, index, noteNow(), signal);
       [savedAt, lookedAt] = [begun, begun];
@@ -353,8 +363,9 @@ export async function openLibrary(deps: LibraryDeps): Promise<Library> {
       await saving;
       const bytes = index.stats().reduce((sum, s) => sum + s.bytes, 0);
       const worth = !observer && (fresh > 0 || expires()) && bytes <= LAST_SAVE_BYTES;
-      if (worth && !(await isFresh(SAVE_AT_MOST_MS / 2))) {
-        await library.save(AbortSignal.timeout(LAST_SAVE_MS)).catch((error: unknown) => {
+      const late = AbortSignal.timeout(LAST_SAVE_MS);
+      if (worth && !(await isFresh(SAVE_AT_MOST_MS / 2, late))) {
+        await library.save(late).catch((error: unknown) => {
           logger.warn(
             { error },
             'no snapshot of the index was written at the end: the next start reads more of the log',

@@ -1,6 +1,6 @@
 import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
 import { type Envelope, MalformedEvent, type Opened, openEnvelope, TOPICS } from '@vigil/contracts';
-import { type Consumer, type EventLog, EventLogError, type LogRecord } from '@vigil/event-log';
+import type { Consumer, EventLog, LogRecord } from '@vigil/event-log';
 import {
   beginTrace,
   type Clock,
@@ -17,6 +17,7 @@ import type { z } from 'zod';
 import { deadLetter } from './dead-letter.ts';
 import { recordOf, unspilled } from './emit.ts';
 import type { Environment } from './environment.ts';
+import { cannotBeDone, MAX_TRIES, pauseAfter } from './give-up.ts';
 import type { Outcome, Output } from './outcome.ts';
 import type { Reader } from './readers.ts';
 import type { Disks } from './watching/disks.ts';
@@ -46,15 +47,6 @@ export interface StageDeps {
   environment: Pick<Environment, 'isBroken'>;
 }
 
-/** From one try to the next. */
-const RETRY_MS = [50, 200, 1000, 3000, 5000];
-/**
- * An event that cannot be done for reasons outside of it, while all stores answer others, is given up after this many tries
- * (three minutes and more). What fails while a store, or a bucket, answers nobody does not count: an outage condemns no upload,
- * however long.
- */
-const MAX_TRIES = 40;
-
 /** The only loop: takes events from the log, runs the stage, sends what it says, and accounts for each. */
 export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSignal): Consumer {
   const { log, blobs, clock, metrics, tracer, intake, environment } = deps;
@@ -65,8 +57,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
     return typeof stage.schema === 'function' ? stage.schema(envelope) : openEnvelope(stage.schema, envelope);
   }
 
-  const pause = (tries: number, sig: AbortSignal) =>
-    clock.sleep(RETRY_MS[Math.min(tries, RETRY_MS.length) - 1]! * (0.75 + Math.random() / 2), sig);
+  const pause = (tries: number, sig: AbortSignal) => clock.sleep(pauseAfter(tries), sig);
 
   /** What has to be said is said, however long the log (or the store of what is large) stays away. */
   async function insist<T>(what: string, work: () => Promise<T>, { sig, alive }: Turn): Promise<T> {
@@ -111,10 +102,7 @@ export function runStage<I>(stage: Stage<I>, deps: StageDeps, signal: AbortSigna
       return await stage.run(await read(record), sig, alive);
     } catch (error) {
       metrics.add('vigil_stage_errors_total', { stage: stage.name, kind: kindOf(error) });
-      if (error instanceof MalformedEvent) return { kind: 'rejected', reason: error.message, outputs: [] };
-      // Of the log: what came of the event is more than its topic takes.
-      if ((error instanceof BlobStoreError || error instanceof EventLogError) && !error.retriable)
-        return { kind: 'rejected', reason: error.message, outputs: [] };
+      if (cannotBeDone(error)) return { kind: 'rejected', reason: error.message, outputs: [] };
       if (isRetriable(error)) return { kind: 'retry', reason: String(error) };
       throw error;
     }

@@ -56,7 +56,7 @@ export function createLiveStatus(deps: Pick<Instance, 'status'> & { database: Da
       };
     const fleet = await once('fleet', FLEET_FRESH_MS, () => status.read());
     const lag = fleet.queues.reduce((sum, q) => sum + q.waiting, 0);
-    const deadLetters = fleet.deadLetters.reduce((sum, d) => sum + d.kept, 0);
+    const deadLetters = fleet.deadLetters.reduce((sum, d) => sum + d.open, 0);
     return {
       ...{ ...own, queues: { ...queues, lag, deadLetters } },
       canary: canaryOf(fleet.witnesses),

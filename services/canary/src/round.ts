@@ -19,7 +19,7 @@ const PLACE_SECONDS = 1.5;
 export interface Result {
   case: 'copy' | 'clean';
   green: boolean;
-  /** Of one that is not green; begins with: late, missing, wrong, or not tried. */
+  /** Of one that is not green; begins with: late, missing, wrong, not judged, or not tried. */
   why: string | null;
   upload: string | null;
   /** From the answer to the upload until its end. */
@@ -89,7 +89,9 @@ export function createCanary(settings: Settings, vigil: Vigil): Canary {
           const late = ms > objectiveSeconds * 1000;
           return { ms, why: late ? `late: after ${(ms / 1000).toFixed(1)} s, of ${objectiveSeconds}` : null };
         }
-        if (said !== 'not yet') return { ms, why: `wrong: ${said}` };
+        // Wrong is what stops takedowns: a rejection says nothing of what is found.
+        if (said !== 'not yet')
+          return { ms, why: `${found.verdict.verdict === 'rejected' ? 'not judged' : 'wrong'}: ${said}` };
         last = `${found.verdict.verdict}, but no takedown on ${TOPIC}`;
       }
       if (ms > PATIENCE * objectiveSeconds * 1000)

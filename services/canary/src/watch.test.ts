@@ -121,6 +121,7 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(round).toMatchObject({
       canary: 'one',
       everySeconds: 300,
+      once: true,
       results: [{ case: 'copy', green: false }, { green: true }],
     });
   });
@@ -133,7 +134,9 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(late.why[0]).toBe('wrong: it is in-review');
     expect(late.why[1]).toMatch(/^late: after 0\.[789] s, of 0\.5$|^late: after 1\.\d s, of 0\.5$/);
     expect(routes().filter((r) => r.startsWith('DELETE /v1/uploads/'))).toHaveLength(2);
-    Object.assign(says, { afterMs: 1e9 });
+    Object.assign(says, { copy: 'rejected', clean: 'rejected', afterMs: 0 });
+    expect((await rounds()).why).toEqual(['not judged: it is rejected', 'not judged: it is rejected']);
+    Object.assign(says, { copy: 'in-review', clean: 'cleared', afterMs: 1e9 });
     expect((await rounds(1, { objectiveSeconds: 0.1 })).why).toEqual([
       expect.stringMatching(/^missing: nothing is said of it/),
       expect.stringMatching(/^missing: nothing/),

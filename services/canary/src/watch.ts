@@ -36,7 +36,7 @@ export async function watch(
     state.at = Date.now();
     if (isGreen(state)) state.greenAt = state.at;
     else state.red++;
-    await tell(deps, state, wasGreen);
+    await tell(deps, { state, wasGreen, once });
     if (once) break;
     const left = settings.everySeconds * 1000 - (Date.now() - startedAt);
     await sleep(Math.max(0, left), null, { signal }).catch(() => undefined);
@@ -49,8 +49,7 @@ export const isGreen = ({ results }: State): boolean => results.length > 0 && re
 
 async function tell(
   { settings, vigil, say, signal }: Parameters<typeof watch>[0],
-  state: State,
-  wasGreen: boolean | null,
+  { state, wasGreen, once }: { state: State; wasGreen: boolean | null; once: boolean },
 ) {
   const { name, everySeconds, heartbeat, webhook } = settings;
   for (const r of state.results) {
@@ -67,7 +66,7 @@ async function tell(
     }
   };
   const results = state.results.map(({ what: _, why, ...r }) => ({ ...r, why: why?.slice(0, 1000) ?? null }));
-  await attempt('Vigil could not be told', () => vigil.say({ canary: name, everySeconds, results }));
+  await attempt('Vigil could not be told', () => vigil.say({ canary: name, everySeconds, once, results }));
   if (webhook && green !== (wasGreen ?? true)) {
     const body = JSON.stringify({ canary: name, instance: settings.instance, green, results: state.results });
     await attempt('the webhook could not be told', () => call(webhook, { method: 'POST', body, headers: JSON_TYPE }));

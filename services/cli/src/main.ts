@@ -123,6 +123,7 @@ program
   .option('--index-before <n>', 'that were searched before the index had read so far')
   .option('--apply', 'give what differs a further revision, with its takedowns; without it nothing is sent')
   .option('--restart', 'begin anew, though an earlier run with the same options was not finished')
+  .option('--resume', 'go on with it, though --since or --until mean another time by now')
   .option('--rate <n>', 'at most so many records a second', positive)
   .option('--concurrency <n>', 'looks at a time (2)', positive)
   .option('-j, --json', 'one line of JSON an upload that is not as it was, then one with the sum')
@@ -133,7 +134,7 @@ program
 After a day in which the matcher found nothing:
   $ vigil replay --since 26h --until 1h          what would be said now
   $ vigil replay --since 26h --until 1h --apply  say it
-Interrupted, the same command goes on. Done twice it changes nothing more.`,
+Interrupted, the same command goes on, unless its times have moved by an hour (--resume). Done twice it changes nothing more.`,
   )
   .action(async (options) => (await import('./commands/replay.ts')).replay(options));
 

@@ -1,3 +1,4 @@
+import type { RunProgress } from '@vigil/pipeline';
 import { Presets, SingleBar } from 'cli-progress';
 import { dim, note, say } from './output.ts';
 
@@ -27,10 +28,14 @@ export function remaining(title: string, quiet: boolean) {
     : null;
   let [begun, saidAt] = [false, Date.now()];
   return {
-    at({ done, all, tally }: { done: number; all: number; tally: Readonly<Record<string, number>> }): void {
+    at({ done, all, tally, goesOn }: RunProgress): void {
       const counts = Object.entries(tally)
         .map(([name, n]) => `${n} ${name}`)
         .join(', ');
+      if (!begun && goesOn !== null)
+        note(
+          `goes on with a run begun at ${new Date(goesOn).toISOString()}, ${done} of ${all} done; --restart begins anew`,
+        );
       if (bar && !begun) bar.start(all, done, { counts });
       begun = true;
       bar?.update(done, { counts });

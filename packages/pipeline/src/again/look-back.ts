@@ -1,11 +1,11 @@
-import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import type { BlobStore } from '@vigil/blob-store';
 import {
   type Alignment,
   CODE_BYTES,
   codesOf,
   derivedId,
+  type Envelope,
   encodedBits,
-  MalformedEvent,
   openEnvelope,
   type Proposal,
   placeOf,
@@ -27,9 +27,10 @@ import {
   type RunRow,
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
-import { type Clock, createTurns, isRetriable, type Logger } from '@vigil/runtime';
+import { createTurns, type Logger } from '@vigil/runtime';
 import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
+import { cannotBeDone, givingUp, type Patience, patiently } from '../give-up.ts';
 import { hashCodesOf } from '../hash-lists.ts';
 import { indexedCodes } from '../indexed-codes.ts';
 import { matchGroup, READERS } from '../readers.ts';
@@ -41,12 +42,10 @@ import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
 import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
 import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
 
-export interface LookBackDeps {
+export interface LookBackDeps extends Patience {
   database: Database;
   log: EventLog;
   blobs: BlobStore;
-  clock: Clock;
-  logger: Logger;
   references: ReferenceCodes;
   confirm: Stage<Proposal>;
   again: ReturnType<typeof decideUpload>['again'];
@@ -195,31 +194,32 @@ interface Held {
 
 /**
  * Of records with fingerprints those of which some picture code, of whatever quality, lies within the radius of a new one, or its
- * complement does; and how many codes that were. Nothing else of them is looked at.
+ * complement does; how many codes that were, and how many records could not be read. Nothing else of them is looked at.
  */
-export function createSift(sieve: Sieve, blobs: BlobStore, logger: Pick<Logger, 'warn'>) {
+export function createSift(sieve: Sieve, read: (record: LogRecord) => Promise<Envelope>, logger: Pick<Logger, 'warn'>) {
   let flags = new Uint8Array(4096);
-  return async (records: readonly LogRecord[]): Promise<{ near: LogRecord[]; codes: number }> => {
+  return async (records: readonly LogRecord[]): Promise<{ near: LogRecord[]; codes: number; unreadable: number }> => {
     const parts: Uint8Array[] = [];
     const ends: number[] = [];
-    let codes = 0;
+    let [codes, unreadable] = [0, 0];
     for (const record of records) {
       try {
-        const data = codesOf(await unspilled(record, blobs));
+        const data = codesOf(await read(record));
         const bits = data.length > 0 ? encodedBits(data, 'picture') : data;
         parts.push(bits);
         codes += bits.length / CODE_BYTES;
       } catch (error) {
-        if (!(error instanceof RangeError) && !(error instanceof BlobStoreError && !error.retriable)) throw error;
+        if (!(error instanceof RangeError) && !cannotBeDone(error)) throw error;
+        unreadable++;
         const { topic, partition, offset } = record;
         logger.warn({ topic, partition, offset, error }, 'cannot be read, and is left out');
       }
       ends.push(codes);
     }
     if (flags.length < codes) flags = new Uint8Array(2 * codes);
-    if (sieve.sift(Buffer.concat(parts), flags) === 0) return { near: [], codes };
+    if (sieve.sift(Buffer.concat(parts), flags) === 0) return { near: [], codes, unreadable };
     const isNear = (n: number) => flags.subarray(n === 0 ? 0 : ends[n - 1]!, ends[n]!).includes(1);
-    return { near: records.filter((_, n) => isNear(n)), codes };
+    return { near: records.filter((_, n) => isNear(n)), codes, unreadable };
   };
 }
 
@@ -230,13 +230,15 @@ function createWorker(
   apply: boolean,
   signal: AbortSignal,
 ): Worker {
-  const { database, blobs, confirm, again, logger } = deps;
+  const { database, blobs, again, logger } = deps;
+  const confirm = givingUp(deps.confirm, deps);
   const about = new Map(references.map((r) => [referenceKey(r), r]));
   const open = new Map<string, Held>();
-  const sifted = createSift(sieve, blobs, logger);
+  const read = (record: LogRecord) => patiently(() => unspilled(record, blobs), deps, signal);
+  const sifted = createSift(sieve, read, logger);
 
   async function look(record: LogRecord, known: KnownUpload | null): Promise<void> {
-    const { event, codes } = openEnvelope(SliceCodes, await unspilled(record, blobs));
+    const { event, codes } = openEnvelope(SliceCodes, await read(record));
     const { owner, slice, slices, shards, span, media, probe, receivedAt } = event.data;
     if (owner.type !== 'upload' || !codes || !known || known.deleted) return;
     const found = await searchSlice(index, codes);
@@ -337,13 +339,16 @@ function createWorker(
         try {
           await look(record, known.get(record.key) ?? null);
         } catch (error) {
-          if (!(error instanceof MalformedEvent) || isRetriable(error)) throw error;
+          if (!cannotBeDone(error)) throw error;
+          found.unreadable++;
           logger.warn({ offset: record.offset, error: error.message }, 'cannot be read, and is left out');
         }
       });
       const ready = [...open].filter(([, held]) => held.slices === 1);
       if (open.size - ready.length > OPEN_AT_MOST) ready.push(...[...open].slice(0, open.size - OPEN_AT_MOST));
-      return settleAll([...new Map(ready)], { slices: records.length, codes: found.codes, near: found.near.length });
+      const { codes, unreadable } = found;
+      const tally = { slices: records.length, codes, near: found.near.length };
+      return settleAll([...new Map(ready)], unreadable > 0 ? { ...tally, unreadable } : tally);
     },
     finish: () => settleAll([...open], {}),
   };

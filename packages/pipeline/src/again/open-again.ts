@@ -7,6 +7,7 @@ import { createActions } from '../claims/actions.ts';
 import { createBrakes } from '../claims/brakes.ts';
 import { createLedger, termsOf } from '../claims/ledger.ts';
 import { OWN_BUCKET } from '../emit.ts';
+import { createEnvironment } from '../environment.ts';
 import { createFrameLists } from '../frame-lists.ts';
 import { REFERENCE_BUCKET, UPLOAD_BUCKET } from '../intake.ts';
 import { createLanes } from '../lanes.ts';
@@ -98,8 +99,9 @@ export async function openTools(
     const brakes = createBrakes({ database, clock, limits: config.brakes, published: () => undefined });
     const told = { concurrency: 1, published: () => undefined };
     const decide = decideUpload({ database, actions, ledger, brakes, clock, ...told });
-    const shared = { database, log, blobs, clock, logger, again: decide.again };
-    const looks = createSecondLooks({ libraries, plan, fingerprint, confirm, clock });
+    const environment = createEnvironment({ database, log, blobs, buckets, clock, logger });
+    const shared = { database, log, blobs, clock, logger, environment, again: decide.again };
+    const looks = createSecondLooks({ libraries, plan, fingerprint, confirm, ...shared });
     const liveFirst = createLiveFirst(log, shards, clock);
     const opened = stack.move();
     return {

@@ -1,8 +1,7 @@
-import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
   derivedId,
-  MalformedEvent,
   openEnvelope,
   Proposal,
   placeOf,
@@ -32,6 +31,7 @@ import {
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, isRetriable, type Logger } from '@vigil/runtime';
 import { unspilled } from '../emit.ts';
+import { cannotBeDone } from '../give-up.ts';
 import { INCOMPLETE } from '../judgement.ts';
 import type { Stage } from '../run-stage.ts';
 import type { decideUpload } from '../stages/decide-upload.ts';
@@ -55,6 +55,8 @@ export interface ReplayRequest extends JudgedBefore {
   /** In the words of whoever asked (`24h` ago is another time each time): by these a run that was not finished is known again. */
   asked?: unknown;
   restart?: boolean | undefined;
+  /** Go on with a run that was begun in the same words, though by now they mean another time. */
+  resume?: boolean | undefined;
   /** Records a second, at most. */
   rate?: number | undefined;
   concurrency?: number | undefined;
@@ -117,7 +119,14 @@ export function replayedTopic(given = TOPICS.fingerprints.name): { name: string;
 }
 
 /** A run's id is what it was asked for: asked again, it is gone on with. */
-export function replayId({ restart: _r, rate: _a, concurrency: _c, asked, ...spec }: ReplayRequest): string {
+export function replayId({
+  restart: _r,
+  resume: _s,
+  rate: _a,
+  concurrency: _c,
+  asked,
+  ...spec
+}: ReplayRequest): string {
   return derivedId('replay', String(spec.apply), canonical(JSON.parse(JSON.stringify(asked ?? spec))));
 }
 
@@ -137,7 +146,29 @@ export async function replay(
   const spec = { ...request, topic: name };
   const run = { id: replayId(spec), kind: 'replay' as const, spec, apply, restart };
   const places = () => placesOf(deps, name, request);
-  return goThrough(deps, { ...run, places }, createWorker(deps, run.id, base, request, signal), signal, onProgress);
+  const check = (begun: RunRow) => request.resume || checkTimes(request, begun);
+  return goThrough(
+    deps,
+    { ...run, places, check },
+    createWorker(deps, run.id, base, request, signal),
+    signal,
+    onProgress,
+  );
+}
+
+/** Words like `24h ago` that still mean about the same. */
+const SAME_MS = 3600_000;
+
+/** What was begun covers the time that was asked for then: days later the same words ask for another one. @throws ReplayRefused */
+function checkTimes(request: ReplayRequest, { spec, begunAt }: RunRow): void {
+  const then = spec as Pick<ReplayRequest, 'since' | 'until'>;
+  const moved = (['since', 'until'] as const).some((one) => Math.abs((request[one] ?? 0) - (then[one] ?? 0)) > SAME_MS);
+  if (!moved) return;
+  const [since, until, begun] = [then.since, then.until, begunAt].map((at) => at && new Date(at).toISOString());
+  const range = [since && `from ${since}`, `to ${until ?? begun}`].filter(Boolean).join(' ');
+  throw new ReplayRefused(
+    `a replay in these words was begun at ${begun}, of what came ${range}, and has not ended: --resume goes on with it, --restart begins anew`,
+  );
 }
 
 async function placesOf({ log, database }: ReplayDeps, topic: string, request: ReplayRequest): Promise<RunPlace[]> {
@@ -160,10 +191,10 @@ async function placesOf({ log, database }: ReplayDeps, topic: string, request: R
     if (byUpload && !uploads.some((id) => placeOf(id, ends.length) === partition)) continue;
     const given = offsets?.filter((o) => o.partition === partition);
     if (given?.length === 0) continue;
-    let start = from === undefined ? first : await log.offsetAt(topic, partition, from);
-    let end = until === undefined ? last : Math.min(last, await log.offsetAt(topic, partition, until));
-    for (const o of given ?? [{ from: start, to: end }]) {
-      [start, end] = [Math.max(first, start, o.from), Math.min(end, o.to)];
+    const least = from === undefined ? first : Math.max(first, await log.offsetAt(topic, partition, from));
+    const most = until === undefined ? last : Math.min(last, await log.offsetAt(topic, partition, until));
+    for (const o of given ?? [{ from: least, to: most }]) {
+      const [start, end] = [Math.max(least, o.from), Math.min(most, o.to)];
       if (start < end) places.push({ topic, partition, start, end, next: start });
     }
   }
@@ -295,8 +326,7 @@ function createWorker(
         const about = await insist('could not read', () => itemsOf(record));
         items.push(...about.filter(({ upload }) => (wanted?.has(upload) ?? true) && !settled.has(upload)));
       } catch (error) {
-        if (!(error instanceof MalformedEvent) && !(error instanceof BlobStoreError)) throw error;
-        if (isRetriable(error)) throw error;
+        if (!cannotBeDone(error)) throw error;
         const { topic, partition, offset } = record;
         logger.warn({ topic, partition, offset, error: error.message }, 'cannot be read, and is left out');
         unread.unreadable = (unread.unreadable ?? 0) + 1;
@@ -309,7 +339,13 @@ function createWorker(
     await inParallel(concurrency, due, async ({ upload, offset, look }) => {
       signal.throwIfAborted();
       const row = known.get(upload) ?? null;
-      const looked = row?.deleted ? nothing(0) : await insist('could not look', () => look(row));
+      const looked = row?.deleted
+        ? nothing(0)
+        : await insist('could not look', () => look(row)).catch((error: unknown): Looked => {
+            if (!cannotBeDone(error)) throw error;
+            logger.warn({ upload, offset, error: error.message }, 'cannot be looked at again, and is left as it is');
+            return { ...nothing(0), trouble: { kind: 'failed', detail: error.message } };
+          });
       const before = open.get(upload);
       if (before) {
         // Several are looked at at once: the later one may be done first.

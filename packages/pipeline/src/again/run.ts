@@ -16,6 +16,8 @@ export interface RunProgress {
   done: number;
   all: number;
   tally: Readonly<Record<string, number>>;
+  /** When it was begun, milliseconds since 1970, where an earlier one that did not end is gone on with; else null. */
+  goesOn: number | null;
 }
 
 export interface RunSpec {
@@ -27,6 +29,8 @@ export interface RunSpec {
   places(): Promise<RunPlace[]>;
   /** Goes on where an earlier process has stopped, unless it is to begin anew. */
   restart?: boolean;
+  /** Throws where what was begun is not what is asked for now. */
+  check?(begun: RunRow): void;
 }
 
 /** What a piece of work is given and gives back. Records come in order, place by place. */
@@ -62,7 +66,7 @@ const AT_ONCE = 200;
  */
 export async function goThrough(
   { database, log, clock }: RunDeps,
-  { id, kind, spec, apply, places, restart = false }: RunSpec,
+  { id, kind, spec, apply, places, restart = false, check }: RunSpec,
   worker: Worker,
   signal: AbortSignal,
   onProgress: (progress: RunProgress) => void = () => undefined,
@@ -75,7 +79,9 @@ export async function goThrough(
   if (!lock!.held) throw new RunInUse(`${id} is being gone through by another process at this moment`);
   const begun = await findRun(database.postgres, id);
   let run: RunRow;
-  if (begun && begun.state === 'running' && !restart) {
+  const goesOn = begun && begun.state === 'running' && !restart ? begun.begunAt : null;
+  if (begun && goesOn !== null) {
+    check?.(begun);
     run = begun;
   } else {
     const now = clock.now();
@@ -86,7 +92,7 @@ export async function goThrough(
   const all = run.places.reduce((sum, p) => sum + Math.max(0, p.end - p.start), 0);
   const tell = () => {
     const done = run.places.reduce((sum, p) => sum + Math.max(0, p.next - p.start), 0);
-    onProgress({ run: id, done, all, tally: run.tally });
+    onProgress({ run: id, done, all, tally: run.tally, goesOn });
   };
   const note = async (piece: Piece, place: RunPlace, next: number, state: RunRow['state']) => {
     session.lost.throwIfAborted();

@@ -13,9 +13,9 @@ import {
   visitOrder,
 } from '@vigil/contracts';
 import { canonical, type KnownUpload } from '@vigil/database';
-import type { Clock } from '@vigil/runtime';
 import type { IndexHit, SimilarityIndex } from '@vigil/similarity';
 import { sliceCut } from '../events.ts';
+import { givingUp, type Patience } from '../give-up.ts';
 import type { Outcome, Output } from '../outcome.ts';
 import type { Stage } from '../run-stage.ts';
 import type { SecondLook } from '../stages/decide-upload.ts';
@@ -46,14 +46,13 @@ export interface Searched {
   checkpoint(): number;
 }
 
-export interface SecondLookDeps {
+export interface SecondLookDeps extends Patience {
   /** All shards of one layout, in order. */
   libraries: readonly Searched[];
   /** The stages of the route, by which everything is done: those that read media only where that is needed. */
   plan: Stage<ReadUploads>;
   fingerprint: Stage<Slice>;
   confirm: Stage<Proposal>;
-  clock: Clock;
 }
 
 /** The stages of the route once more, whose outputs go nowhere but to the next stage, and in the end to whoever asked. */
@@ -72,7 +71,10 @@ export interface SecondLooks {
   ofResult(result: SliceAlignments | SliceEvidence, known: KnownUpload | null): Looked;
 }
 
-export function createSecondLooks({ libraries, plan, fingerprint, confirm, clock }: SecondLookDeps): SecondLooks {
+export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
+  const { libraries, clock } = deps;
+  const [plan, fingerprint] = [givingUp(deps.plan, deps), givingUp(deps.fingerprint, deps)];
+  const confirm = givingUp(deps.confirm, deps);
   const matchers = new Map<string, Stage<SliceCodes>>();
 
   function matcher(number: number, of: number): Stage<SliceCodes> {

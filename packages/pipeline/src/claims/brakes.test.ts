@@ -1,6 +1,6 @@
 /** Real: the database, deciding, timers. Faked: time, and what other stages would have found. */
 import { CANARY_HOLDER, codeToHex, Policy } from '@vigil/contracts';
-import { claimCounts, claimsOf, type Database, savePolicy, strikesOf } from '@vigil/database';
+import { claimCounts, claimsOf, type Database, liveFigures, liveMinutes, savePolicy, strikesOf } from '@vigil/database';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openTestDatabase } from '../../../../test/support/postgres.ts';
 import { type CaseBench, openCaseBench } from './cases-testing.ts';
@@ -105,11 +105,15 @@ describe('brakes', { timeout: 60_000 }, () => {
   test('an index that matches everything: the clean canary stops all takedowns, and two green rounds let them go on', async () => {
     await bench.reference('film');
     await upload('a', { reference: 'film', seconds: 28 });
-    const clean = (green: boolean) =>
+    const clean = (green: boolean, red = 'wrong: it is taken-down') =>
       bench.witnesses.round({
         ...{ canary: 'one', everySeconds: 60 },
-        results: [{ case: 'clean', green, why: green ? null : 'wrong: it is taken-down', upload: null, ms: 900 }],
+        results: [{ case: 'clean', green, why: green ? null : red, upload: null, ms: 900 }],
       });
+    // A machine that is too slow finds nothing that it must not.
+    await clean(false, 'not judged: it is rejected (too-slow)');
+    expect(await set()).toEqual([]);
+    expect((await bench.brakes.view()).distrusted).toEqual([]);
     await clean(true);
     await clean(false);
     await clean(false);
@@ -256,6 +260,16 @@ describe('brakes', { timeout: 60_000 }, () => {
     expect(await strikesOf(database.postgres, 'canary-1')).toEqual([]);
     const about = { from: 0, until: Number.MAX_SAFE_INTEGER };
     expect(await claimCounts(database.postgres, about)).toEqual([]);
+    const now = bench.clock.now();
+    const live = async (holder: string | null) => {
+      const { takedowns, takedown } = await liveFigures(database.postgres, { now: now + 1, holder });
+      const minutes = await liveMinutes(database.postgres, { from: now - 59_000, minutes: 1, holder });
+      return [takedowns, takedown.count, ...minutes.takedowns];
+    };
+    expect([await live(null), await live(CANARY_HOLDER)]).toEqual([
+      [0, 0, 0],
+      [1, 1, 1],
+    ]);
     await upload('a', { reference: 'film', seconds: 28 });
     expect((await claimCounts(database.postgres, about)).map((c) => c.claims)).toEqual([1]);
   });
@@ -273,5 +287,26 @@ describe('brakes', { timeout: 60_000 }, () => {
     await bench.witnesses.round({ canary: 'one', everySeconds: 60, results: [...results] });
     await bench.pass(100_000);
     expect((await bench.sent()).alarms).toEqual([]);
+  });
+
+  test('nobody waits for a second round of one that was run once, and a canary that is gone for good is told of for hours', async () => {
+    const results = [{ case: 'copy', green: true, why: null, upload: null, ms: 900 }] as const;
+    const round = (canary: string, once?: boolean) =>
+      bench.witnesses.round({ canary, everySeconds: 60, ...(once ? { once } : {}), results: [...results] });
+    await round('shell', true);
+    await bench.pass(24 * 3600_000);
+    expect((await bench.sent()).alarms).toEqual([]);
+    await round('gone');
+    let alarms = 0;
+    for (let hour = 0; hour < 30; hour++) {
+      await bench.pass(1800_000);
+      // Nor does a look by hand make up for it.
+      await round('gone', true);
+      await bench.pass(1800_000);
+      alarms += (await bench.sent()).alarms.length;
+      // What is heard of others meanwhile is not forgotten with it.
+      expect((await bench.brakes.view()).witnesses).toMatchObject([{ name: 'canary-copy', streak: hour + 1 }]);
+    }
+    expect(alarms).toBe(12);
   });
 });

@@ -181,6 +181,9 @@ function madePng(): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
+/** Whoever listens on all of them is asked at one. */
+const EVERY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
 async function checkPort({ host, port }: Config): Promise<Found> {
   if (port === 0) return ok('any free port');
   const server = createServer();
@@ -192,7 +195,8 @@ async function checkPort({ host, port }: Config): Promise<Found> {
   if (error === null) return ok(`${host}:${port} is free`);
   if (error.code !== 'EADDRINUSE')
     return failure(`${host}:${port}: ${error.message}`, 'give VIGIL_HOST and VIGIL_PORT that this user may listen on');
-  const alive = await fetch(`http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}/health/live`, {
+  const near = EVERY_ADDRESS[host] ?? host;
+  const alive = await fetch(`http://${near.includes(':') ? `[${near}]` : near}:${port}/health/live`, {
     signal: AbortSignal.timeout(2000),
   })
     .then(async (r) => r.ok && ((await r.json()) as { status?: string }).status === 'alive')

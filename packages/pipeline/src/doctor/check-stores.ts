@@ -128,7 +128,13 @@ async function checkLog(config: Config, postgres: Postgres | null): Promise<Find
     : 'it lies in the database: see there';
   if (!kafka && !postgres)
     return [await look('log', todo, () => skipped('it lies in the database, which is not there'))];
-  const log = await openLog(config, { postgres: postgres! }, silentLogger);
+  const opened: { log: EventLog | null } = { log: null };
+  const opening = await look('log', todo, async () => {
+    opened.log = await openLog(config, { postgres: postgres! }, silentLogger);
+    return ok('it is there');
+  });
+  const { log } = opened;
+  if (!log) return [opening];
   try {
     let clock: Finding | null = null;
     const writes = await look('log', todo, async () => {

@@ -1,18 +1,21 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { TOPICS } from '@vigil/contracts';
 import { openDatabase } from '@vigil/database';
-import { readConfig } from '@vigil/runtime';
+import { openPostgres, readConfig } from '@vigil/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../../../test/support/postgres.ts';
+import { describeWith } from '../../../../test/support/require.ts';
 import { openLog } from '../stores.ts';
 import { checkMachine } from './check-machine.ts';
 import { checkStores } from './check-stores.ts';
 import { examine } from './doctor.ts';
 import { clockFound, type Finding } from './findings.ts';
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
 
 /** Real: PostgreSQL, files, programs. Faked: a server that refuses a password, and one that squats on a port. */
 describe('doctor', () => {
@@ -39,9 +42,9 @@ describe('doctor', () => {
       ...more,
     });
   const of = (findings: readonly Finding[], check: string) => findings.find((f) => f.check === check);
-  const listen = async (server: Server): Promise<number> => {
+  const listen = async (server: Server, host = '127.0.0.1'): Promise<number> => {
     servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(0, host, resolve));
     return (server.address() as AddressInfo).port;
   };
 
@@ -101,6 +104,31 @@ describe('doctor', () => {
         `UPDATE vigil_log_topic SET retention_ms = ${TOPICS.uploads.retentionMs} WHERE name = 'vigil.uploads'`,
       );
       await db.query(`DROP ROLE ${role}`);
+    }
+  });
+
+  test('an empty database in which the user may create nothing', async () => {
+    await using fresh = await createTestDatabase();
+    await using postgres = await openPostgres({ url: fresh.url });
+    const role = `doctor_poor_${process.pid}`;
+    await postgres.query(`CREATE ROLE ${role} LOGIN`);
+    await postgres.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+    const url = new URL(fresh.url);
+    url.username = role;
+    try {
+      const found = await examine(config({ DATABASE_URL: url.href }));
+      expect(of(found, 'log')).toMatchObject({
+        state: 'failure',
+        found: expect.stringContaining('permission denied for schema public'),
+        todo: 'it lies in the database: see there',
+      });
+      expect(of(found, 'database: rights')).toMatchObject({
+        state: 'failure',
+        todo: expect.stringContaining('owner'),
+      });
+      expect(of(found, 'blobs: vigil')).toMatchObject({ state: 'ok' });
+    } finally {
+      await postgres.query(`DROP ROLE ${role}`);
     }
   });
 
@@ -184,6 +212,18 @@ describe('doctor', () => {
     const port = await listen(door);
     const found = of(await checkMachine(config({ VIGIL_PORT: String(port), VIGIL_ROLES: 'api' })), 'port');
     expect(found).toMatchObject({ state: 'ok', found: expect.stringContaining('already') });
+  });
+
+  describeWith('ipv6', hasIpv6, 'where hosts have addresses of IPv6', () => {
+    test('Vigil itself on its port is no trouble', async () => {
+      const door = createHttpServer((_, response) => response.end('{"status":"alive"}'));
+      const port = await listen(door, '::');
+      for (const VIGIL_HOST of ['::1', '::']) {
+        const settings = config({ VIGIL_HOST, VIGIL_PORT: String(port), VIGIL_ROLES: 'api' });
+        const found = of(await checkMachine(settings), 'port');
+        expect(found, VIGIL_HOST).toMatchObject({ state: 'ok', found: expect.stringContaining('already') });
+      }
+    });
   });
 
   test('clocks that disagree', () => {

@@ -2,6 +2,7 @@ import type { Alignment, Fingerprint } from '@vigil/contracts';
 import {
   FRAME_FLAT,
   isFit,
+  MalformedEvent,
   type Opened,
   type Proposal,
   type SliceAlignments,
@@ -52,7 +53,7 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
     if (slice.outcome.status === 'failed') {
       return done([sliceMatched(result(slice.outcome, `${slice.outcome.reason}: ${slice.outcome.detail}`))]);
     }
-    if (!codes) throw new Error(`codes of ${upload}/${slice.slice} are missing`);
+    if (!codes) throw new MalformedEvent(`codes of ${upload}/${slice.slice} are missing`);
     const alignments = await searchSlice(index, codes);
     if (alignments.length === 0) {
       const why = countFrames(codes).usable === 0 ? 'no frame is fit to be judged' : 'nothing in the library is alike';

@@ -9,7 +9,15 @@ import {
   type TopicName,
   Verdict,
 } from '@vigil/contracts';
-import { type Database, type Figures, figuresOf, listLayouts, listReplicas, lookBackLag } from '@vigil/database';
+import {
+  type Database,
+  type Figures,
+  figuresOf,
+  listLayouts,
+  listReplicas,
+  lookBackLag,
+  openLetters,
+} from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import type { Clock } from '@vigil/runtime';
 import type { IndexStats, SimilarityIndex } from '@vigil/similarity';
@@ -47,8 +55,11 @@ export interface Status {
   lookBack: { waiting: number; oldestSeconds: number };
   layout: { shards: number | null; replicas: ReplicaView[] };
   outbox: { waiting: number; oldestSeconds: number };
-  /** Topics with events that could not be handled: of the last 24 hours, and all that are kept. */
-  deadLetters: { topic: string; day: number; kept: number }[];
+  /**
+   * Topics with events that could not be handled: of the last 24 hours, all that are kept, and those that nobody has tried again or
+   * dropped.
+   */
+  deadLetters: { topic: string; day: number; kept: number; open: number }[];
   /** Claims that wait for a person. */
   reviews: number | null;
   actions: Figures['actions'] | null;
@@ -175,17 +186,22 @@ export function createStatus(deps: StatusDeps): StatusReader {
 
   async function deadLetters(): Promise<Status['deadLetters']> {
     const since = clock.now() - DAY_MS;
+    // Before the log's ends: what is read meanwhile counts once.
+    const read = new Map((await openLetters(db)).map((one) => [`${one.topic}/${one.partition}`, one]));
     const all = Object.values(TOPICS).map(async ({ name }) => {
       const topic = deadTopic(name);
-      const counts = { topic: name, day: 0, kept: 0 };
+      const counts = { topic: name, day: 0, kept: 0, open: 0 };
       for (const { partition, start, end } of await log.ends(topic)) {
+        const { next, open } = read.get(`${topic}/${partition}`) ?? { next: start, open: 0 };
+        // What nobody has read yet is open as well.
+        counts.open += open + Math.max(0, end - Math.max(start, next));
         if (start === end) continue;
         counts.kept += end - start;
         counts.day += end - (await log.offsetAt(topic, partition, since));
       }
       return counts;
     });
-    return (await Promise.all(all)).filter(({ kept }) => kept > 0);
+    return (await Promise.all(all)).filter(({ kept, open }) => kept > 0 || open > 0);
   }
 
   function held(): Status['library']['index'] {

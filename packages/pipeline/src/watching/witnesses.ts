@@ -10,6 +10,8 @@ export const CANARY_SILENT = 'canary-silent';
 const MISSED = 2;
 /** Said again so often while it stays so. */
 const AGAIN_MS = 3600_000;
+/** Silence is no more said again after that: whoever took a canary away has no need to be told for ever. */
+const TOLD_MS = 12 * AGAIN_MS;
 /** Green rounds in a row that prove a red clean canary well again. */
 const WELL = 2;
 
@@ -54,7 +56,7 @@ export function createWitnesses(deps: {
   }
 
   return {
-    async round({ canary, everySeconds, results }) {
+    async round({ canary, everySeconds, once, results }) {
       await database.transaction(async (tx) => {
         for (const { case: what, green, why, upload, ms } of results) {
           const took = ms === null ? '' : ` after ${(ms / 1000).toFixed(1)} s`;
@@ -67,6 +69,7 @@ export function createWitnesses(deps: {
           if (!green && isWrong(why)) await brakes.setFor(tx, 'canary-clean', message);
           if (green && streak >= WELL) await brakes.releaseFor(tx, 'canary-clean');
         }
+        if (once) return;
         const heardAt = clock.now();
         await cancelTimer(tx, `${CANARY_SILENT}:${canary}`);
         await watchFor(tx, { canary, heardAt, everySeconds });
@@ -95,8 +98,10 @@ export function createWitnesses(deps: {
           message,
           at,
         });
-        for (const { name } of await listWitnesses(tx)) if (name.startsWith('canary-')) await forgetWitness(tx, name);
-        await watchFor(tx, about, AGAIN_MS);
+        // What another canary has said since then still holds.
+        for (const witness of await listWitnesses(tx))
+          if (witness.name.startsWith('canary-') && witness.at <= heardAt) await forgetWitness(tx, witness.name);
+        if (at + AGAIN_MS - heardAt <= TOLD_MS) await watchFor(tx, about, AGAIN_MS);
       },
     },
   };
@@ -107,5 +112,5 @@ export function createWitnesses(deps: {
   }
 }
 
-/** A clean clip that was taken down, or held; late or lost is bad as well, but no reason to stop takedowns. */
+/** A clean clip that was taken down, or held; late, lost or rejected is bad as well, but no reason to stop takedowns. */
 const isWrong = (why: string | null): boolean => why?.startsWith('wrong') ?? false;

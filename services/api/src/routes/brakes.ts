@@ -125,7 +125,8 @@ export function brakeRoutes({ database, brakes, witnesses }: Deps): Route[] {
       path: '/v1/canary/rounds',
       tag: 'brakes',
       summary: "Say what came of a canary's round",
-      details: 'A red one is an alarm; a clean clip that was taken down sets the brake on all takedowns.',
+      details:
+        'A red one is an alarm; a clean clip that was taken down sets the brake on all takedowns. So is silence after three times `everySeconds`, but after a round with `once`.',
       verb: 'canary:write',
       body: CanaryRound,
       answer: { status: 202, describe: 'It is written down', schema: z.object({ heard: z.literal(true) }) },

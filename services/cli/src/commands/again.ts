@@ -51,7 +51,8 @@ export function momentOf(name: string, text: string, now = Date.now()): number {
   const ago = /^(\d+)([smhd])$/.exec(text);
   if (ago) return now - Number(ago[1]) * UNITS[ago[2]!]!;
   if (/^\d{12,}$/.test(text)) return Number(text);
-  const at = Date.parse(text);
+  // What else it would take for a date is not meant: 5 is a month of 2001 to it.
+  const at = /^\d{4}-\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at))
     throw new UsageError(`${name} ${text} is no time: give one like 2030-01-31T08:00Z, or 24h for that long ago`);
   return at;

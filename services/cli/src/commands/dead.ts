@@ -1,3 +1,4 @@
+import { deadTopic, TOPICS } from '@vigil/contracts';
 import type { DeadLetter, DeadWhich } from '@vigil/database';
 import { createDeadLetters, type DeadLetters, letterName, openBeside, whoAmI } from '@vigil/pipeline';
 import { createLogger, realClock } from '@vigil/runtime';
@@ -23,10 +24,18 @@ async function withLetters(data: string | undefined, work: (letters: DeadLetters
   await work(letters);
 }
 
+/** By any of its names. @throws UsageError where there is none of that name: it would have no letters, ever */
+function deadTopicOf(given: string): string {
+  const name = `${given.startsWith('vigil.') ? '' : 'vigil.'}${given.replace(/\.dead$/, '')}`;
+  const names = Object.values(TOPICS).map((topic) => topic.name);
+  if (names.includes(name)) return deadTopic(name);
+  throw new UsageError(`--topic ${given}: there is no such topic; give one of ${names.join(', ')}`);
+}
+
 /** A cause, one letter by its place on the log, or what the options say. */
 function whichOf(given: string | undefined, { topic, reason }: DeadOptions): DeadWhich {
   const which: DeadWhich = { reason };
-  if (topic) which.topic = `${topic.startsWith('vigil.') ? '' : 'vigil.'}${topic.replace(/\.dead$/, '')}.dead`;
+  if (topic) which.topic = deadTopicOf(topic);
   const place = /^(.+)\/(\d+)\/(\d+)$/.exec(given ?? '');
   if (place) return { ...which, letter: { topic: place[1]!, partition: Number(place[2]), offset: Number(place[3]) } };
   return given ? { ...which, cause: given } : which;
@@ -34,8 +43,9 @@ function whichOf(given: string | undefined, { topic, reason }: DeadOptions): Dea
 
 /** `vigil dead list`: what could not be handled, by what it died of. */
 export async function listDead(options: DeadOptions): Promise<void> {
+  const which = whichOf(undefined, options);
   await withLetters(options.data, async (letters) => {
-    const causes = (await letters.causes(whichOf(undefined, options))).filter((c) => options.all || c.open > 0);
+    const causes = (await letters.causes(which)).filter((c) => options.all || c.open > 0);
     if (options.json) return say(JSON.stringify(causes));
     if (causes.length === 0) return say(green(options.all ? 'no event has died' : 'no dead letter is open'));
     const rows = causes.map((c) => [
@@ -49,8 +59,9 @@ export async function listDead(options: DeadOptions): Promise<void> {
 
 /** `vigil dead show`: the letters of one cause, or one letter with all that it carries. */
 export async function showDead(given: string, options: DeadOptions): Promise<void> {
+  const which = whichOf(given, options);
   await withLetters(options.data, async (letters) => {
-    const found = await letters.letters(whichOf(given, options), options.limit ?? 20);
+    const found = await letters.letters(which, options.limit ?? 20);
     if (found.length === 0) throw nothingFound(given);
     const shown = await Promise.all(
       found.map(async (letter) => {

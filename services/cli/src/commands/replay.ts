@@ -23,6 +23,7 @@ export interface ReplayOptions {
   indexBefore?: string;
   apply?: boolean;
   restart?: boolean;
+  resume?: boolean;
   rate?: number;
   concurrency?: number;
   json?: boolean;
@@ -49,11 +50,22 @@ export function requestOf(options: ReplayOptions): ReplayRequest {
     throw error instanceof ReplayRefused ? new UsageError(error.message) : error;
   }
   const dead = topic.name.endsWith('.dead');
-  const { apply, restart, json: _j, data: _d, rate: _r, concurrency: _c, ...asked } = options;
+  const now = Date.now();
+  const [from, to] = [
+    since === undefined ? undefined : momentOf('--since', since, now),
+    until === undefined ? undefined : momentOf('--until', until, now),
+  ];
+  if (from !== undefined && from >= (to ?? now))
+    throw new UsageError(
+      until === undefined
+        ? `--since ${since} is not past: give a time before now, like 24h for that long ago`
+        : `--since ${since} is not before --until ${until}: give the earlier time to --since, like --since 26h --until 1h`,
+    );
+  const { apply, restart, resume, json: _j, data: _d, rate: _r, concurrency: _c, ...asked } = options;
   return {
     topic: topic.name,
-    since: since === undefined ? undefined : momentOf('--since', since),
-    until: until === undefined ? undefined : momentOf('--until', until),
+    since: from,
+    until: to,
     offsets: options.offsets?.map(offsetsOf),
     uploads: upload,
     ...(dead ? { deadReason: reason } : { reason }),
@@ -63,6 +75,7 @@ export function requestOf(options: ReplayOptions): ReplayRequest {
     apply: apply === true,
     asked: { ...asked, topic: topic.name },
     restart,
+    resume,
     rate,
     concurrency,
   };
@@ -72,6 +85,7 @@ function offsetsOf(text: string) {
   const match = /^(\d+):(\d+)-(\d+)$/.exec(text);
   if (!match) throw new UsageError(`--offsets ${text}: give PARTITION:FROM-TO, like 3:1200-1500; TO is left out`);
   const [partition, from, to] = match.slice(1).map(Number) as [number, number, number];
+  if (from >= to) throw new UsageError(`--offsets ${text} is empty: FROM must be less than TO, which is left out`);
   return { partition, from, to };
 }
 

@@ -36,7 +36,8 @@ const well: Status = {
   library: { references: { live: 12 }, index: { codes: 120_000, megabytes: 31.5 } },
   layout: { shards: 1, replicas: [] },
   outbox: { waiting: 0, oldestSeconds: 0 },
-  deadLetters: [],
+  // All of them were tried again, or dropped.
+  deadLetters: [{ topic: 'vigil.uploads', day: 4, kept: 40, open: 0 }],
   reviews: 3,
   actions: { open: 1, overdue: 0 },
   due: { timers: 0, webhooks: 0 },
@@ -54,7 +55,7 @@ const ill: Status = {
   brakes: [{ id: 'b', brake: 'all', subject: '*', why: 'a clean clip was taken down', setAt: AT, held: 7 }],
   actions: { open: 9, overdue: 2 },
   queues: [{ stage: 'plan', group: 'plan', waiting: 900, behindSeconds: 300 }],
-  deadLetters: [{ topic: 'vigil.uploads', day: 4, kept: 40 }],
+  deadLetters: [{ topic: 'vigil.uploads', day: 0, kept: 40, open: 4 }],
   outbox: { waiting: 5, oldestSeconds: 50 },
   unknown: [{ part: 'figures', why: 'no database' }],
 };

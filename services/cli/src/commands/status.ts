@@ -44,8 +44,8 @@ export function troubles(s: Status): string[] {
   if (s.outbox.oldestSeconds > 30) words.push(`decided events have waited for ${ago(s.outbox.oldestSeconds)}`);
   for (const q of s.queues) if (q.behindSeconds > 60) words.push(`${q.group} is ${ago(q.behindSeconds)} behind`);
   for (const r of s.layout.replicas) if (r.state === 'silent') words.push(`replica ${r.replica} is silent`);
-  const dead = s.deadLetters.reduce((n, d) => n + d.day, 0);
-  if (dead > 0) words.push(`${dead} events could not be handled in the last day`);
+  const dead = openDead(s);
+  if (dead > 0) words.push(`${dead} events could not be handled: vigil dead list`);
   for (const u of s.unknown) words.push(`not known: ${u.part} (${u.why})`);
   return words;
 }
@@ -118,9 +118,11 @@ const seconds = (n: number) => `${n.toFixed(n < 10 ? 2 : 0)} s`;
 const percent = (part: number) => `${(100 * part).toFixed(part === 1 ? 0 : 1)} %`;
 const gb = (bytes: number) => (bytes / 1e9).toFixed(1);
 const paintLag = (s: number) => (s > 60 ? red : s > 5 ? yellow : green);
+/** That nobody has tried again or dropped. */
+const openDead = (s: Status): number => s.deadLetters.reduce((n, d) => n + d.open, 0);
 const deadText = (s: Status) => {
-  const kept = s.deadLetters.reduce((n, d) => n + d.kept, 0);
-  return kept === 0 ? 'no dead letters' : red(`${kept} dead letters: vigil dead list`);
+  const open = openDead(s);
+  return open === 0 ? 'no open dead letters' : red(`${open} dead letters: vigil dead list`);
 };
 
 function ago(s: number): string {

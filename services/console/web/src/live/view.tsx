@@ -111,7 +111,12 @@ function Now({ now }: { now: Status }) {
                 hint="by some surface of the platform"
                 many={20}
               />
-              <Queue name="Dead letters" n={queues.deadLetters} hint="events that could not be handled" many={0} />
+              <Queue
+                name="Dead letters"
+                n={queues.deadLetters}
+                hint="events that could not be handled, and nobody has seen to"
+                many={0}
+              />
             </dl>
           </div>
           <div class="panel">
