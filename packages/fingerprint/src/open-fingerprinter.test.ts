@@ -1,3 +1,4 @@
+// Above 400 lines: the tests share media that take a while to make, and the fingerprinters that read them.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
