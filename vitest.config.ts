@@ -24,6 +24,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    // A poll waits for a process, a connection or a server, which a busy machine lets wait for more than a second.
+    expect: { poll: { timeout: 20_000 } },
     restoreMocks: true,
     silent: 'passed-only',
     projects: [

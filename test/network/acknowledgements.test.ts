@@ -8,7 +8,7 @@ import { openNetwork } from './open-network.ts';
 test('a takedown is sent again until every surface has acknowledged it', async () => {
   const seeds = await seedsHere();
   await using network = await openNetwork({
-    settings: { VIGIL_SURFACES: 'web,cdn', VIGIL_RESEND_SECONDS: '1', VIGIL_ACK_SECONDS: '2' },
+    settings: { VIGIL_SURFACES: 'web,cdn', VIGIL_RESEND_SECONDS: '1', VIGIL_ACK_SECONDS: '8' },
   });
   const { log, inspect } = network.instance;
   const copy = seeds.uploads.find((u) => u.kind === 'image' && u.expect.verdict === 'taken-down')!;
@@ -43,6 +43,10 @@ test('a takedown is sent again until every surface has acknowledged it', async (
   const first = await attempt(1);
   await say(first, 'web', 'done');
   await say(first, 'cdn', 'failed');
+  await network.until('both are heard', async () => {
+    const said = await outcomes();
+    return ['web done', 'cdn failed'].every((one) => said.includes(one));
+  });
   const third = await attempt(3);
   expect(third).toEqual({ ...first, attempt: 3 });
   const alarm = await network.until('the alarm', async () =>

@@ -141,7 +141,7 @@ describe('judging again', () => {
     expect((await network.verdicts()).length).toBe(first);
     expect(await network.takedowns()).toEqual([]);
 
-    const killed = spawn(process.execPath, [VIGIL, 'replay', '--since', '1h', '--apply', '--rate', '60'], {
+    const killed = spawn(process.execPath, [VIGIL, 'replay', '--since', '1h', '--apply', '--rate', '10'], {
       env: env(),
       stdio: 'ignore',
     });

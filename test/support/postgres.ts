@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type Database, openDatabase } from '@vigil/database';
-import { openPostgres } from '@vigil/runtime';
+import { openPostgres, type Queryable } from '@vigil/runtime';
 import { inject } from 'vitest';
 import type {} from '../global-setup.ts';
+import { until } from './until.ts';
 
 export interface TestDatabase {
   url: string;
@@ -37,4 +38,10 @@ export async function openTestDatabase(max = 10): Promise<Database> {
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Resolves when one statement of this database waits for a lock that another holds. @param db beside both */
+export async function lockWait(db: Queryable): Promise<void> {
+  const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  await until('a wait for a lock', async () => (await db.query(waits)).length === 1);
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -147,11 +148,12 @@ describe('files', () => {
 
   it('of which a client sends only half do not appear', async () => {
     const url = await it_.store.presign('PUT', 'b', 'cut', 60);
-    await new Promise<void>((done) => {
-      const put = request(url, { method: 'PUT', headers: { 'content-length': 1000 } });
-      put.on('error', () => done());
-      put.write(Buffer.alloc(500), () => setImmediate(() => put.destroy(new Error('gone'))));
-    });
+    const put = request(url, { method: 'PUT', headers: { 'content-length': 1000 } });
+    const gone = once(put, 'error');
+    put.write(Buffer.alloc(500));
+    await expect.poll(temporary).toHaveLength(1);
+    put.destroy(new Error('gone'));
+    await gone;
     await expect.poll(temporary).toEqual([]);
     expect(await it_.store.stat('b', 'cut')).toBeNull();
   });

@@ -145,7 +145,8 @@ describeWith('s3', await s3Here(), 'S3', () => {
     it('cut half-way are not to be seen, and the parts that stay behind are told', async () => {
       const warnings: string[] = [];
       const logger = { warn: (_: object, message: string) => warnings.push(message) };
-      await using store = await openFar({ partBytes: 5 * MB, maxAttempts: 2, logger });
+      // A cut is heard of at once; what comes after it has all the time that it needs.
+      await using store = await openFar({ partBytes: 5 * MB, maxAttempts: 2, logger, timeouts: {} });
       const body = film(40 * MB, (at) => {
         if (at === 16 * MB) line.set({ kind: 'cut' });
       });
@@ -285,7 +286,7 @@ describeWith('s3', await s3Here(), 'S3', () => {
     });
 
     it('is free again when streams are destroyed unread', async () => {
-      await using narrow = await openFar({ maxSockets: 2 });
+      await using narrow = await openFar({ maxSockets: 2, timeouts: {} });
       for (let i = 0; i < 10; i++) (await narrow.get(bucket, 'line/film')).destroy();
       expect((await narrow.stat(bucket, 'line/small'))?.size).toBe(10);
     });

@@ -1,6 +1,6 @@
 import { Policy } from '@vigil/contracts';
 import { afterAll, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../test/support/postgres.ts';
+import { lockWait, openTestDatabase } from '../../../test/support/postgres.ts';
 import { policyFor, savePolicy } from './policies.ts';
 import {
   disableReference,
@@ -119,7 +119,7 @@ test('who judges sees a disable that committed, and one that commits later waits
       ['r6@1', { live: true, work: 'w_r6', holder: 'h', duration: 0, policy: Policy.parse({}) }],
     ]);
     disabling = disableReference(db, key, 'withdrawn', 1).then(() => order.push('disabled'));
-    await tx.query('SELECT pg_sleep(0.05)');
+    await Promise.race([lockWait(db), disabling]);
     order.push('judged');
   });
   await disabling;

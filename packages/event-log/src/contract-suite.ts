@@ -23,6 +23,11 @@ export interface ContractHarness {
   clock?: { now(): number; advance(ms: number): void };
   /** How long tombstones are kept, where `clock` is present. */
   tombstoneMs?: number;
+  /**
+   * Present where a reader may end by itself, without a fault of anybody in the test: such an end. Its process would be started
+   * again, and so is it. Any other end fails the test at once.
+   */
+  endsByItself?(error: unknown): boolean;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -35,6 +40,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
     });
     afterAll(() => harness?.[Symbol.asyncDispose]());
 
+    const consume = (p: LogProcess, options: Parameters<typeof reading>[2]) => reading(p, harness, options);
     let count = 0;
     /** A topic of its own for each test. */
     const topic = async (log: EventLog, more: Partial<TopicSpec> = {}): Promise<string> => {
@@ -168,7 +174,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         };
         await Promise.all(Array.from({ length: 8 }, (_, who) => appender(who)));
         const ends = await p.log.ends(name);
-        await until(() => seen.length >= ends.reduce((sum, e) => sum + e.end, 0));
+        await until(() => seen.length >= ends.reduce((sum, e) => sum + e.end, 0), reader);
         await reader.stop();
         for (const { partition, end } of ends) {
           const offsets = seen.filter((r) => r.partition === partition).map((r) => r.offset);
@@ -194,12 +200,12 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         await appended.promise;
         const second = p.log.append([record(name, here, 'fast')]);
         await p.log.append([record(name, there, 'elsewhere')]);
-        await until(() => seen.length > 0);
+        await until(() => seen.length > 0, reader);
         expect(seen).toEqual(['elsewhere']);
         slow.resolve();
         await first;
         expect((await second)[0]!.offset).toBe(1);
-        await until(() => seen.length === 3);
+        await until(() => seen.length === 3, reader);
         expect(seen).toEqual(['elsewhere', 'slow', 'fast']);
         await reader.stop();
       });
@@ -246,7 +252,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             running.delete(r.key);
           },
         });
-        await until(() => begun.length === 240);
+        await until(() => begun.length === 240, reader);
         await reader.stop();
         expect(clashes).toBe(0);
         expect(most).toBe(5);
@@ -272,14 +278,14 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             done.push(text(r));
           },
         });
-        await until(() => done.length === 19);
-        await until(async () => (await p.log.committed('g', name))[0]!.offset === 5);
+        await until(() => done.length === 19, stuck);
+        await until(async () => (await p.log.committed('g', name))[0]!.offset === 5, stuck);
         doomed.kill();
         const again: string[] = [];
         const next = consume(p, { topics: [name], group: 'g', handle: async (r) => void again.push(text(r)) });
-        await until(() => again.length === 15);
+        await until(() => again.length === 15, next);
         expect(again.toSorted((a, b) => Number(a) - Number(b))[0]).toBe('5');
-        await until(async () => (await p.log.committed('g', name))[0]!.offset === 20);
+        await until(async () => (await p.log.committed('g', name))[0]!.offset === 20, next);
         await next.stop();
         stuck.forget();
       });
@@ -292,7 +298,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const read = async (group: string, enough: number) => {
           const seen: string[] = [];
           const reader = consume(p, { topics: [name], group, handle: async (r) => void seen.push(text(r)) });
-          await until(() => seen.length >= enough);
+          await until(() => seen.length >= enough, reader);
           await reader.stop();
           return seen;
         };
@@ -311,10 +317,10 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const name = await topic(p.log);
         const seen: string[] = [];
         const reader = consume(p, { topics: [name], handle: async (r) => void seen.push(text(r)) });
-        await until(() => reader.assignment().length === 2);
+        await until(() => reader.assignment().length === 2, reader);
         for (let i = 0; i < 5; i++) {
           await q.log.append([record(name, `${i}`, `${i}`)]);
-          await until(() => seen.length === i + 1);
+          await until(() => seen.length === i + 1, reader);
         }
         expect(seen).toEqual(['0', '1', '2', '3', '4']);
         await reader.stop();
@@ -326,7 +332,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const seen = new Set<string>();
         const reader = consume(p, { topics: names, handle: async (r) => void seen.add(`${r.topic} ${text(r)}`) });
         await p.log.append(names.flatMap((name) => numbered(name, 5)));
-        await until(() => seen.size === 10);
+        await until(() => seen.size === 10, reader);
         await reader.stop();
       });
     });
@@ -339,17 +345,17 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const seen: string[] = [];
         const handle = async (r: LogRecord) => void seen.push(text(r));
         const a = consume(p, { topics: [name], handle });
-        await until(() => a.assignment().length === 6);
+        await until(() => a.assignment().length === 6, a);
         const b = consume(q, { topics: [name], handle });
-        await until(() => a.assignment().length === 3 && b.assignment().length === 3);
+        await until(() => a.assignment().length === 3 && b.assignment().length === 3, a, b);
         const owned = [...a.assignment(), ...b.assignment()].map((o) => o.partition);
         expect(owned.toSorted()).toEqual([0, 1, 2, 3, 4, 5]);
         await p.log.append(Array.from({ length: 60 }, (_, i) => record(name, `${i}`, `${i}`)));
-        await until(() => seen.length === 60);
+        await until(() => seen.length === 60, a, b);
         await a.stop();
-        await until(() => b.assignment().length === 6);
+        await until(() => b.assignment().length === 6, b);
         await p.log.append(Array.from({ length: 60 }, (_, i) => record(name, `${i}`, `after ${i}`)));
-        await until(() => seen.length === 120);
+        await until(() => seen.length === 120, b);
         await b.stop();
         expect(new Set(seen).size).toBe(120);
       });
@@ -359,12 +365,12 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         const name = await topic(p.log);
         const dead = await harness.open({ lease: 'short' });
         const gone = consume(dead, { topics: [name], handle: async () => undefined });
-        await until(() => gone.assignment().length === 2);
+        await until(() => gone.assignment().length === 2, gone);
         dead.kill();
         const seen: string[] = [];
         const reader = consume(p, { topics: [name], handle: async (r) => void seen.push(text(r)) });
         await p.log.append(numbered(name, 4));
-        await until(() => seen.length === 4);
+        await until(() => seen.length === 4, reader);
         await reader.stop();
         gone.forget();
         await dead[Symbol.asyncDispose]();
@@ -385,7 +391,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             if (text(r) === '9') await hold.promise;
           },
         });
-        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 9);
+        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 9, former);
         expect(begun).toContain('9');
         p.freeze();
         const seen: string[] = [];
@@ -398,17 +404,17 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
           },
         });
         await q.log.append(numbered(name, 5, 'more '));
-        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 12);
+        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 12, heir);
         // The former owner ends its record: its commit of 10 is on its way when it wakes up.
         hold.resolve();
         await sleep(200);
         p.thaw();
-        await until(() => former.assignment().length === 0);
+        await until(() => former.assignment().length === 0, former);
         await former.stop();
         expect((await q.log.committed(GROUP, name))[0]!.offset).toBe(12);
         expect(begun).toEqual(numbered(name, 10).map(textOf));
         holdToo.resolve();
-        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 15);
+        await until(async () => (await q.log.committed(GROUP, name))[0]!.offset === 15, heir);
         await heir.stop();
         expect(seen).toEqual(['9', ...numbered(name, 5, 'more ').map(textOf)]);
       });
@@ -433,7 +439,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             ended.push(text(r));
           },
         });
-        await until(() => begun.length === 3);
+        await until(() => begun.length === 3, reader);
         const stopped = reader.stop();
         await sleep(100);
         hold.resolve();
@@ -443,7 +449,7 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         expect(await q.log.committed(GROUP, name)).toEqual([{ partition: 0, offset: 3 }]);
         const rest: string[] = [];
         const next = consume(q, { topics: [name], handle: async (r) => void rest.push(text(r)) });
-        await until(() => rest.length === 47);
+        await until(() => rest.length === 47, next);
         await next.stop();
       });
 
@@ -464,12 +470,12 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
           if (text(r) === '4' && !seen.includes('9')) throw bug;
         };
         const first = consume(p, { topics: [name], concurrency: 1, handle });
-        await expect(first.consumer.done).rejects.toBe(bug);
+        await expect(first.done).rejects.toBe(bug);
         expect((await p.log.committed(GROUP, name))[0]!.offset).toBe(4);
         seen.length = 0;
         seen.push('9');
         const second = consume(p, { topics: [name], concurrency: 1, handle });
-        await until(() => seen.length === 7);
+        await until(() => seen.length === 7, second);
         expect(seen).toEqual(['9', '4', '5', '6', '7', '8', '9']);
         await second.stop();
       });
@@ -505,13 +511,13 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             const committed = await p.log.committed(GROUP, name);
             return ends.every((e) => committed.find((c) => c.partition === e.partition)!.offset === e.end);
           };
-          const outcome = await Promise.race([dead.promise, until(all, dead.promise).then(() => 'alive' as const)]);
+          const outcome = await Promise.race([dead.promise, until(all, reader).then(() => 'alive' as const)]);
           if (outcome === 'alive') {
             await reader.stop();
             await p[Symbol.asyncDispose]();
             return { handled, buried, deaths, together, partitions };
           }
-          await reader.consumer.done.catch(() => undefined);
+          await reader.done.catch(() => undefined);
           together.now = 0;
           await p[Symbol.asyncDispose]();
           if (deaths > 10) throw new Error('nobody stops the murderer');
@@ -557,10 +563,10 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         for (let life = 0; life < 4; life++) {
           await using q = await harness.open({ lease: 'short' });
           const doomed = consume(q, { topics: [name] });
-          await until(() => doomed.assignment().length === 1);
-          await until(async () => (await p.log.committed(GROUP, name))[0]!.offset === 1);
+          await until(() => doomed.assignment().length === 1, doomed);
+          await until(async () => (await p.log.committed(GROUP, name))[0]!.offset === 1, doomed);
           q.kill();
-          await doomed.consumer.done.catch(() => undefined);
+          await doomed.done.catch(() => undefined);
         }
         const together = { most: 0, now: 0 };
         let handled = 0;
@@ -574,9 +580,9 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
             handled++;
           },
         });
-        await until(() => reader.assignment().length === 1);
+        await until(() => reader.assignment().length === 1, reader);
         await p.log.append(numbered(name, 12));
-        await until(() => handled === 12);
+        await until(() => handled === 12, reader);
         await reader.stop();
         expect(together.most).toBe(4);
       }, 60_000);
@@ -600,12 +606,12 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         expect(await values(p.log.read(name, 0, 0))).toEqual(numbered(name, 5, 'young ').map(textOf));
         const seen: string[] = [];
         const reader = consume(p, { topics: [name], handle: async (r) => void seen.push(text(r)) });
-        await until(() => seen.length === 5);
+        await until(() => seen.length === 5, reader);
         clock.advance(60_000);
         await p.log.maintain();
         expect((await p.log.ends(name))[0]).toMatchObject({ start: 10, end: 10 });
         expect((await p.log.append([record(name, 'a', 'next')]))[0]!.offset).toBe(10);
-        await until(() => seen.includes('next'));
+        await until(() => seen.includes('next'), reader);
         await reader.stop();
       });
 
@@ -634,9 +640,9 @@ export function eventLogContract(name: string, openHarness: () => Promise<Contra
         expect(await left()).toEqual(['7 a=4', '8 c=null']);
         const seen: string[] = [];
         const reader = consume(p, { topics: [name], handle: async (r) => void seen.push(`${r.offset}`) });
-        await until(async () => (await p.log.committed(GROUP, name))[0]!.offset === 9);
+        await until(async () => (await p.log.committed(GROUP, name))[0]!.offset === 9, reader);
         await p.log.append([record(name, 'b', 'back')]);
-        await until(() => seen.length === 3);
+        await until(() => seen.length === 3, reader);
         await reader.stop();
         expect(seen.toSorted()).toEqual(['7', '8', '9']);
       });
@@ -662,17 +668,43 @@ const READER = {
   },
 };
 
-function consume({ log }: LogProcess, options: Partial<ConsumeOptions> & Pick<ConsumeOptions, 'topics'>) {
+interface Reader {
+  /** Settles when it is over, however often it had to be begun anew. */
+  readonly done: Promise<void>;
+  assignment(): ReturnType<Consumer['assignment']>;
+  stop(): Promise<void>;
+  /** Of a process that was killed: nobody waits for it. */
+  forget(): void;
+}
+
+function reading(
+  { log }: LogProcess,
+  { endsByItself = () => false }: ContractHarness,
+  options: Partial<ConsumeOptions> & Pick<ConsumeOptions, 'topics'>,
+): Reader {
   const ending = new AbortController();
-  const consumer: Consumer = log.consume({ ...READER, signal: ending.signal, ...options });
+  const begin = () => log.consume({ ...READER, signal: ending.signal, ...options });
+  let consumer = begin();
+  const live = async () => {
+    for (;;) {
+      try {
+        return await consumer.done;
+      } catch (error) {
+        if (!endsByItself(error)) throw error;
+        consumer = begin();
+      }
+    }
+  };
+  const done = live();
+  // Most tests look at it late, or not at all.
+  done.catch(() => undefined);
   return {
-    consumer,
+    done,
     assignment: () => consumer.assignment(),
     async stop() {
       ending.abort();
-      await consumer.done;
+      await done;
     },
-    /** Of a process that was killed: nobody waits for it. */
     forget: () => ending.abort(),
   };
 }
@@ -709,11 +741,23 @@ async function readAll(log: EventLog, topic: string): Promise<LogRecord[]> {
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const pass = async ({ clock }: ContractHarness, ms: number) => (clock ? clock.advance(ms) : sleep(ms));
 
-/** Waits for something that must come true; that it comes in time is the test runner's business. */
-async function until(true_: () => boolean | Promise<boolean>, unless?: Promise<unknown>): Promise<void> {
-  let given = false;
-  void unless?.then(() => {
-    given = true;
-  });
-  while (!given && !(await true_())) await sleep(10);
+/**
+ * Waits for something that must come true; that it comes in time is the test runner's business.
+ * @throws what ended one of the readers that it waits for
+ */
+async function until(true_: () => boolean | Promise<boolean>, ...readers: readonly Reader[]): Promise<void> {
+  let ended: { error: unknown } | undefined;
+  for (const { done } of readers)
+    done.then(
+      () => {
+        ended ??= { error: new Error('a reader ended that nobody had stopped') };
+      },
+      (error) => {
+        ended ??= { error };
+      },
+    );
+  while (!(await true_())) {
+    if (ended) throw ended.error;
+    await sleep(10);
+  }
 }

@@ -1,3 +1,4 @@
+// Above 400 lines: the tests share media that take a while to make, and the fingerprinters that read them.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -11,7 +12,7 @@ import {
   tableOf,
 } from '@vigil/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { FingerprintOutcome } from './fingerprinter.ts';
+import type { Fingerprinter, FingerprintOutcome } from './fingerprinter.ts';
 import type { MediaSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
 import { MOST_PATCHED, PATCH_GAPS, PATCHES, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
@@ -283,22 +284,45 @@ describe('a source that cannot be read', () => {
 });
 
 describe('a source that hangs until the time is over', () => {
-  /** The reads from the nth on have no answer; those before take `ms`. */
-  const hangs = (of: MediaSource, from: number, ms = 0): MediaSource => {
+  /** The reads from the nth on have no answer, which is told by `hung`. */
+  const hangs = (of: MediaSource, from: number, hung?: () => void): MediaSource => {
     let n = 0;
     return {
       size: of.size,
       async read(start, end, signal) {
-        if (n++ < from) await new Promise((resolve) => setTimeout(resolve, ms));
-        else await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
-        return of.read(start, end);
+        if (n++ < from) return of.read(start, end);
+        hung?.();
+        return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
       },
     };
   };
+  /** Each read takes `ms`, and gives no more than `bytes`. */
+  const slow = (of: MediaSource, ms: number, bytes = Number.POSITIVE_INFINITY): MediaSource => ({
+    size: of.size,
+    async read(start, end) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return of.read(start, Math.min(end, start + bytes));
+    },
+  });
   const stalled = { name: 'SourceStalled', retriable: true };
 
-  // Long enough for a decoder to start on a busy machine, and to hang for more than a second after that.
-  const SECONDS = 5;
+  /**
+   * Seconds in which these jobs, side by side, come to the read that hangs, and wait there for more than one: by how long they take to
+   * come there now, with room for a machine that becomes busier.
+   */
+  async function patienceFor(jobs: readonly ((hung: () => void, signal: AbortSignal) => Promise<unknown>)[]) {
+    const stop = new AbortController();
+    const startedAt = performance.now();
+    const runs = jobs.map((job) => {
+      const hung = Promise.withResolvers<void>();
+      return { hung: hung.promise, end: job(hung.resolve, stop.signal) };
+    });
+    await Promise.all(runs.map(({ hung, end }) => Promise.race([hung, end])));
+    const seconds = (performance.now() - startedAt) / 1000;
+    stop.abort();
+    await Promise.allSettled(runs.map(({ end }) => end));
+    return Math.max(5, 2 + 3 * seconds);
+  }
 
   test('is no verdict on a container, whatever ffprobe had seen of it by then', async () => {
     const seen = [
@@ -307,45 +331,55 @@ describe('a source that hangs until the time is over', () => {
       ['stream', 3],
       ['stream', 12],
     ] as const;
-    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { probeSeconds: SECONDS } });
+    const probeSeconds = await patienceFor(
+      seen.map(
+        ([name, from]) =>
+          (hung, signal) =>
+            fingerprinter.probe(hangs(media.get(name)!, from, hung), signal),
+      ),
+    );
+    await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { probeSeconds } });
     await Promise.all(
       seen.map(([name, from]) =>
         expect(hasty.probe(hangs(media.get(name)!, from)), `${name}, ${from} reads`).rejects.toMatchObject(stalled),
       ),
     );
     expect(await decodersRunning()).toEqual([]);
-  });
+  }, 180_000);
 
   test('is no verdict on a slice, nor on several, nor on a picture', async () => {
-    const limits = { sliceSeconds: SECONDS, probeSeconds: 3 };
-    await using hasty = await openFingerprinter({ threads: 3, ffmpeg: build, limits });
     const source = media.get('fifty seconds')!;
     const probe = await probeOf(source);
     const spans = [0, 1].map((n) => sliceSpan(n, probe.duration));
     const one = { probe, span: spans[0]!, purpose: 'reference' as const };
-    await Promise.all([
-      expect(hasty.fingerprint(hangs(source, 2), one)).rejects.toMatchObject(stalled),
-      expect(hasty.fingerprintRun(hangs(source, 2), { probe, spans })).rejects.toMatchObject(stalled),
-      expect(hasty.picture(hangs(source, 2), { probe, at: 40 })).rejects.toMatchObject(stalled),
-    ]);
+    const jobs = (by: Fingerprinter) => [
+      (hung?: () => void, signal?: AbortSignal) => by.fingerprint(hangs(source, 2, hung), one, signal),
+      (hung?: () => void, signal?: AbortSignal) => by.fingerprintRun(hangs(source, 2, hung), { probe, spans }, signal),
+      (hung?: () => void, signal?: AbortSignal) => by.picture(hangs(source, 2, hung), { probe, at: 40 }, signal),
+    ];
+    await using patient = await openFingerprinter({ threads: 3, ffmpeg: build });
+    const seconds = await patienceFor(jobs(patient));
+    const limits = { sliceSeconds: seconds, probeSeconds: seconds };
+    await using hasty = await openFingerprinter({ threads: 3, ffmpeg: build, limits });
+    await Promise.all(jobs(hasty).map((job) => expect(job()).rejects.toMatchObject(stalled)));
     expect(await decodersRunning()).toEqual([]);
-  });
+  }, 180_000);
 
   test('is no verdict on pictures, where each takes its time', async () => {
     await using hasty = await openFingerprinter({ threads: 1, ffmpeg: build, limits: { sliceSeconds: 2 } });
     const picture = bytesSource(
       await make(build, ['-f', 'lavfi', '-i', FILM, '-frames:v', '1', join(folder.path, 'frame.jpg')]),
     );
-    const probe = { ...(await probeOf(picture)), kind: 'video' as const, duration: 4 };
+    const probe = { ...(await probeOf(picture)), kind: 'video' as const, duration: 15 };
     const frames = (ms: number) =>
-      [0, 1, 2, 3].map((time) => ({
-        time,
-        open: async () => ({ status: 'opened' as const, source: hangs(picture, Number.POSITIVE_INFINITY, ms) }),
+      Array.from({ length: 30 }, (_, n) => ({
+        time: n / 2,
+        open: async () => ({ status: 'opened' as const, source: slow(picture, ms) }),
       }));
-    const job = { probe, span: [0, 4] as Span };
+    const job = { probe, span: [0, 15] as Span };
     await expect(hasty.fingerprintFrames(frames(1100), job)).rejects.toMatchObject(stalled);
     // Many of them, none of which takes long, are what the upload asks for.
-    expect(await hasty.fingerprintFrames(frames(500), job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
+    expect(await hasty.fingerprintFrames(frames(100), job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
   });
 
   test('a film that asks for too many small pieces is too slow all the same', async () => {
@@ -354,7 +388,7 @@ describe('a source that hangs until the time is over', () => {
     const source = media.get('fifty seconds')!;
     const probe = await probeOf(source);
     const job = { probe, span: sliceSpan(0, probe.duration), purpose: 'reference' as const };
-    const far = hangs(source, Number.POSITIVE_INFINITY, 400);
+    const far = slow(source, 100, 4096);
     expect(await hasty.fingerprint(far, job)).toMatchObject({ status: 'rejected', reason: 'too-slow' });
   });
 });

@@ -16,7 +16,7 @@ async function probeWith(reads: { explain(): boolean }) {
   const streams = JSON.stringify({ streams: [stream], format: { duration: '40.0' } });
   await writeFile(ffprobe, `#!/bin/sh\ncase "$*" in *json*) echo '${streams}' ;; *) exec sleep 60 ;; esac\n`);
   await chmod(ffprobe, 0o755);
-  const limits = { ...DEFAULT_LIMITS, probeSeconds: 1 };
+  const limits = { ...DEFAULT_LIMITS, probeSeconds: 3 };
   const tools = { ffmpeg: ffprobe, ffprobe, version: '6.0' };
   return probeVideo({
     url: 'http://127.0.0.1:9/',

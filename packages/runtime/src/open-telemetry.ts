@@ -71,8 +71,13 @@ export function openOpenTelemetry(
       }
     },
     async [Symbol.asyncDispose]() {
-      const late = new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref());
-      await Promise.race([provider.shutdown().catch(() => undefined), late]);
+      // While it works the library says what it could not send; of the last ones it tells nobody but us.
+      const sent = provider.shutdown().then(() => null, String);
+      const late = new Promise<string>((resolve) => {
+        setTimeout(resolve, FLUSH_MS, `the last ones were not taken within ${FLUSH_MS} ms, and are left`).unref();
+      });
+      const why = await Promise.race([sent, late]);
+      if (why !== null) say(why);
     },
   };
 }

@@ -77,7 +77,10 @@ test('a collector that is away holds nothing up, and is said once in a while', a
   const said = await tracer.span('plan', parseTraceparent(PARENT)!, {}, async () => traceHeaders());
   expect(said.traceparent).toContain(ID);
   expect(said.traceparent).not.toBe(PARENT);
+  // More than go out at once.
+  for (let n = 0; n < 600; n++) await tracer.span('plan', parseTraceparent(PARENT)!, {}, async () => undefined);
   const startedAt = Date.now();
   await tracer[Symbol.asyncDispose]();
   expect(Date.now() - startedAt).toBeLessThan(5000);
+  expect(lines.filter((line) => line.includes('spans are not sent'))).toHaveLength(1);
 });

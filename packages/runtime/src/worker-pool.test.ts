@@ -12,8 +12,7 @@ test('a task gives its value, and sees what the pool was opened with', async () 
 test('work left to the event loop of a worker goes on', async () => {
   expect(await pool.run('waits', 20)).toBe('waited');
   await pool.run('startsTicking', null);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(await pool.run<number>('ticks', null)).toBeGreaterThan(0);
+  await expect.poll(() => pool.run<number>('ticks', null)).toBeGreaterThan(0);
 });
 
 test('buffers are handed over, there and back, without a copy', async () => {

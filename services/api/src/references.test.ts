@@ -167,9 +167,9 @@ describe('references and what is decided by them', () => {
     expect(theirs.dueAt - theirs.openedAt).toBe(30 * 24 * 3600 * 1000);
     expect([JSON.stringify(mine).includes(second), JSON.stringify(theirs).includes(first)]).toEqual([false, false]);
     await post(b, `/v1/conflicts/${conflict}/messages`, { body: 'We licensed it from you in 2020.' });
-    expect((await get(a, `/v1/conflicts/${conflict}/messages`)).items).toMatchObject(
-      [{ side: 'newcomer', body: /licensed/ }].map((m) => ({ side: m.side })),
-    );
+    expect((await get(a, `/v1/conflicts/${conflict}/messages`)).items).toMatchObject([
+      { side: 'newcomer', body: expect.stringMatching(/licensed/) },
+    ]);
 
     // What the judge goes by: the newcomer's copy is contested until it is settled.
     const contested = async (id: string) => (await judgedBy(id)).contested.length;

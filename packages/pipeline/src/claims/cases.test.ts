@@ -17,7 +17,7 @@ import {
   verifyAudit,
 } from '@vigil/database';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../../test/support/postgres.ts';
+import { lockWait, openTestDatabase } from '../../../../test/support/postgres.ts';
 import { openCaseBench, START } from './cases-testing.ts';
 
 /** Real: the database. Faked: time, and the results that other stages would have sent. */
@@ -452,8 +452,7 @@ describe('of a reference that was disabled', () => {
     });
     await disabled.promise;
     const taking = cases.take({ claim: claim.id }, { do: 'take-down' }, reviewer);
-    const waits = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-    await expect.poll(() => db.query(waits)).toHaveLength(1);
+    await lockWait(db);
     go.resolve();
     expect([await disabling, await taking]).toEqual([undefined, refused]);
   });

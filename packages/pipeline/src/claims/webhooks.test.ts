@@ -13,7 +13,7 @@ import {
 } from '@vigil/database';
 import { createFakeClock, realClock, silentLogger } from '@vigil/runtime';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { openTestDatabase } from '../../../../test/support/postgres.ts';
+import { lockWait, openTestDatabase } from '../../../../test/support/postgres.ts';
 import { isPrivate, targetOf } from './webhook-address.ts';
 import { GIVE_UP_MS, RETRY_MS, runWebhooks, sendWebhooks, signatureOf } from './webhooks.ts';
 
@@ -99,7 +99,7 @@ test('however many endpoints want it, one statement tells them all, and one that
       now: clock.now(),
     });
     const removed = removeEndpoint(db, { id: others[0]!, holder });
-    const first = await Promise.race([removed, new Promise((done) => setTimeout(done, 100, 'waits'))]);
+    const first = await Promise.race([removed, lockWait(db).then(() => 'waits')]);
     return { told, first, removed };
   });
   expect([added.told, added.first, await added.removed]).toEqual([20, 'waits', true]);
@@ -211,7 +211,10 @@ test('one that hangs, one that fails and one that is disabled keep nobody waitin
   const stop = new AbortController();
   const real = { ...deps, clock: { ...realClock, now: clock.now } };
   const running = runWebhooks({ ...real, resolve }, stop.signal);
-  await expect.poll(() => heard.length, { timeout: 8000 }).toBe(30);
+  await expect.poll(() => heard.length, { timeout: 60_000 }).toBe(30);
+  // Nobody waited for the one that hangs: it had no answer yet, nor been given up.
+  const hung = (await listDeliveries(db, { endpoint: `${id}_hangs`, limit: 200 })).filter((d) => d.attempts > 0);
+  expect(hung.map(({ status, error }) => [status, error])).toEqual(Array(4).fill([null, null]));
   stop.abort();
   await running;
   hanging.closeAllConnections();
