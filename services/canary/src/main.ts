@@ -16,7 +16,14 @@ const say: Say = (level, message, more = {}) => {
 };
 
 const stop = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  const listener = () => {
+    stop.abort();
+    // Within a second it is the same one, passed on once more by who started us; from then on it ends us at once.
+    setTimeout(() => process.off(signal, listener), 1000).unref();
+  };
+  process.on(signal, listener);
+}
 
 try {
   const settings = readSettings(process.env);
