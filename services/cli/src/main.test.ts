@@ -1,7 +1,7 @@
 /** The command line as a user meets it first: help, mistakes, and whatever Node there is. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { lockDataFolder } from '@vigil/database';
@@ -113,6 +113,18 @@ describe('vigil', () => {
     await lock[Symbol.asyncDispose]();
     const { stderr: free } = await vigil(['demo'], { cwd: folder, env });
     expect(free).not.toContain('in use');
+    await rm(folder, { recursive: true });
+  });
+
+  test.each([
+    ['dead', 'list'],
+    ['audit', 'verify'],
+  ])('%s %s makes no database in a folder that has none', async (...args) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'vigil-no-data-'));
+    const env = { ...process.env, DATABASE_URL: '' };
+    const { code, stdout, stderr } = await vigil([...args, '--data', folder], { env });
+    expect(stderr).toContain(`there is no database in ${folder}: name the data folder of an installation (--data`);
+    expect({ code, stdout, files: await readdir(folder) }).toEqual({ code: 2, stdout: '', files: [] });
     await rm(folder, { recursive: true });
   });
 

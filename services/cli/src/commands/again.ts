@@ -3,7 +3,7 @@ import { findFfmpeg, openTools, ReplayRefused, RunInUse, type RunProgress, type 
 import { createLogger, hearSignals } from '@vigil/runtime';
 import { note, UsageError } from '../output.ts';
 import { remaining } from '../progress.ts';
-import { configOf } from '../settings.ts';
+import { configOf, ofInstallation } from '../settings.ts';
 
 /** What `replay` and `look-back` share: the installation's stores, beside those who run it, and a way to be interrupted. */
 export async function beside<T>(
@@ -26,7 +26,7 @@ export async function beside<T>(
   const bar = remaining(options.title, options.quiet);
   try {
     const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
-    await using tools = await openTools(config, { logger, ffmpeg, withLibrary: options.withLibrary });
+    await using tools = await ofInstallation(openTools(config, { logger, ffmpeg, withLibrary: options.withLibrary }));
     return await work(tools, stop.signal, bar.at);
   } catch (error) {
     if (stop.signal.aborted) throw new Interrupted();
