@@ -1,5 +1,5 @@
 /** Real: rounds, films, HTTP. Faked: the Vigil that it watches, a few lines that say what a test wants said. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -187,6 +187,20 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(isReady(state, 300, state.at! + 900_001)).toBe(false);
     expect(metricsOf(state, false)).toContain('vigil_canary_ready 0\n');
     await door.close();
+  });
+
+  test('the key of a data folder is for an instance on this machine, one that is given for any', async () => {
+    const data = path.join(folder, 'data');
+    await mkdir(data, { recursive: true });
+    await writeFile(path.join(data, 'operator.key'), 'of the folder\n');
+    const keyAt = (host: string, more = {}) =>
+      readSettings({ VIGIL_DATA: data, VIGIL_CANARY_INSTANCE: `http://${host}:8080`, ...more }).key;
+    for (const host of ['localhost', '127.0.0.1', '127.1.2.3', '[::1]']) expect(keyAt(host)).toBe('of the folder');
+    for (const host of ['elsewhere', '10.0.0.7', '127.0.0.1.example.org', 'localhost.example.org', '[::2]'])
+      expect(() => keyAt(host)).toThrow(`it has no key for http://${host}:8080: set VIGIL_CANARY_KEY`);
+    expect(keyAt('elsewhere', { VIGIL_KEY: 'given' })).toBe('given');
+    const VIGIL_CANARY_KEY_FILE = path.join(data, 'operator.key');
+    expect(keyAt('elsewhere', { VIGIL_CANARY_KEY_FILE })).toBe('of the folder');
   });
 
   test('settings that cannot be used are named', () => {
