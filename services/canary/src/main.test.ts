@@ -31,7 +31,7 @@ beforeEach(async () => {
     VIGIL_CANARY_KEY: 'secret',
     VIGIL_CANARY_FOLDER: folder,
   };
-  canary = spawn(process.execPath, [MAIN], { env, stdio: 'ignore' });
+  canary = spawn(process.execPath, [MAIN, '--while-stdin'], { env, stdio: ['pipe', 'ignore', 'ignore'] });
 });
 afterEach(async () => {
   canary.kill('SIGKILL');
@@ -46,6 +46,15 @@ test('a signal that comes twice, directly and passed on, stops it as one does', 
   canary.kill('SIGINT');
   await sleep(100);
   canary.kill('SIGINT');
+  await sleep(100);
+  server.closeAllConnections();
+  expect(await ended).toEqual([0, null]);
+});
+
+test('the end of its standard input stops it', async () => {
+  const ended = once(canary, 'exit');
+  await asked;
+  canary.stdin!.end();
   await sleep(100);
   server.closeAllConnections();
   expect(await ended).toEqual([0, null]);

@@ -1,12 +1,12 @@
 /** Real: rounds, films, HTTP. Faked: the Vigil that it watches, a few lines that say what a test wants said. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ffmpegHere } from '../../../test/support/ffmpeg.ts';
-import { makeFilm } from './media.ts';
+import { makeFilm, sweepHalves } from './media.ts';
 import { createCanary } from './round.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { createVigil } from './vigil.ts';
@@ -108,6 +108,16 @@ describe('a canary', { timeout: 60_000 }, () => {
     const [a, b] = await Promise.all(files.map((file) => readFile(file)));
     expect(a!.length).toBeGreaterThan(10_000);
     expect(a!.equals(b!)).toBe(false);
+  });
+
+  test('takes away halves of films that a canary left long ago, and those alone', async () => {
+    const own = await mkdtemp(path.join(folder, 'halves-'));
+    const names = ['clean.mkv.7.half.mkv', 'copy.mkv.8.half.mkv', 'reference.mkv'];
+    for (const name of names) await writeFile(path.join(own, name), '');
+    for (const name of [names[0]!, names[2]!])
+      await utimes(path.join(own, name), new Date(), new Date(Date.now() - 600_000));
+    await sweepHalves(own);
+    expect((await readdir(own)).sort()).toEqual(names.slice(1));
   });
 
   test('is red about a copy that is found astray, and pings nobody', async () => {
