@@ -121,7 +121,8 @@ describe('a canary', { timeout: 60_000 }, () => {
   });
 
   test('is red about a copy that is found astray, and pings nobody', async () => {
-    const { why, state } = await rounds();
+    // The clean clip is to be green, however busy the machine is.
+    const { why, state } = await rounds(1, { objectiveSeconds: 5 });
     expect(why).toEqual(['wrong: it is taken down, but found', null]);
     expect(state).toMatchObject({ rounds: 1, red: 1, greenAt: null });
     expect(routes()).toContain('POST /v1/canary/rounds');
@@ -141,7 +142,7 @@ describe('a canary', { timeout: 60_000 }, () => {
     Object.assign(says, { copy: 'in-review', clean: 'cleared', afterMs: 700 });
     const late = await rounds(2);
     expect(late.why[0]).toBe('wrong: it is in-review');
-    expect(late.why[1]).toMatch(/^late: after 0\.[789] s, of 0\.5$|^late: after 1\.\d s, of 0\.5$/);
+    expect(late.why[1]).toMatch(/^late: after (0\.[7-9]|[1-9]\.\d) s, of 0\.5$/);
     expect(routes().filter((r) => r.startsWith('DELETE /v1/uploads/'))).toHaveLength(2);
     Object.assign(says, { afterMs: 1e9 });
     expect((await rounds(1, { objectiveSeconds: 0.1 })).why).toEqual([
