@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+// @ts-expect-error: plain JavaScript, for whatever Node is there
+import { takeLock } from '../setup/lock.mjs';
 
 const VERSION = 'v1.8.0';
 const MODULE = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
@@ -23,7 +24,7 @@ export async function findVersitygw(tools: string, log: (line: string) => void):
     return null;
   }
   await mkdir(tools, { recursive: true });
-  const lock = await takeLock(join(tools, 'versitygw.lock'));
+  const release: () => void = await takeLock(join(tools, 'versitygw.lock'), { limitMs: BUILD_LIMIT_MS });
   const draft = join(tools, `versitygw.${process.pid}`);
   try {
     if (existsSync(program)) return program;
@@ -41,31 +42,6 @@ export async function findVersitygw(tools: string, log: (line: string) => void):
     return null;
   } finally {
     await rm(draft, { recursive: true, force: true });
-    await lock.release();
-  }
-}
-
-/** One builder at a time; the lock of a process that is gone is taken over. */
-async function takeLock(path: string): Promise<{ release(): Promise<void> }> {
-  for (const until = Date.now() + BUILD_LIMIT_MS; ; await sleep(500)) {
-    try {
-      const file = await open(path, 'wx');
-      await file.writeFile(String(process.pid));
-      await file.close();
-      return { release: () => rm(path, { force: true }) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || Date.now() > until) throw error;
-    }
-    const owner = Number(await readFile(path, 'utf8').catch(() => ''));
-    if (owner > 0 && !isAlive(owner)) await rm(path, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    release();
   }
 }

@@ -66,23 +66,36 @@ export function capture(command, args, { limitMs, ...options }) {
   });
 }
 
+/** Hands over to a program: it has our terminal and gets our signals; resolves with its exit code (128 + n for signal n). */
+export async function handOver(command, args, env) {
+  return (await handedOver(command, args, env)).code;
+}
+
 /**
- * Hands over to a program: it has our terminal and gets our signals; resolves with its exit code (128 + n for signal n).
+ * The same; resolves also with whether we were `asked` to stop meanwhile.
  * ^C at a terminal reaches the whole foreground group by itself, so it is passed on only where there is no terminal.
  */
-export function handOver(command, args, env) {
+function handedOver(command, args, env) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, cwd: ROOT, stdio: 'inherit' });
-    const handlers = {
+    let asked = false;
+    const pass = {
       SIGTERM: () => child.kill('SIGTERM'),
       SIGHUP: () => child.kill('SIGHUP'),
       SIGINT: () => process.stdin.isTTY || child.kill('SIGINT'),
     };
-    for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
+    const handlers = Object.entries(pass).map(([signal, passOn]) => {
+      const handler = () => {
+        asked = true;
+        passOn();
+      };
+      process.on(signal, handler);
+      return [signal, handler];
+    });
     child.on('error', (error) => reject(new SetupError(`could not start ${command}: ${error.message}`)));
     child.on('close', (code, signal) => {
-      for (const [name, handler] of Object.entries(handlers)) process.off(name, handler);
-      resolve(exitCode(code, signal));
+      for (const [name, handler] of handlers) process.off(name, handler);
+      resolve({ code: exitCode(code, signal), asked });
     });
   });
 }
@@ -94,14 +107,15 @@ const WELL_MS = 60_000;
 
 /**
  * Hands over to a service, and again when it had run well and ended by a failure of its own (code 1): a store that went away for
- * good, an index that proved unsound. What cannot be started at all ends with its code, at once.
+ * good, an index that proved unsound. What cannot be started at all ends with its code, at once; so does what was asked to stop,
+ * however it stopped: a drain that failed or took too long is code 1 as well.
  */
 export async function superviseService(command, args, env, { wellMs = WELL_MS, pauses = PAUSES_MS } = {}) {
   for (let failures = 0; ; ) {
     const startedAt = Date.now();
-    const code = await handOver(command, args, env);
+    const { code, asked } = await handedOver(command, args, env);
     const ranWell = Date.now() - startedAt > wellMs;
-    if (code !== 1 || (!ranWell && failures === 0)) return code;
+    if (asked || code !== 1 || (!ranWell && failures === 0)) return code;
     failures = ranWell ? 1 : failures + 1;
     if (failures > pauses.length) return code;
     const pause = pauses[failures - 1];

@@ -1,6 +1,7 @@
 // Set-up is plain JavaScript that must run on an old Node, so it is tried from outside, as a process of its own.
 import { type SpawnOptions, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -116,6 +117,41 @@ describe('handing over', () => {
     await said('up');
     child.kill(signal);
     expect((await ended).code).toBe(5);
+  });
+});
+
+describe('a lock', () => {
+  let lock: string;
+  beforeEach(() => {
+    lock = join(folder, 'a.lock');
+  });
+
+  const imports = "import { writeFileSync } from 'node:fs';\nimport { takeLock } from 'setup/lock.mjs';\n";
+  /** Says that it waits, and with what it ended. */
+  const take = (limitMs: number) =>
+    `await takeLock(${JSON.stringify(lock)}, { limitMs: ${limitMs}, waiting: () => console.log('waits') })` +
+    ".then(() => console.log('has it'), (error) => console.log(error.code ?? error.message));\n";
+  const refused = `Another process has held \\S+a\\.lock for 1 minutes. End it, or remove that file.\n`;
+
+  it('leaves no file behind where there is no room for its owner in it', async () => {
+    const source = (imports + take(1)).replaceAll('setup/', new URL('./', import.meta.url).href);
+    const args = ['-c', 'ulimit -f 0; exec "$0" --input-type=module -e "$1"', process.execPath, source];
+    const limited = spawn('/bin/sh', args);
+    expect((await once(limited.stdout, 'data')).join('')).toBe('EFBIG\n');
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  it('of an earlier process with the same number is free, one of this process is not', async () => {
+    const earlier = `writeFileSync(${JSON.stringify(lock)}, String(process.pid));\n`;
+    const { output } = await running(imports + earlier + take(60_000) + take(1)).ended;
+    expect(output).toMatch(new RegExp(`^waits\nhas it\nwaits\n${refused}$`));
+  });
+
+  it('is taken over when it was empty for some seconds, not before', async () => {
+    writeFileSync(lock, '');
+    expect((await running(imports + take(1)).ended).output).toMatch(new RegExp(`^waits\n${refused}$`));
+    utimesSync(lock, new Date(), new Date(Date.now() - 10_000));
+    expect((await running(imports + take(60_000)).ended).output).toBe('waits\nhas it\n');
   });
 });
 

@@ -108,6 +108,19 @@ describeWith('browser', here, 'the page', () => {
     await page.getByRole('navigation', { name: 'Vigil' }).waitFor();
   });
 
+  test('a link is for whom it is for: in a page that waits for one, and in place of somebody who is signed in', async () => {
+    const page = await stranger();
+    await page.goto(`${origin}/sign-in`);
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    for (const name of ['Rae', 'Olu']) {
+      const link = new URL(await stand.link('reviewer', { name }));
+      // From the first page this changes the part behind the # alone.
+      await page.goto(`${origin}${link.pathname}${link.hash}`);
+      await page.getByRole('banner').getByText(name).waitFor();
+      expect(page.url()).not.toContain('#');
+    }
+  });
+
   test('begins with less than 150 kB over the line, from one host', async () => {
     const page = await stranger();
     const bodies: Promise<Buffer>[] = [];

@@ -6,6 +6,12 @@ import { DatabaseSync } from 'node:sqlite';
 export class FolderInUse extends Error {
   override name = 'FolderInUse';
   readonly retriable = false;
+  /** Null where it cannot be told. */
+  readonly holder: Holder | null;
+  constructor(message: string, holder: Holder | null) {
+    super(message);
+    this.holder = holder;
+  }
 }
 
 /**
@@ -21,8 +27,9 @@ export async function lockDataFolder(folder: string): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: async () => lock.release() };
 }
 
-interface Holder {
+export interface Holder {
   pid: number;
+  /** ISO 8601. */
   since: string;
 }
 
@@ -44,7 +51,7 @@ export function lockFile(path: string, message: (holder: Holder | null) => strin
     const busy = (error as { errcode?: number }).errcode === SQLITE_BUSY;
     const holder = busy ? readHolder(db) : null;
     db.close();
-    if (busy) throw new FolderInUse(message(holder));
+    if (busy) throw new FolderInUse(message(holder), holder);
     throw new Error(`cannot lock ${path}: ${(error as Error).message}`, { cause: error });
   }
   return { release: () => db.close() };

@@ -27,7 +27,7 @@ export * from './route.ts';
 export * from './run-stage.ts';
 export { confirmAll } from './stages/confirm-proposal.ts';
 export { canConfirm, searchSlice } from './stages/match-slice.ts';
-export { BLOBS_PATH } from './stores.ts';
+export { BLOBS_PATH, NoDatabase } from './stores.ts';
 export { type Disk, type Disks, IntakeStopped } from './watching/disks.ts';
 export * from './watching/status.ts';
 export type { Witnesses } from './watching/witnesses.ts';

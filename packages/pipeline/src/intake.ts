@@ -168,12 +168,19 @@ export function createIntake(deps: {
 /** A key that no other object has, ending in the file's name. `id`: what makes it so. */
 export const mediaKey = (name: string, id: string = crypto.randomUUID()): string => `${id}/${safeName(name)}`;
 
-/** A file's name as the last part of a key: what a key may not hold becomes a dash. */
+/** Of a name of a file; file systems take 255. */
+const NAME_BYTES = 200;
+
+/** A file's name as the last part of a key: what a key may not hold becomes a dash; of a long one the end is kept. */
 const safeName = (name: string): string => {
-  const safe = name
-    .normalize('NFC')
-    .replace(/[^\p{L}\p{N}._-]+/gu, '-')
-    .replace(/^\.+/, '')
-    .slice(-120);
+  const safe = lastBytes(name.normalize('NFC').replace(/[^\p{L}\p{N}._-]+/gu, '-'), NAME_BYTES).replace(/^\.+/, '');
   return safe || 'file';
 };
+
+/** The end of a text in so many bytes of UTF-8 at most, from the beginning of a letter on. */
+function lastBytes(text: string, most: number): string {
+  const bytes = Buffer.from(text);
+  let from = Math.max(0, bytes.length - most);
+  while (((bytes[from] ?? 0) & 0xc0) === 0x80) from++;
+  return bytes.toString('utf8', from);
+}

@@ -1,7 +1,14 @@
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { type BlobStore, type FileBlobStore, openFileBlobStore, openS3BlobStore } from '@vigil/blob-store';
 import { deadSpec, TOPICS } from '@vigil/contracts';
-import { type Database, lockDataFolder, openDatabase, openEmbeddedPostgres } from '@vigil/database';
+import {
+  type Database,
+  findRunningPostgres,
+  lockDataFolder,
+  openDatabase,
+  openEmbeddedPostgres,
+} from '@vigil/database';
 import { type EventLog, openKafkaEventLog, openPostgresEventLog } from '@vigil/event-log';
 import type { Config, Logger } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
@@ -39,6 +46,31 @@ export async function openStores(config: Config, logger: Logger, stack: AsyncDis
     }) ?? null;
   gone?.catch(() => undefined);
   return { database, log, blobs, serveBlobs, buckets, gone };
+}
+
+/** There is no database where one was to be found. */
+export class NoDatabase extends Error {
+  override name = 'NoDatabase';
+  readonly retriable = false;
+}
+
+/**
+ * Address of the database that the settings name, or of the one in the data folder, whether an instance is running there or not; what
+ * has to be started for it is put onto the stack. None is made. @throws NoDatabase where the folder holds none
+ */
+export async function findDatabase(
+  { databaseUrl, dataFolder }: Pick<Config, 'databaseUrl' | 'dataFolder'>,
+  stack: AsyncDisposableStack,
+): Promise<{ url: string; running: boolean }> {
+  if (databaseUrl) return { url: databaseUrl, running: true };
+  // The link itself: one whose target is gone has an error of its own.
+  const there = await lstat(path.join(dataFolder, 'postgres')).catch(() => null);
+  if (!there)
+    throw new NoDatabase(
+      `there is no database in ${dataFolder}: name the data folder of an installation (--data or VIGIL_DATA), or set DATABASE_URL`,
+    );
+  const found = await findRunningPostgres(dataFolder);
+  return { url: found ?? stack.use(await openEmbeddedPostgres({ dataFolder })).url, running: found !== null };
 }
 
 export async function openLog(

@@ -92,6 +92,27 @@ test('everything that is wrong is said at once, with what it should be', () => {
   expect(error!.message).not.toContain('secret');
 });
 
+test.each(['VIGIL_S3_ENDPOINT', 'VIGIL_OIDC_ISSUER', 'VIGIL_OTLP_ENDPOINT', 'VIGIL_PUBLIC_URL'])(
+  '%s without http:// is refused, though a URL can be read into it',
+  (name) => {
+    for (const given of ['minio:9000', 'localhost:9000/x', 'ftp://minio/'])
+      expect(() => readConfig({ VIGIL_OIDC_AUDIENCE: 'a', [name]: given })).toThrow(
+        new RegExp(`${name}.* is "${given}"`),
+      );
+    const fine = { VIGIL_OIDC_AUDIENCE: 'a', VIGIL_OIDC_ISSUER: 'https://id.example.org' };
+    expect(() => readConfig({ ...fine, [name]: 'http://minio:9000' })).not.toThrow();
+  },
+);
+
+test('blanks are nothing: an address of blanks is no address of all', () => {
+  expect(readConfig({ VIGIL_HOST: ' ', DATABASE_URL: '\t', VIGIL_PORT: ' ' })).toMatchObject({
+    host: '127.0.0.1',
+    databaseUrl: null,
+    port: 8080,
+  });
+  expect(readConfig({ VIGIL_HOST: ' ::1 ' }).host).toBe('::1');
+});
+
 test('names that are no settings are told, not refused', () => {
   const settings = readEnvironment({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c', OTHER: 'x' });
   expect(settings).toEqual({ VIGIL_PROT: '1', VIGIL_CORPUS: '/c' });

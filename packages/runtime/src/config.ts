@@ -168,13 +168,14 @@ const SECRETS = [
 ];
 
 /**
- * VIGIL_* and the names that the world agrees on, with secrets read from their files. An empty value is none.
+ * VIGIL_* and the names that the world agrees on, with secrets read from their files. An empty value, or one of blanks, is none.
  * @throws ConfigError when a file cannot be read, or a secret is given twice
  */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Settings {
   const settings: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value && (name.startsWith('VIGIL_') || OTHERS.includes(name))) settings[name] = value.trim();
+    const given = value?.trim();
+    if (given && (name.startsWith('VIGIL_') || OTHERS.includes(name))) settings[name] = given;
   }
   for (const name of SECRETS) {
     const file = env[`${name}_FILE`];
@@ -302,6 +303,9 @@ export function assertConfig(settings: Settings): Config {
 
 type Text = (name: string) => string | undefined;
 
+/** `minio:9000` is a URL as well, of a scheme of its own. */
+const isAddress = (given: string): boolean => /^https?:\/\//.test(given) && URL.canParse(given);
+
 function kafkaOf(
   text: Text,
   list: (name: string) => string[],
@@ -353,7 +357,7 @@ function s3Of(text: Text, problems: string[]): S3Settings | null {
   const region = text('VIGIL_S3_REGION');
   const [accessKeyId, secretAccessKey] = [text('VIGIL_S3_ACCESS_KEY'), text('VIGIL_S3_SECRET_KEY')];
   const bucketPrefix = text('VIGIL_S3_BUCKET_PREFIX') ?? '';
-  if (endpoint !== null && !URL.canParse(endpoint))
+  if (endpoint !== null && !isAddress(endpoint))
     problems.push(`VIGIL_S3_ENDPOINT is "${endpoint}": give an http(s) address`);
   if (!accessKeyId !== !secretAccessKey)
     problems.push('give both VIGIL_S3_ACCESS_KEY and VIGIL_S3_SECRET_KEY, or neither');
@@ -364,7 +368,7 @@ function s3Of(text: Text, problems: string[]): S3Settings | null {
 
 function otlpOf(text: Text, problems: string[]): string | null {
   const given = text('VIGIL_OTLP_ENDPOINT') ?? text('OTEL_EXPORTER_OTLP_ENDPOINT') ?? null;
-  if (given !== null && !(URL.canParse(given) && /^https?:/.test(given)))
+  if (given !== null && !isAddress(given))
     problems.push(
       `VIGIL_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT is "${given}": give an address like http://collector:4318`,
     );
@@ -377,7 +381,7 @@ function apiOf(
   problems: string[],
 ): ApiSettings {
   const publicUrl = text('VIGIL_PUBLIC_URL') ?? null;
-  if (publicUrl !== null && !(URL.canParse(publicUrl) && /^https?:\/\/[^/?#]+\/?$/.test(publicUrl)))
+  if (publicUrl !== null && !(isAddress(publicUrl) && /^https?:\/\/[^/?#]+\/?$/.test(publicUrl)))
     problems.push(`VIGIL_PUBLIC_URL is "${publicUrl}": give an http(s) address without a path`);
   const [issuer, audience] = [text('VIGIL_OIDC_ISSUER'), text('VIGIL_OIDC_AUDIENCE')];
   const [roleClaim, holderClaim] = [text('VIGIL_OIDC_ROLE_CLAIM'), text('VIGIL_OIDC_HOLDER_CLAIM')];
@@ -385,7 +389,7 @@ function apiOf(
   if (clientSecret && !clientId) problems.push('VIGIL_OIDC_CLIENT_SECRET is set: give VIGIL_OIDC_CLIENT_ID too');
   if (clientId && !issuer) problems.push('VIGIL_OIDC_CLIENT_ID is set: give VIGIL_OIDC_ISSUER too');
   if (!issuer !== !audience) problems.push('give both VIGIL_OIDC_ISSUER and VIGIL_OIDC_AUDIENCE, or neither');
-  if (issuer !== undefined && !URL.canParse(issuer))
+  if (issuer !== undefined && !isAddress(issuer))
     problems.push(`VIGIL_OIDC_ISSUER is "${issuer}": give the provider's http(s) address`);
   const oidc =
     issuer && audience

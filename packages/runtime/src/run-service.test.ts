@@ -80,15 +80,22 @@ test('a drain that takes too long is cut short by the last resort', async () => 
   expect(exits).toEqual([1]);
 });
 
-test('whoever asks twice does not wait', async () => {
-  const { exits, emitter, process } = host();
-  void runService(
-    service(async (stack) => void stack.defer(forever)),
-    process,
-  );
-  await new Promise((resolve) => setImmediate(resolve));
-  emitter.emit('SIGINT');
-  expect(exits).toEqual([]);
-  emitter.emit('SIGINT');
-  expect(exits).toEqual([1]);
+test('whoever asks twice does not wait; the same signal within a second is the first one, passed on', async () => {
+  vi.useFakeTimers();
+  const asked = async (...signals: [signal: string, afterMs: number][]) => {
+    const { exits, emitter, process } = host();
+    void runService(
+      service(async (stack) => void stack.defer(forever)),
+      process,
+    );
+    await vi.advanceTimersByTimeAsync(1);
+    for (const [signal, afterMs] of signals) {
+      await vi.advanceTimersByTimeAsync(afterMs);
+      emitter.emit(signal);
+    }
+    return exits;
+  };
+  expect(await asked(['SIGTERM', 0], ['SIGTERM', 0], ['SIGTERM', 999])).toEqual([]);
+  expect(await asked(['SIGINT', 0], ['SIGINT', 0], ['SIGINT', 1000])).toEqual([1]);
+  expect(await asked(['SIGTERM', 0], ['SIGINT', 0])).toEqual([1]);
 });

@@ -12,38 +12,65 @@ export interface Service {
   drainMs?: number;
 }
 
-/** Tests stand in for the process. */
-export interface ServiceProcess {
+export interface Signalled {
   on(event: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
   off(event: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
+}
+
+/** Tests stand in for the process. */
+export interface ServiceProcess extends Signalled {
   exit(code: number): void;
   exitCode?: number | string | null | undefined;
 }
 
+/** For so long the same signal is still the first one: nobody asks twice so fast. */
+const ECHO_MS = 1000;
+
+/**
+ * Calls `stop` at the first SIGTERM or SIGINT and `leave` at each further one. The same signal again within a second is an echo:
+ * who signals a whole group (systemd, a terminal) reaches us directly, and once more through each parent that passes signals on.
+ * Returns what ends the listening.
+ */
+export function hearSignals(stop: () => void, leave: () => void, host: Signalled = process): () => void {
+  let first: { signal: string; at: number } | null = null;
+  const listeners = (['SIGTERM', 'SIGINT'] as const).map((signal) => {
+    const listener = () => {
+      if (first === null) {
+        first = { signal, at: performance.now() };
+        stop();
+      } else if (signal !== first.signal || performance.now() - first.at >= ECHO_MS) leave();
+    };
+    host.on(signal, listener);
+    return () => host.off(signal, listener);
+  });
+  return () => {
+    for (const off of listeners) off();
+  };
+}
+
 /**
  * Runs a service until SIGTERM, SIGINT or a failure, then disposes of its parts in reverse order. Exit code 0 after a
- * signal or when the work is done, 1 after a failure or a drain that failed or took too long. A second signal does not wait.
+ * signal or when the work is done, 1 after a failure or a drain that failed or took too long. A second signal, other than an echo
+ * of the first, does not wait.
  */
 export async function runService(service: Service, host: ServiceProcess = process): Promise<number> {
   const { name, logger, drainMs = 10_000 } = service;
   const stack = new AsyncDisposableStack();
   const stopping = new AbortController();
   let code = 0;
-  let asked = 0;
   const asksToStop = Promise.withResolvers<'stop'>();
-  const onSignal = () => {
-    asked++;
-    if (asked > 1) {
+  const unhear = hearSignals(
+    () => {
+      logger.info({ service: name }, 'stopping');
+      stopping.abort(new Error('the service is stopping'));
+      asksToStop.resolve('stop');
+    },
+    () => {
       logger.warn({ service: name }, 'asked twice to stop: leaving at once');
       host.exit(1);
-      return;
-    }
-    logger.info({ service: name }, 'stopping');
-    stopping.abort(new Error('the service is stopping'));
-    asksToStop.resolve('stop');
-  };
-  host.on('SIGTERM', onSignal);
-  host.on('SIGINT', onSignal);
+    },
+    host,
+  );
 
   let drained = false;
   let lastResort: NodeJS.Timeout | undefined;
@@ -73,8 +100,7 @@ export async function runService(service: Service, host: ServiceProcess = proces
   }
   drained = true;
   lastResort.unref();
-  host.off('SIGTERM', onSignal);
-  host.off('SIGINT', onSignal);
+  unhear();
   host.exitCode = code;
   logger.info({ service: name, code }, 'stopped');
   return code;

@@ -5,7 +5,7 @@ import { isGreen, newState, openDoor, type Say, watch } from './watch.ts';
 
 /**
  * A process of its own that shares nothing with what it watches. With --once: one round, then 0 when it was green, 1 when it was not,
- * 2 when it could not run.
+ * 2 when it could not run. With --while-stdin it stops at the end of its standard input.
  */
 const once = process.argv.includes('--once');
 const say: Say = (level, message, more = {}) => {
@@ -16,7 +16,21 @@ const say: Say = (level, message, more = {}) => {
 };
 
 const stop = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  const listener = () => {
+    stop.abort();
+    // Within a second it is the same one, passed on once more by who started us; from then on it ends us at once.
+    setTimeout(() => process.off(signal, listener), 1000).unref();
+  };
+  process.on(signal, listener);
+}
+// Who started us holds the other end of it, and lets it go however they end: a second canary would come with their next start.
+if (process.argv.includes('--while-stdin')) {
+  for (const event of ['end', 'error']) process.stdin.once(event, () => stop.abort());
+  process.stdin.resume();
+  // A file in its place has none of it, and an end of its own.
+  process.stdin.unref?.();
+}
 
 try {
   const settings = readSettings(process.env);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CannotRun } from './settings.ts';
@@ -88,16 +89,29 @@ export async function makeCopy(ffmpeg: string, reference: string, file: string):
   return { how: `${how}, from ${from.toFixed(1)} s, brightness ${brighter.toFixed(2)}`, from };
 }
 
+const HALF = '.half.mkv';
+
+/** Takes away what canaries that were killed left half made in a folder. */
+export async function sweepHalves(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const file = path.join(folder, name);
+    if (!name.endsWith(HALF)) continue;
+    const found = await stat(file).catch(() => null);
+    if (found && Date.now() - found.mtimeMs > 2 * MAX_SECONDS * 1000) await rm(file, { force: true });
+  }
+}
+
 /** Whole or not at all. @throws CannotRun */
 async function encode(ffmpeg: string, input: string[], file: string, feed?: Iterable<Buffer>): Promise<void> {
-  const half = `${file}.half.mkv`;
+  // Another canary may have the same folder, if only for the moments in which it ends.
+  const half = `${file}.${process.pid}${HALF}`;
   const quality = ['-an', '-c:v', 'libx264', '-preset', 'ultrafast', '-crf', `${randomInt(20, 28)}`, '-g', '24'];
   const args = ['-hide_banner', '-nostdin', '-loglevel', 'error', '-y', ...input, ...quality];
   const child = spawn(ffmpeg, [...args, '-pix_fmt', 'yuv420p', '-threads', '1', half], {
     stdio: [feed ? 'pipe' : 'ignore', 'ignore', 'pipe'],
-    timeout: MAX_SECONDS * 1000,
-    killSignal: 'SIGKILL',
   });
+  // Not as an option of the start: that one would keep us from ending for as long where there is no ffmpeg.
+  const timer = setTimeout(() => child.kill('SIGKILL'), MAX_SECONDS * 1000);
   let said = '';
   child.stderr!.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-500);
@@ -116,5 +130,7 @@ async function encode(ffmpeg: string, input: string[], file: string, feed?: Iter
   } catch (error) {
     await rm(half, { force: true });
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

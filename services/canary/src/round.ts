@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Altered, CLIP_SECONDS, makeCopy, makeFilm, REFERENCE_SECONDS } from './media.ts';
+import { type Altered, CLIP_SECONDS, makeCopy, makeFilm, REFERENCE_SECONDS, sweepHalves } from './media.ts';
 import { CannotRun, type Settings } from './settings.ts';
 import { Refused, type Upload, type Vigil } from './vigil.ts';
 
@@ -43,6 +43,7 @@ export function createCanary(settings: Settings, vigil: Vigil): Canary {
   /** The id of its reference, which is live. @throws why there is none */
   async function protect(signal: AbortSignal): Promise<string> {
     await mkdir(folder, { recursive: true });
+    await sweepHalves(folder);
     if (!existsSync(master)) await makeFilm(ffmpeg, master, REFERENCE_SECONDS);
     const until = Date.now() + LIVE_SECONDS * 1000;
     for (let state = 'unknown'; Date.now() < until; await sleep(POLL_MS, null, { signal })) {

@@ -37,7 +37,7 @@ export function readSettings(env: Env): Settings {
   const data = path.resolve(env.VIGIL_DATA || '.vigil/data');
   return {
     instance: new URL(instance).origin,
-    key: keyOf(env, data),
+    key: keyOf(env, data, new URL(instance)),
     name: (env.VIGIL_CANARY_NAME || hostname()).replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 64),
     everySeconds: number(env, 'VIGIL_CANARY_EVERY_SECONDS', 300, 1, 86_400),
     objectiveSeconds: number(env, 'VIGIL_CANARY_OBJECTIVE_SECONDS', 5, 0.1, 600),
@@ -50,10 +50,16 @@ export function readSettings(env: Env): Settings {
   };
 }
 
-function keyOf(env: Env, data: string): string {
-  const file = env.VIGIL_CANARY_KEY_FILE || path.join(data, 'operator.key');
+/** The key that is given; else, for an instance on this machine, that of its data folder, which is sent nowhere else. */
+function keyOf(env: Env, data: string, { hostname, origin }: URL): string {
   const given = env.VIGIL_CANARY_KEY || env.VIGIL_KEY;
   if (given) return given.trim();
+  const isHere = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+  const file = env.VIGIL_CANARY_KEY_FILE || (isHere ? path.join(data, 'operator.key') : null);
+  if (file === null)
+    throw new CannotRun(
+      `it has no key for ${origin}: set VIGIL_CANARY_KEY or VIGIL_CANARY_KEY_FILE (that of a data folder is sent to no other machine)`,
+    );
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {

@@ -1,12 +1,12 @@
 /** Real: rounds, films, HTTP. Faked: the Vigil that it watches, a few lines that say what a test wants said. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ffmpegHere } from '../../../test/support/ffmpeg.ts';
-import { makeFilm } from './media.ts';
+import { makeFilm, sweepHalves } from './media.ts';
 import { createCanary } from './round.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { createVigil } from './vigil.ts';
@@ -110,8 +110,19 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(a!.equals(b!)).toBe(false);
   });
 
+  test('takes away halves of films that a canary left long ago, and those alone', async () => {
+    const own = await mkdtemp(path.join(folder, 'halves-'));
+    const names = ['clean.mkv.7.half.mkv', 'copy.mkv.8.half.mkv', 'reference.mkv'];
+    for (const name of names) await writeFile(path.join(own, name), '');
+    for (const name of [names[0]!, names[2]!])
+      await utimes(path.join(own, name), new Date(), new Date(Date.now() - 600_000));
+    await sweepHalves(own);
+    expect((await readdir(own)).sort()).toEqual(names.slice(1));
+  });
+
   test('is red about a copy that is found astray, and pings nobody', async () => {
-    const { why, state } = await rounds();
+    // The clean clip is to be green, however busy the machine is.
+    const { why, state } = await rounds(1, { objectiveSeconds: 5 });
     expect(why).toEqual(['wrong: it is taken down, but found', null]);
     expect(state).toMatchObject({ rounds: 1, red: 1, greenAt: null });
     expect(routes()).toContain('POST /v1/canary/rounds');
@@ -132,7 +143,7 @@ describe('a canary', { timeout: 60_000 }, () => {
     Object.assign(says, { copy: 'in-review', clean: 'cleared', afterMs: 700 });
     const late = await rounds(2);
     expect(late.why[0]).toBe('wrong: it is in-review');
-    expect(late.why[1]).toMatch(/^late: after 0\.[789] s, of 0\.5$|^late: after 1\.\d s, of 0\.5$/);
+    expect(late.why[1]).toMatch(/^late: after (0\.[7-9]|[1-9]\.\d) s, of 0\.5$/);
     expect(routes().filter((r) => r.startsWith('DELETE /v1/uploads/'))).toHaveLength(2);
     Object.assign(says, { copy: 'rejected', clean: 'rejected', afterMs: 0 });
     expect((await rounds()).why).toEqual(['not judged: it is rejected', 'not judged: it is rejected']);
@@ -190,6 +201,20 @@ describe('a canary', { timeout: 60_000 }, () => {
     expect(isReady(state, 300, state.at! + 900_001)).toBe(false);
     expect(metricsOf(state, false)).toContain('vigil_canary_ready 0\n');
     await door.close();
+  });
+
+  test('the key of a data folder is for an instance on this machine, one that is given for any', async () => {
+    const data = path.join(folder, 'data');
+    await mkdir(data, { recursive: true });
+    await writeFile(path.join(data, 'operator.key'), 'of the folder\n');
+    const keyAt = (host: string, more = {}) =>
+      readSettings({ VIGIL_DATA: data, VIGIL_CANARY_INSTANCE: `http://${host}:8080`, ...more }).key;
+    for (const host of ['localhost', '127.0.0.1', '127.1.2.3', '[::1]']) expect(keyAt(host)).toBe('of the folder');
+    for (const host of ['elsewhere', '10.0.0.7', '127.0.0.1.example.org', 'localhost.example.org', '[::2]'])
+      expect(() => keyAt(host)).toThrow(`it has no key for http://${host}:8080: set VIGIL_CANARY_KEY`);
+    expect(keyAt('elsewhere', { VIGIL_KEY: 'given' })).toBe('given');
+    const VIGIL_CANARY_KEY_FILE = path.join(data, 'operator.key');
+    expect(keyAt('elsewhere', { VIGIL_CANARY_KEY_FILE })).toBe('of the folder');
   });
 
   test('settings that cannot be used are named', () => {

@@ -30,6 +30,8 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
     process.exit(2);
   }
   const child = spawn(pinned, [...flags, main, ...args], { stdio: 'inherit', env });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  // ^C at a terminal reaches the child by itself.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)));
 }

@@ -1,11 +1,28 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { OPERATOR_KEY_FILE } from '@vigil/api/operator-key-file';
 
 /** By its path: a canary shares no code with what it watches, not even what starts it. */
 const MAIN = fileURLToPath(new URL('../../canary/src/main.ts', import.meta.url));
 
-export const spawnCanary = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
-  spawn(process.execPath, [MAIN, ...args], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+/** It ends with this process, however this one ends. */
+export function spawnCanary(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const child = spawn(process.execPath, [MAIN, '--while-stdin', ...args], {
+    env,
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  child.stdin?.on('error', () => undefined);
+  return child;
+}
+
+/** Of a canary beside an instance, whose key it may use at whatever address that one has. */
+export const canaryEnv = (env: NodeJS.ProcessEnv, url: string, dataFolder: string): NodeJS.ProcessEnv => ({
+  ...env,
+  VIGIL_CANARY_INSTANCE: url,
+  VIGIL_CANARY_KEY_FILE: env.VIGIL_CANARY_KEY_FILE || path.join(dataFolder, OPERATOR_KEY_FILE),
+  VIGIL_DATA: dataFolder,
+});
 
 const PAUSE_MS = [1000, 5000, 30_000];
 

@@ -1,7 +1,10 @@
 /** The command line as a user meets it first: help, mistakes, and whatever Node there is. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { lockDataFolder } from '@vigil/database';
 import { describe, expect, test } from 'vitest';
 import { describeWith } from '../../../test/support/require.ts';
 import { VIGIL, vigil } from '../../../test/support/vigil-process.ts';
@@ -103,6 +106,35 @@ describe('vigil', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('a demo leaves alone what an earlier one, or npm start on its data, is still at work on', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'vigil-demo-'));
+    const data = path.join(folder, '.vigil', 'demo');
+    const lock = await lockDataFolder(data);
+    await writeFile(path.join(data, 'kept'), '');
+    // Without an ffmpeg, so that it ends there at the latest.
+    const env = { ...process.env, VIGIL_FFMPEG: '/nowhere/ffmpeg', VIGIL_FFPROBE: '/nowhere/ffprobe' };
+    const { code, stderr } = await vigil(['demo'], { cwd: folder, env });
+    expect(stderr).toContain(`${data} is in use by process ${process.pid}`);
+    expect(code).toBe(2);
+    expect(existsSync(path.join(data, 'kept'))).toBe(true);
+    await lock[Symbol.asyncDispose]();
+    const { stderr: free } = await vigil(['demo'], { cwd: folder, env });
+    expect(free).not.toContain('in use');
+    await rm(folder, { recursive: true });
+  });
+
+  test.each([
+    ['dead', 'list'],
+    ['audit', 'verify'],
+  ])('%s %s makes no database in a folder that has none', async (...args) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'vigil-no-data-'));
+    const env = { ...process.env, DATABASE_URL: '' };
+    const { code, stdout, stderr } = await vigil([...args, '--data', folder], { env });
+    expect(stderr).toContain(`there is no database in ${folder}: name the data folder of an installation (--data`);
+    expect({ code, stdout, files: await readdir(folder) }).toEqual({ code: 2, stdout: '', files: [] });
+    await rm(folder, { recursive: true });
   });
 
   test('settings that cannot be used are named, without a stack', async () => {

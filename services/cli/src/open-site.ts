@@ -23,8 +23,8 @@ export const openSite: OpenSite = async (instance, { config, logger }) => {
     async greet(url) {
       if (!page) return [];
       const address = config.api.publicUrl ?? url;
-      // Where others may read what is said here, nobody is let in by it.
-      if (!onThisMachine(new URL(url)))
+      // Where others may read what is said here, nobody is let in by it: with an address for others, it stands in a service's journal.
+      if (config.api.publicUrl || !onThisMachine(new URL(url)))
         return [`The page: ${address}  (sign in with: vigil console sign-in --role reviewer)`];
       const holder = await someHolder(instance);
       const lines = [`The page: ${address}`, 'Sign in, by a link that works once and for an hour:'];

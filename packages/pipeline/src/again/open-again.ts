@@ -1,5 +1,5 @@
 import type { BlobStore } from '@vigil/blob-store';
-import { currentShards, type Database, findRunningPostgres, openDatabase, openEmbeddedPostgres } from '@vigil/database';
+import { currentShards, type Database, openDatabase } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { openFingerprinter } from '@vigil/fingerprint';
 import { type Clock, type Config, type Logger, realClock } from '@vigil/runtime';
@@ -19,7 +19,7 @@ import { confirmProposal } from '../stages/confirm-proposal.ts';
 import { decideUpload } from '../stages/decide-upload.ts';
 import { fingerprintSlice } from '../stages/fingerprint-slice.ts';
 import { planUpload } from '../stages/plan-upload.ts';
-import { openBlobs, openLog } from '../stores.ts';
+import { findDatabase, openBlobs, openLog } from '../stores.ts';
 import type { LookBackDeps } from './look-back.ts';
 import { checkSurfaces, type ReplayDeps } from './replay.ts';
 import { createSecondLooks } from './second-look.ts';
@@ -32,12 +32,14 @@ export interface Beside extends AsyncDisposable {
   buckets: string[];
 }
 
-/** The stores that the settings name, or those in the data folder, whether an instance is running there or not. */
+/**
+ * The stores that the settings name, or those in the data folder, whether an instance is running there or not.
+ * @throws NoDatabase where there are none
+ */
 export async function openBeside(config: Config, logger: Logger): Promise<Beside> {
   const stack = new AsyncDisposableStack();
   try {
-    const running = config.databaseUrl ?? (await findRunningPostgres(config.dataFolder));
-    const url = running ?? stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder })).url;
+    const { url } = await findDatabase(config, stack);
     const database = stack.use(await openDatabase({ url, max: 8, applicationName: 'vigil-again' }));
     const log = stack.use(await openLog(config, database, logger));
     const buckets = [...new Set([UPLOAD_BUCKET, REFERENCE_BUCKET, ...config.buckets])].filter((b) => b !== OWN_BUCKET);
@@ -59,7 +61,7 @@ export interface Tools extends AsyncDisposable {
 /**
  * What judging again needs, in a process of its own beside those that run: their stages and their decide, a decoder for one slice at
  * a time, and, `withLibrary`, the whole library in memory, of which it is no replica.
- * @throws ReplayRefused when takedowns would be sent that no surface is waited for, though elsewhere they are
+ * @throws ReplayRefused when takedowns would be sent that no surface is waited for, though elsewhere they are; NoDatabase
  */
 export async function openTools(
   config: Config,

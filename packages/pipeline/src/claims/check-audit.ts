@@ -1,8 +1,8 @@
 import { AuditRoot, openEnvelope, TOPICS } from '@vigil/contracts';
-import { type AuditReport, findRunningPostgres, openEmbeddedPostgres, verifyAudit } from '@vigil/database';
+import { type AuditReport, verifyAudit } from '@vigil/database';
 import type { EventLog } from '@vigil/event-log';
 import { type Config, type Logger, openPostgres } from '@vigil/runtime';
-import { openLog } from '../stores.ts';
+import { findDatabase, openLog } from '../stores.ts';
 import { readRoots, rootsFile } from './audit.ts';
 
 export interface AuditCheck extends AuditReport {
@@ -15,12 +15,11 @@ export interface AuditCheck extends AuditReport {
 /**
  * Checks every chain, every root, and the copies of the roots in the file and on the log. It asks the database that the settings
  * name, or the one in the data folder, whether an instance is running there or not. Nothing is changed.
- * @throws PostgresError, EventLogError, Error when something cannot be read
+ * @throws NoDatabase; PostgresError, EventLogError, Error when something cannot be read
  */
 export async function checkAudit(config: Config, logger: Logger, file?: string): Promise<AuditCheck> {
   await using stack = new AsyncDisposableStack();
-  const running = config.databaseUrl ?? (await findRunningPostgres(config.dataFolder));
-  const url = running ?? stack.use(await openEmbeddedPostgres({ dataFolder: config.dataFolder })).url;
+  const { url } = await findDatabase(config, stack);
   const postgres = stack.use(openPostgres({ url, max: 4, applicationName: 'vigil-audit' }));
   const log = stack.use(await openLog(config, { postgres }, logger));
   const from = file ?? rootsFile(config.dataFolder);

@@ -1,12 +1,11 @@
-import { access } from 'node:fs/promises';
 import path from 'node:path';
 import { deadSpec, jsonEnvelope, TOPICS, type TopicSpec } from '@vigil/contracts';
-import { findRunningPostgres, listReplicas, openEmbeddedPostgres, probeServer, schemaOf } from '@vigil/database';
+import { listReplicas, probeServer, schemaOf } from '@vigil/database';
 import { type EventLog, EventLogError } from '@vigil/event-log';
 import { type Config, openPostgres, type Postgres, silentLogger } from '@vigil/runtime';
 import { OWN_BUCKET } from '../emit.ts';
 import { REFERENCE_BUCKET, UPLOAD_BUCKET } from '../intake.ts';
-import { openBlobs, openLog } from '../stores.ts';
+import { findDatabase, NoDatabase, openBlobs, openLog } from '../stores.ts';
 import { clockFound, type Finding, type Found, failure, look, ok, skipped, warning } from './findings.ts';
 
 /** The stores, by doing what the pipeline does there. What is done is undone, but for a topic called vigil.doctor. */
@@ -31,13 +30,12 @@ async function openForLook(
     ? 'check DATABASE_URL: host, port, user, password and database; and that this machine may connect (pg_hba.conf)'
     : `see the log of the server in ${path.join(dataFolder, 'postgres')}`;
   const finding = await look('database', todo, async () => {
-    const there = await access(path.join(dataFolder, 'postgres')).then(
-      () => true,
-      () => false,
-    );
-    if (!databaseUrl && !there) return skipped('none yet: the first start makes one in the data folder');
-    const running = databaseUrl ?? (await findRunningPostgres(dataFolder));
-    const url = running ?? stack.use(await openEmbeddedPostgres({ dataFolder })).url;
+    const found = await findDatabase(config, stack).catch((error: unknown) => {
+      if (error instanceof NoDatabase) return null;
+      throw error;
+    });
+    if (!found) return skipped('none yet: the first start makes one in the data folder');
+    const { url, running } = found;
     const opened = stack.use(openPostgres({ url, max: 4, applicationName: 'vigil-doctor' }));
     await opened.query('SELECT 1');
     postgres = opened;

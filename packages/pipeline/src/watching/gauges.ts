@@ -1,4 +1,4 @@
-import { ENGINE_VERSION, TOPICS } from '@vigil/contracts';
+import { ALARM_KINDS, ENGINE_VERSION, TOPICS } from '@vigil/contracts';
 import { type Database, figuresOf, lookBackLag } from '@vigil/database';
 import { BRAKES } from '@vigil/decision';
 import type { EventLog } from '@vigil/event-log';
@@ -39,6 +39,7 @@ export function gatherGauges(deps: GaugeDeps): void {
     for (const outcome of ['done', 'skipped', 'rejected', 'retry'])
       metrics.add('vigil_stage_events_total', { stage: name, outcome }, 0);
   }
+  if (deps.tellsWhole) for (const kind of ALARM_KINDS) metrics.add('vigil_alarms_total', { kind }, 0);
 
   metrics.gather('info', ['vigil_info'], () => [
     ['vigil_info', 1, { version: about.version, engine: ENGINE_VERSION, node: process.version, roles: about.roles }],

@@ -1,9 +1,9 @@
 import { setPriority } from 'node:os';
 import { findFfmpeg, openTools, ReplayRefused, RunInUse, type RunProgress, type Tools } from '@vigil/pipeline';
-import { createLogger } from '@vigil/runtime';
+import { createLogger, hearSignals } from '@vigil/runtime';
 import { note, UsageError } from '../output.ts';
 import { remaining } from '../progress.ts';
-import { configOf } from '../settings.ts';
+import { configOf, ofInstallation } from '../settings.ts';
 
 /** What `replay` and `look-back` share: the installation's stores, beside those who run it, and a way to be interrupted. */
 export async function beside<T>(
@@ -14,18 +14,19 @@ export async function beside<T>(
   const config = configOf(data);
   const logger = createLogger({ level: 'warn', to: 'stderr' });
   const stop = new AbortController();
-  const onSignal = () => {
-    if (stop.signal.aborted) process.exit(130);
-    note('stopping when what was begun is written down; once more to leave at once');
-    stop.abort(new Interrupted());
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const unhear = hearSignals(
+    () => {
+      note('stopping when what was begun is written down; once more to leave at once');
+      stop.abort(new Interrupted());
+    },
+    () => process.exit(130),
+  );
   // Whatever else this machine does comes first.
   setPriority(5);
   const bar = remaining(options.title, options.quiet);
   try {
     const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: false });
-    await using tools = await openTools(config, { logger, ffmpeg, withLibrary: options.withLibrary });
+    await using tools = await ofInstallation(openTools(config, { logger, ffmpeg, withLibrary: options.withLibrary }));
     return await work(tools, stop.signal, bar.at);
   } catch (error) {
     if (stop.signal.aborted) throw new Interrupted();
@@ -33,7 +34,7 @@ export async function beside<T>(
     throw error;
   } finally {
     bar.end();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    unhear();
   }
 }
 

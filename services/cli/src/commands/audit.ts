@@ -1,12 +1,12 @@
 import { type AuditCheck, checkAudit } from '@vigil/pipeline';
 import { createLogger } from '@vigil/runtime';
 import { fail, green, note, red, say, yellow } from '../output.ts';
-import { configOf } from '../settings.ts';
+import { configOf, ofInstallation } from '../settings.ts';
 
 /** `vigil audit verify`: is everything that was said and done in all cases still as it was written? Code 1 when not. */
 export async function verifyAudit(options: { data?: string; roots?: string; json?: boolean }): Promise<void> {
   const logger = createLogger({ level: 'error', to: 'stderr' });
-  const check = await checkAudit(configOf(options.data), logger, options.roots);
+  const check = await ofInstallation(checkAudit(configOf(options.data), logger, options.roots));
   if (options.json) say(JSON.stringify(check));
   else for (const line of words(check)) say(line);
   if (check.inFile + check.onLog === 0 && check.roots > 0) {

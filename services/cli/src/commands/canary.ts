@@ -7,7 +7,9 @@ export async function canary(options: { instance?: string; once?: boolean; every
   if (options.instance) env.VIGIL_CANARY_INSTANCE = options.instance;
   if (options.every) env.VIGIL_CANARY_EVERY_SECONDS = String(options.every);
   const child = spawnCanary(options.once ? ['--once'] : [], env);
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  // ^C at a terminal reaches the child by itself.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
   const [code] = (await once(child, 'exit')) as [number | null];
   process.exitCode = code ?? 1;
 }

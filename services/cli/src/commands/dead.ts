@@ -3,7 +3,7 @@ import type { DeadLetter, DeadWhich } from '@vigil/database';
 import { createDeadLetters, type DeadLetters, letterName, openBeside, whoAmI } from '@vigil/pipeline';
 import { createLogger, realClock } from '@vigil/runtime';
 import { bold, dim, green, note, red, say, table, UsageError, yellow } from '../output.ts';
-import { configOf } from '../settings.ts';
+import { configOf, ofInstallation } from '../settings.ts';
 
 export interface DeadOptions {
   topic?: string;
@@ -18,7 +18,7 @@ export interface DeadOptions {
 
 async function withLetters(data: string | undefined, work: (letters: DeadLetters) => Promise<void>): Promise<void> {
   const logger = createLogger({ level: 'warn', to: 'stderr' });
-  await using stores = await openBeside(configOf(data), logger);
+  await using stores = await ofInstallation(openBeside(configOf(data), logger));
   const letters = createDeadLetters({ ...stores, clock: realClock });
   await letters.catchUp();
   await work(letters);

@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openEnvelope, TakedownEvent, TOPICS, Verdict } from '@vigil/contracts';
+import { FolderInUse, findRunningPostgres, lockDataFolder } from '@vigil/database';
 import { alteredText } from '@vigil/decision';
 import { findFfmpeg, type Instance, listFiles, type NamedFile, openInstance } from '@vigil/pipeline';
 import { type Config, createLogger, type Logger, readConfig } from '@vigil/runtime';
@@ -38,6 +39,8 @@ export async function demo(options: { references?: string; uploads?: string; pag
   const home = path.resolve('.vigil');
   const dataFolder = path.join(home, 'demo');
   await mkdir(home, { recursive: true });
+  await using claimed = new AsyncDisposableStack();
+  claimed.use(await claim(dataFolder));
   const config = readConfig({ ...process.env, VIGIL_DATA: dataFolder });
   const ffmpeg = await findFfmpeg({ ...config.ffmpeg, allowOld: true });
   const own = options.references && options.uploads ? await ownFiles(options.references, options.uploads) : null;
@@ -45,6 +48,7 @@ export async function demo(options: { references?: string; uploads?: string; pag
 
   const startedAt = performance.now();
   const logger = createLogger({ level: 'warn', file: path.join(home, 'demo.log') });
+  await claimed.disposeAsync();
   await rm(dataFolder, { recursive: true, force: true });
   const instance = await openInstance({ config, logger, ffmpeg });
   try {
@@ -62,6 +66,22 @@ export async function demo(options: { references?: string; uploads?: string; pag
   } finally {
     await instance[Symbol.asyncDispose]();
   }
+}
+
+/**
+ * Keeps others out of what an earlier demo left, until it is removed.
+ * @throws UsageError while somebody works on it: that demo, its page, or `npm start` on its data
+ */
+async function claim(dataFolder: string): Promise<AsyncDisposable> {
+  const inUse = (by: string) =>
+    new UsageError(`${dataFolder} is in use by ${by}, and a demo begins by removing it: stop that one first`);
+  const lock = await lockDataFolder(dataFolder).catch((error: unknown) => {
+    if (!(error instanceof FolderInUse)) throw error;
+    throw inUse(error.holder ? `process ${error.holder.pid}` : 'another process');
+  });
+  if ((await findRunningPostgres(dataFolder)) === null) return lock;
+  await lock[Symbol.asyncDispose]();
+  throw inUse('a PostgreSQL');
 }
 
 /** What was done, to be looked at: here until Ctrl-C, or later by `npm start` on the same data, which takes no `old` ffmpeg. */

@@ -1,6 +1,6 @@
 import { readConfig } from '@vigil/runtime';
 import { startWorker } from '@vigil/worker';
-import { keepCanary } from '../canary-process.ts';
+import { canaryEnv, keepCanary } from '../canary-process.ts';
 import { openSite } from '../open-site.ts';
 import { note, say } from '../output.ts';
 
@@ -10,7 +10,6 @@ export async function start(options: { port?: number; data?: string }): Promise<
   if (options.port) env.VIGIL_PORT = String(options.port);
   if (options.data) env.VIGIL_DATA = options.data;
   const config = readConfig(env);
-  const opened = (url: string) =>
-    config.canary ? keepCanary({ ...env, VIGIL_CANARY_INSTANCE: url, VIGIL_DATA: config.dataFolder }, note) : null;
+  const opened = (url: string) => (config.canary ? keepCanary(canaryEnv(env, url, config.dataFolder), note) : null);
   await startWorker(config, { say, complain: (line) => note(`vigil: ${line}`), opened }, openSite);
 }

@@ -9,7 +9,7 @@ import { connection, status } from './live.ts';
 import { Help } from './review/help.tsx';
 import { ReviewView } from './review/view.tsx';
 import { below, go, path } from './router.ts';
-import { findSession, isHolder, may, session, signOut } from './session.ts';
+import { enterByLink, findSession, isHolder, linkProblem, may, session, signOut } from './session.ts';
 import { SignInView } from './sign-in.tsx';
 import { nextTheme, theme } from './theme.ts';
 import { announce, LiveRegions } from './ui/announce.tsx';
@@ -17,7 +17,7 @@ import { Guard } from './ui/guard.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
 import { useKeys } from './ui/keys.ts';
 import { Empty, Title } from './ui/parts.tsx';
-import { Toasts } from './ui/toast.tsx';
+import { Toasts, toast } from './ui/toast.tsx';
 
 interface Place {
   path: string;
@@ -43,7 +43,13 @@ const places = (): Place[] => {
 const home = (): string => (session.value?.role === 'reviewer' ? '/review' : may('live:read') ? '/live' : '/cases');
 
 export function App() {
-  useEffect(() => void findSession(), []);
+  useEffect(() => {
+    void findSession();
+    // A link that is pasted where the page is open already changes no more than what stands behind the #.
+    const pasted = () => void enterByLink();
+    addEventListener('hashchange', pasted);
+    return () => removeEventListener('hashchange', pasted);
+  }, []);
   if (session.value === undefined) return <p class="sr-only">Vigil is loading.</p>;
   return (
     <>
@@ -61,6 +67,12 @@ function Shell() {
   useEffect(() => {
     if (at === '/' || at === '/sign-in') go(home(), { replace: true });
   }, [at]);
+  const problem = linkProblem.value;
+  useEffect(() => {
+    if (!problem || !session.value) return;
+    toast(`${problem} You are still signed in as ${session.value.name}.`);
+    linkProblem.value = null;
+  }, [problem]);
   const jump = (to: Place) => () => {
     if (Date.now() - going.current < 1500) go(to.path);
   };

@@ -7,6 +7,8 @@ import { setServerTime } from './clock.ts';
 export const session = signal<Session | null | undefined>(undefined);
 /** Why the sign-in is shown, where it was not asked for. */
 export const signedOutWhy = signal<string | null>(null);
+/** What is wrong with the link that somebody came by. */
+export const linkProblem = signal<string | null>(null);
 export const may = (verb: string): boolean => session.value?.verbs.includes(verb) ?? false;
 export const isHolder = computed(() => session.value?.role === 'holder');
 
@@ -35,8 +37,35 @@ function leave(why: string | null): void {
 const STORE = 'vigil-session';
 export const expectSession = (): void => localStorage.setItem(STORE, 'maybe');
 
-/** Is there a session already? */
+/** A one-time link is /sign-in#token: used at once, and gone from the address before anything else is done. */
+function tokenOfLink(): string | null {
+  if (location.pathname !== '/sign-in' || location.hash.length < 2) return null;
+  const token = location.hash.slice(1);
+  history.replaceState(null, '', '/sign-in');
+  return token;
+}
+
+/**
+ * Signs in by the link that the address is, where it is one, also in place of somebody else: whoever opens it wants to be the one it
+ * is for. Says whether it did.
+ */
+export async function enterByLink(): Promise<boolean> {
+  const token = tokenOfLink();
+  if (token === null) return false;
+  try {
+    await signIn({ link: token });
+    return true;
+  } catch (error) {
+    linkProblem.value = isSignedOut(error)
+      ? 'This link was used already, or is too old. Ask for another, or sign in with a key.'
+      : sayError(error);
+    return false;
+  }
+}
+
+/** By the link somebody came with; else, is there a session already? */
 export async function findSession(): Promise<void> {
+  if (await enterByLink()) return;
   if (localStorage.getItem(STORE) === null) return leave(null);
   try {
     enter(await get<Session>('/session'));
@@ -62,6 +91,7 @@ const isSignedOut = (error: unknown): boolean => error instanceof ProblemError &
 
 /** @throws ProblemError when key or link open nothing */
 export async function signIn(how: SignIn): Promise<void> {
+  linkProblem.value = null;
   enter(await ask<Session>('POST', '/session', { json: how }));
 }
 

@@ -3,17 +3,9 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { SignIn, SignInWays } from '../../src/wire.ts';
 import { get, sayError } from './api.ts';
 import { route } from './router.ts';
-import { expectSession, signedOutWhy, signIn } from './session.ts';
+import { expectSession, linkProblem, signedOutWhy, signIn } from './session.ts';
 import { Icon } from './ui/icon.tsx';
 import { Title } from './ui/parts.tsx';
-
-/** A one-time link is /sign-in#token: used at once, and gone from the address before anything else is done. */
-function tokenOfLink(): string | null {
-  if (location.pathname !== '/sign-in' || location.hash.length < 2) return null;
-  const token = location.hash.slice(1);
-  history.replaceState(null, '', '/sign-in');
-  return token;
-}
 
 export function SignInView() {
   const ways = useSignal<SignInWays | null>(null);
@@ -28,18 +20,13 @@ export function SignInView() {
     try {
       await signIn(how);
     } catch (error) {
-      problem.value =
-        'link' in how
-          ? 'This link was used already, or is too old. Ask for another, or sign in with a key.'
-          : sayError(error);
+      problem.value = sayError(error);
       field.current?.focus();
     } finally {
       busy.value = false;
     }
   }
   useEffect(() => {
-    const token = tokenOfLink();
-    if (token) void enter({ link: token });
     get<SignInWays>('/session/ways').then(
       (found) => {
         ways.value = found;
@@ -48,6 +35,11 @@ export function SignInView() {
     );
   }, []);
 
+  useEffect(() => {
+    if (linkProblem.value) field.current?.focus();
+  }, [linkProblem.value]);
+
+  const wrong = problem.value ?? linkProblem.value;
   const back = route.value.path === '/sign-in' ? '/' : route.value.path;
   return (
     <main class="sign-in" tabIndex={-1}>
@@ -97,8 +89,8 @@ export function SignInView() {
             autocomplete="current-password"
             spellcheck={false}
             value={key.value}
-            aria-invalid={problem.value !== null}
-            aria-describedby={problem.value ? 'key-problem key-hint' : 'key-hint'}
+            aria-invalid={wrong !== null}
+            aria-describedby={wrong ? 'key-problem key-hint' : 'key-hint'}
             onInput={(event) => {
               key.value = event.currentTarget.value;
             }}
@@ -107,9 +99,9 @@ export function SignInView() {
             Whoever runs Vigil makes one: <code class="nowrap">npx vigil keys create --role reviewer</code>
           </p>
         </div>
-        {problem.value && (
+        {wrong && (
           <p class="wrong" role="alert" id="key-problem">
-            {problem.value}
+            {wrong}
           </p>
         )}
         <button type="submit" class={`button ${ways.value?.oidc ? '' : 'primary'}`} disabled={busy.value}>

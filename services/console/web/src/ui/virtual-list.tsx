@@ -45,7 +45,8 @@ export function VirtualList<T>(props: {
   const nearEnd = range[1] >= items.length - OVERSCAN;
   useEffect(() => {
     if (nearEnd && list.state.value === 'ready' && list.more.value) void list.next();
-  }, [nearEnd, items.length, list]);
+    // Pages that hold nothing new make it no longer, and are read past all the same.
+  }, [nearEnd, items, list.more.value, list]);
 
   const [first, last] = [Math.min(range[0], Math.max(0, items.length - 1)), Math.min(range[1], items.length)];
   return (
