@@ -28,7 +28,7 @@ import {
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import { type Clock, createTurns, isRetriable, type Logger } from '@vigil/runtime';
-import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
+import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
 import { hashCodesOf } from '../hash-lists.ts';
 import { indexedCodes } from '../indexed-codes.ts';
@@ -54,10 +54,16 @@ export interface LookBackDeps {
   shards(): Promise<number>;
 }
 
+/** Says as `Sieve` does which of a stream of codes are near a new one. */
+export interface NearNew {
+  readonly codes: number;
+  sift(bits: Uint8Array, near: Uint8Array): number | Promise<number>;
+}
+
 /** New references, in a form that stored codes stream past. */
 export interface NewOnes extends Disposable {
   references: readonly NewReference[];
-  sieve: Sieve;
+  sieve: NearNew;
   index: Index;
 }
 
@@ -65,10 +71,7 @@ export interface NewOnes extends Disposable {
 const MOST_CODES = 10_000;
 const MOST_REFERENCES = 5000;
 
-/**
- * As many of them, from the first on, as fit one pass: 10 000 picture codes, and one reference at least, of which no more than
- * a sieve can hold is taken.
- */
+/** As many of them, from the first on, as fit one pass: 10 000 picture codes, and one reference at least, however long it is. */
 export async function loadNewOnes(
   references: readonly NewReference[],
   codes: Pick<ReferenceCodes, 'slice'>,
@@ -85,9 +88,10 @@ export async function loadNewOnes(
       const kept = indexedCodes(found);
       index.add(one, slice, one.kind ?? 'video', kept);
       const table = tableOf(kept, 'picture');
-      for (let i = 0; i < table.count && count < MOST_SIEVE_CODES; i++) {
+      for (let i = 0; i < table.count; i++) {
         if (!isReferenceCode(kept, table, i)) continue;
-        bits.push(table.bits.subarray(32 * i, 32 * i + 32));
+        // Beyond that no sieve is made.
+        if (count < MOST_SIEVE_CODES) bits.push(table.bits.subarray(CODE_BYTES * i, CODE_BYTES * (i + 1)));
         count++;
       }
     }
@@ -97,8 +101,36 @@ export async function loadNewOnes(
     if (turns.due()) await turns.rest();
   }
   index.compact();
-  const sieve = await createSieve(new Uint8Array(Buffer.concat(bits)));
+  const sieve =
+    count > MOST_SIEVE_CODES ? searchedInFull(index, count) : await createSieve(new Uint8Array(Buffer.concat(bits)));
   return { references: references.slice(0, taken), sieve, index, [Symbol.dispose]: () => index[Symbol.dispose]() };
+}
+
+/** Codes searched between two turns of others in this process: some 10 ms. */
+const SEARCHED_AT_ONCE = 512;
+
+/**
+ * What a sieve says, by the index: for a film of more codes than a sieve holds (some 1.2 hours; it may last for 48). Slower than one
+ * sieve, but not than several, which would take gigabytes.
+ */
+function searchedInFull(index: Index, codes: number): NearNew {
+  return {
+    codes,
+    async sift(bits, near) {
+      const count = bits.length / CODE_BYTES;
+      near.fill(0, 0, count);
+      const turns = createTurns();
+      for (let from = 0; from < count; from += SEARCHED_AT_ONCE) {
+        const part = bits.subarray(from * CODE_BYTES, (from + SEARCHED_AT_ONCE) * CODE_BYTES);
+        for (const asked of [part, part.map((b) => b ^ 255)])
+          for (const { query } of index.search('picture', asked, 1)) near[from + query] = 1;
+        if (turns.due()) await turns.rest();
+      }
+      let found = 0;
+      for (let q = 0; q < count; q++) found += near[q]!;
+      return found;
+    },
+  };
 }
 
 export const lookBackId = (references: readonly ReferenceKey[], apply: boolean): string =>
@@ -197,7 +229,7 @@ interface Held {
  * Of records with fingerprints those of which some picture code, of whatever quality, lies within the radius of a new one, or its
  * complement does; and how many codes that were. Nothing else of them is looked at.
  */
-export function createSift(sieve: Sieve, blobs: BlobStore, logger: Pick<Logger, 'warn'>) {
+export function createSift(sieve: NearNew, blobs: BlobStore, logger: Pick<Logger, 'warn'>) {
   let flags = new Uint8Array(4096);
   return async (records: readonly LogRecord[]): Promise<{ near: LogRecord[]; codes: number }> => {
     const parts: Uint8Array[] = [];
@@ -217,7 +249,7 @@ export function createSift(sieve: Sieve, blobs: BlobStore, logger: Pick<Logger, 
       ends.push(codes);
     }
     if (flags.length < codes) flags = new Uint8Array(2 * codes);
-    if (sieve.sift(Buffer.concat(parts), flags) === 0) return { near: [], codes };
+    if ((await sieve.sift(Buffer.concat(parts), flags)) === 0) return { near: [], codes };
     const isNear = (n: number) => flags.subarray(n === 0 ? 0 : ends[n - 1]!, ends[n]!).includes(1);
     return { near: records.filter((_, n) => isNear(n)), codes };
   };
