@@ -1,6 +1,6 @@
 import type { Probe, Rejection, Span } from '@vigil/contracts';
 import { SLICE_SECONDS } from '@vigil/contracts/engine';
-import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions, streamOf } from './decoder-options.ts';
 import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
 import { PATCH_SHAPE } from './patch-codes.ts';
@@ -146,8 +146,8 @@ async function decodeOnce(
       ...(choice === 'keyframes' ? keyframesOnly(probe.codec) : []),
       ...inputOptions(demuxer),
     ],
-    // Without -map ffmpeg takes the stream that probe.ts takes: see `shownScore` there.
     output: [
+      ...streamOf(probe),
       ...['-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from, to)],
       ...['-f', 'rawvideo'],
     ],

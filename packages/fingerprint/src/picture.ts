@@ -1,7 +1,7 @@
 /** One frame of a film or one still, small and as a JPEG: for people to look at, never to be compared. */
 import type { Probe } from '@vigil/contracts';
 import type { Size } from './decode-frames.ts';
-import { decoderLimits, demuxerOf, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { decoderLimits, demuxerOf, type FfmpegTools, inputOptions, streamOf } from './decoder-options.ts';
 import { runDecoder } from './ffmpeg.ts';
 import type { PictureOutcome } from './fingerprinter.ts';
 import { encodePicture } from './image.ts';
@@ -55,6 +55,7 @@ async function frameAt(
       ...inputOptions(demuxer),
     ],
     output: [
+      ...streamOf(probe),
       ...['-an', '-sn', '-dn', '-frames:v', '1', '-vf', `scale=${width}:${height}:flags=area,format=rgb24`],
       ...['-f', 'rawvideo'],
     ],
