@@ -214,3 +214,23 @@ test.each(builds)(
     });
   },
 );
+
+test.each(builds)(
+  'a slice within a still is empty and not corrupt, whatever is said of subtitles: $name',
+  async (build) => {
+    // One picture subtitle, at 60 s: "PG", its time and its end, kind and length of what follows. Its size is in none of it.
+    const subtitle = Buffer.alloc(13 + 3);
+    subtitle.write('PG', 'latin1');
+    subtitle.writeUInt32BE(60 * 90_000, 2);
+    subtitle.writeUInt8(0x80, 10);
+    await writeFile(`${folder.path}/s.sup`, subtitle);
+    const film = ['-f', 'lavfi', '-i', "testsrc2=s=320x180:r=2:d=10,setpts='PTS+gt(T,5)*65/TB'"];
+    const args = [...film, '-i', `${folder.path}/s.sup`, '-map', '0', '-map', '1', ...everyFrame(builds[0]!.version)];
+    const kinds = ['-c:v', 'mjpeg', '-c:s', 'copy', `${folder.path}/still.mkv`];
+    media.set('still.mkv', await make(builds[0]!, [...args, ...kinds]));
+    await withMedia('still.mkv', build, async (url, probe) => {
+      const slices = await readAll(url, probe, build, 'dense');
+      expect(slices.map((slice) => slice.length > 0)).toEqual([true, false, true]);
+    });
+  },
+);

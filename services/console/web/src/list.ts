@@ -60,6 +60,8 @@ export function createPagedList<T>(where: string, idOf: (item: T) => string): Pa
   const more = signal(true);
   const stop = new AbortController();
   let cursor: string | null = null;
+  /** So many items from the top lie before the cursor; those after them were read before it was set back, and keep their place. */
+  let placed = 0;
   let running: Promise<void> | null = null;
 
   async function read(from: string | null): Promise<Page<T> | null> {
@@ -77,13 +79,25 @@ export function createPagedList<T>(where: string, idOf: (item: T) => string): Pa
   }
 
   async function readNext(): Promise<void> {
-    const page = await read(cursor);
+    const from = cursor;
+    const page = await read(from);
     if (!page) return;
-    const known = new Set(items.value.map(idOf));
-    items.value = [...items.value, ...page.items.filter((item) => !known.has(idOf(item)))];
+    // Looked at again meanwhile, the list goes on elsewhere.
+    if (cursor !== from) return readNext();
+    const before = from === null ? [] : items.value.slice(0, placed);
+    // Behind the last ones nothing is left: what was read there once is gone.
+    const after = page.next === null ? [] : items.value.slice(before.length);
+    const head = [...without(page, before), ...page.items];
+    items.value = [...head, ...without(page, after)];
+    placed = head.length;
     cursor = page.next;
     more.value = page.next !== null;
     state.value = 'ready';
+  }
+
+  function without(page: Page<T>, others: T[]): T[] {
+    const fresh = new Set(page.items.map(idOf));
+    return others.filter((item) => !fresh.has(idOf(item)));
   }
 
   return {
@@ -98,15 +112,17 @@ export function createPagedList<T>(where: string, idOf: (item: T) => string): Pa
     async refresh() {
       const page = await read(null);
       if (!page) return;
-      const fresh = new Set(page.items.map(idOf));
-      const rest = items.value.filter((item) => !fresh.has(idOf(item)));
+      const before = items.value.slice(0, placed);
+      const last = page.items.at(-1);
+      const meets = last !== undefined && before.some((item) => idOf(item) === idOf(last));
       // A first page that is all there is also says what is gone.
-      const whole = page.next === null;
-      items.value = whole ? page.items : [...page.items, ...rest];
-      if (whole) {
-        cursor = null;
-        more.value = false;
-      }
+      items.value = page.next === null ? page.items : [...page.items, ...without(page, items.value)];
+      // Read to its end it may have grown there, and by more than a page at its top: what came between is read from here on.
+      if (!more.value || !meets || page.next === null) {
+        placed = page.items.length;
+        cursor = page.next;
+        more.value = page.next !== null;
+      } else placed = page.items.length + without(page, before).length;
       state.value = 'ready';
     },
     stop: () => stop.abort(),
