@@ -51,7 +51,8 @@ async function frameAt(
     url,
     input: [
       ...['-hide_banner', '-nostdin', '-nostats', '-filter_threads', '1', '-threads', '1'],
-      ...(at > 0 ? ['-ss', at.toFixed(3)] : []),
+      // On the container's clock: what is counted from its beginning is off by what sound comes before the first frame.
+      ...(at > 0 ? ['-seek_timestamp', '1', '-ss', (at + probe.startTime).toFixed(3)] : []),
       ...inputOptions(demuxer),
     ],
     output: [
