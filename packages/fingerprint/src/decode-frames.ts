@@ -5,8 +5,10 @@ import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
 import { PATCH_SHAPE } from './patch-codes.ts';
 
-/** Which frames of a slice are handed over; the others are decoded at most. */
-/** `again`: as dense, for a second look that compares and does not search, so without the larger size. */
+/**
+ * Which frames of a slice are handed over; the others are decoded at most. `again`: as dense, for a second look, which compares
+ * patches too; of `every`, a reference's, nothing is handed over at the larger size.
+ */
 export type FrameChoice = 'keyframes' | 'dense' | 'again' | 'every';
 
 export interface VideoJob {
