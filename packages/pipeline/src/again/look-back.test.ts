@@ -6,7 +6,8 @@ import { createLogger } from '@vigil/runtime';
 import { MOST_SIEVE_CODES } from '@vigil/similarity';
 import { expect, test } from 'vitest';
 import { flipped, pictureFingerprint, randomCode, randomWords } from '../../../../test/support/made-uploads.ts';
-import { createSift, loadNewOnes } from './look-back.ts';
+import { loadNewOnes } from './look-back.ts';
+import { createSift } from './sift.ts';
 
 const next = randomWords(20260707);
 const SLICE = 1700;

@@ -1,10 +1,8 @@
-import { type BlobStore, BlobStoreError } from '@vigil/blob-store';
+import type { BlobStore } from '@vigil/blob-store';
 import {
   type Alignment,
   CODE_BYTES,
-  codesOf,
   derivedId,
-  encodedBits,
   MalformedEvent,
   openEnvelope,
   type Proposal,
@@ -40,6 +38,7 @@ import { canConfirm, searchSlice } from '../stages/match-slice.ts';
 import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
 import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
 import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
+import { createSift, type NearNew, searchedInFull } from './sift.ts';
 
 export interface LookBackDeps {
   database: Database;
@@ -52,12 +51,6 @@ export interface LookBackDeps {
   again: ReturnType<typeof decideUpload>['again'];
   /** Of the layout that uploads are searched in now. */
   shards(): Promise<number>;
-}
-
-/** Says as `Sieve` does which of a stream of codes are near a new one. */
-export interface NearNew {
-  readonly codes: number;
-  sift(bits: Uint8Array, near: Uint8Array): number | Promise<number>;
 }
 
 /** New references, in a form that stored codes stream past. */
@@ -104,33 +97,6 @@ export async function loadNewOnes(
   const sieve =
     count > MOST_SIEVE_CODES ? searchedInFull(index, count) : await createSieve(new Uint8Array(Buffer.concat(bits)));
   return { references: references.slice(0, taken), sieve, index, [Symbol.dispose]: () => index[Symbol.dispose]() };
-}
-
-/** Codes searched between two turns of others in this process: some 10 ms. */
-const SEARCHED_AT_ONCE = 512;
-
-/**
- * What a sieve says, by the index: for a film of more codes than a sieve holds (some 1.2 hours; it may last for 48). Slower than one
- * sieve, but not than several, which would take gigabytes.
- */
-function searchedInFull(index: Index, codes: number): NearNew {
-  return {
-    codes,
-    async sift(bits, near) {
-      const count = bits.length / CODE_BYTES;
-      near.fill(0, 0, count);
-      const turns = createTurns();
-      for (let from = 0; from < count; from += SEARCHED_AT_ONCE) {
-        const part = bits.subarray(from * CODE_BYTES, (from + SEARCHED_AT_ONCE) * CODE_BYTES);
-        for (const asked of [part, part.map((b) => b ^ 255)])
-          for (const { query } of index.search('picture', asked, 1)) near[from + query] = 1;
-        if (turns.due()) await turns.rest();
-      }
-      let found = 0;
-      for (let q = 0; q < count; q++) found += near[q]!;
-      return found;
-    },
-  };
 }
 
 export const lookBackId = (references: readonly ReferenceKey[], apply: boolean): string =>
@@ -223,36 +189,6 @@ interface Held {
   trouble: Trouble | null;
   /** A slice that shows something new has no result that it could be added to. */
   unsearched: boolean;
-}
-
-/**
- * Of records with fingerprints those of which some picture code, of whatever quality, lies within the radius of a new one, or its
- * complement does; and how many codes that were. Nothing else of them is looked at.
- */
-export function createSift(sieve: NearNew, blobs: BlobStore, logger: Pick<Logger, 'warn'>) {
-  let flags = new Uint8Array(4096);
-  return async (records: readonly LogRecord[]): Promise<{ near: LogRecord[]; codes: number }> => {
-    const parts: Uint8Array[] = [];
-    const ends: number[] = [];
-    let codes = 0;
-    for (const record of records) {
-      try {
-        const data = codesOf(await unspilled(record, blobs));
-        const bits = data.length > 0 ? encodedBits(data, 'picture') : data;
-        parts.push(bits);
-        codes += bits.length / CODE_BYTES;
-      } catch (error) {
-        if (!(error instanceof RangeError) && !(error instanceof BlobStoreError && !error.retriable)) throw error;
-        const { topic, partition, offset } = record;
-        logger.warn({ topic, partition, offset, error }, 'cannot be read, and is left out');
-      }
-      ends.push(codes);
-    }
-    if (flags.length < codes) flags = new Uint8Array(2 * codes);
-    if ((await sieve.sift(Buffer.concat(parts), flags)) === 0) return { near: [], codes };
-    const isNear = (n: number) => flags.subarray(n === 0 ? 0 : ends[n - 1]!, ends[n]!).includes(1);
-    return { near: records.filter((_, n) => isNear(n)), codes };
-  };
 }
 
 function createWorker(
