@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CODE_BYTES } from './codes.ts';
 import { codesEnvelope, jsonEnvelope, MalformedEvent, openEnvelope } from './envelope.ts';
 import { SliceCodes, UploadEvent } from './events.ts';
-import { type CodeTable, decodeFingerprint, encodeFingerprint, type Fingerprint } from './fingerprint.ts';
+import { type CodeTable, decodeFingerprint, encodedBits, encodeFingerprint, type Fingerprint } from './fingerprint.ts';
 
 const bytes = (n: number) => fc.uint8Array({ minLength: n, maxLength: n });
 const shorts = (n: number) => fc.uint16Array({ minLength: n, maxLength: n });
@@ -52,6 +52,22 @@ describe('fingerprints', () => {
     data.fill(0xff);
     expect(read).toEqual(f);
     expect(read.frames.quality.constructor).toBe(Uint8Array);
+  });
+
+  test('give the codes of a kind, and never none of what is cut short before them', () => {
+    fc.assert(
+      fc.property(fingerprint, (f) => {
+        const data = encodeFingerprint(f);
+        f.tables.forEach(({ kind, bits }) => {
+          expect(encodedBits(data, kind)).toEqual(bits);
+        });
+        const thumbnails = 4 + f.thumbnails.time.length * 8 + f.thumbnails.luma.length;
+        for (let length = 0; length < data.length - thumbnails; length++)
+          expect(() => encodedBits(data.subarray(0, length), 'sound')).toThrow(RangeError);
+        expect(encodedBits(data, 'sound')).toHaveLength(0);
+      }),
+      { numRuns: 50 },
+    );
   });
 
   test('cut short, lengthened or of another kind are refused, never half read', () => {

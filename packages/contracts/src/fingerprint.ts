@@ -147,12 +147,14 @@ export function encodedBits(data: Uint8Array, kind: CodeKind): Uint8Array {
   if (data.length < 8 || view.getUint32(0, true) !== MAGIC) throw new RangeError('not a fingerprint');
   let at = 5 + data[4]! + 2 + 16 + 8;
   at += 4 + 10 * view.getUint32(at, true);
+  if (at >= data.length) throw new RangeError('fingerprint is cut short');
   for (let left = data[at++]!; left > 0; left--) {
     const bytes = view.getUint32(at + 1, true) * CODE_BYTES;
     if (at + 5 + bytes > data.length) throw new RangeError('fingerprint is cut short');
     if (CODE_KINDS[data[at]!] === kind) return data.subarray(at + 5, at + 5 + bytes);
     at += 5 + (bytes / CODE_BYTES) * (CODE_BYTES + 2 + 8 + 1 + 1);
   }
+  if (at > data.length) throw new RangeError('fingerprint is cut short');
   return new Uint8Array(0);
 }
 

@@ -54,6 +54,8 @@ export const Probe = z.object({
   /** Seconds that the first frame's time stamp lies after zero; frame times are given relative to it. */
   startTime: z.number().default(0),
   frameRate: z.number().nonnegative().default(0),
+  /** Number of the video stream in its container, of which all of this is said; absent of images, and in old events. */
+  stream: z.number().int().nonnegative().optional(),
   /** Bytes of the object. */
   size: z.number().int().nonnegative(),
   /** Odd things that are allowed: damaged tail, unknown duration, rotated. */

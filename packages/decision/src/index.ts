@@ -1,12 +1,8 @@
-export { align, type QueryHit } from './align.ts';
 export * from './brakes.ts';
 export { reachOf } from './confirm.ts';
 export { type Decided, decide, decideAll, type Upload } from './decide.ts';
 export { alignAll, confirm, type Search, searches } from './kinds.ts';
 export { MIN_SECONDS } from './limits.ts';
 export { alteredText, type Outline, type Outlines, outlinesOf } from './outline.ts';
-export { alignPatches } from './patch-align.ts';
-export { patchQueries } from './patch-queries.ts';
-export { type QueryCodes, queryCodes } from './query-codes.ts';
 export { provesAll } from './solid.ts';
 export { type Said, verdictOf } from './verdict.ts';

@@ -3,6 +3,7 @@ import type { Probe } from '@vigil/contracts';
 import { sliceCount, sliceSpan } from '@vigil/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFrames, type FrameChoice, workingSize } from './decode-frames.ts';
+import { everyFrame } from './decoder-options.ts';
 import { DEFAULT_LIMITS } from './media-source.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer, type RangeServer } from './range-server.ts';
@@ -194,3 +195,42 @@ test('of several tracks the one that players show is read', async () => {
     expect(frames.some((frame) => frame.level > 60)).toBe(true);
   });
 });
+
+test.each(builds)(
+  'a default track that begins late is read, and not a small one from the start: $name',
+  async (build) => {
+    const film = ['-itsoffset', '8', '-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=10:d=4'];
+    const decoy = ['-f', 'lavfi', '-i', 'color=black:s=160x90:r=10:d=12'];
+    const args = [...film, ...decoy, '-map', '0', '-map', '1', '-c:v', 'mjpeg', ...everyFrame(builds[0]!.version)];
+    const marks = ['-disposition:v:0', 'default', '-disposition:v:1', '0'];
+    media.set('late.mp4', await make(builds[0]!, [...args, ...marks, `${folder.path}/late.mp4`]));
+    await withMedia('late.mp4', build, async (url, probe) => {
+      expect(probe).toMatchObject({ width: 320, height: 180, stream: 0 });
+      expect(probe.startTime).toBeCloseTo(8, 1);
+      expect(probe.duration).toBeCloseTo(4, 1);
+      const frames = (await readAll(url, probe, build, 'every')).flat();
+      expect(frames).toHaveLength(40);
+      expect(frames.every((frame) => frame.level > 20)).toBe(true);
+    });
+  },
+);
+
+test.each(builds)(
+  'a slice within a still is empty and not corrupt, whatever is said of subtitles: $name',
+  async (build) => {
+    // One picture subtitle, at 60 s: "PG", its time and its end, kind and length of what follows. Its size is in none of it.
+    const subtitle = Buffer.alloc(13 + 3);
+    subtitle.write('PG', 'latin1');
+    subtitle.writeUInt32BE(60 * 90_000, 2);
+    subtitle.writeUInt8(0x80, 10);
+    await writeFile(`${folder.path}/s.sup`, subtitle);
+    const film = ['-f', 'lavfi', '-i', "testsrc2=s=320x180:r=2:d=10,setpts='PTS+gt(T,5)*65/TB'"];
+    const args = [...film, '-i', `${folder.path}/s.sup`, '-map', '0', '-map', '1', ...everyFrame(builds[0]!.version)];
+    const kinds = ['-c:v', 'mjpeg', '-c:s', 'copy', `${folder.path}/still.mkv`];
+    media.set('still.mkv', await make(builds[0]!, [...args, ...kinds]));
+    await withMedia('still.mkv', build, async (url, probe) => {
+      const slices = await readAll(url, probe, build, 'dense');
+      expect(slices.map((slice) => slice.length > 0)).toEqual([true, false, true]);
+    });
+  },
+);

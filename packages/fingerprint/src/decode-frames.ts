@@ -1,12 +1,14 @@
 import type { Probe, Rejection, Span } from '@vigil/contracts';
 import { SLICE_SECONDS } from '@vigil/contracts/engine';
-import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions, streamOf } from './decoder-options.ts';
 import { type DecoderEnd, runDecoder } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
 import { PATCH_SHAPE } from './patch-codes.ts';
 
-/** Which frames of a slice are handed over; the others are decoded at most. */
-/** `again`: as dense, for a second look that compares and does not search, so without the larger size. */
+/**
+ * Which frames of a slice are handed over; the others are decoded at most. `again`: as dense, for a second look, which compares
+ * patches too; of `every`, a reference's, nothing is handed over at the larger size.
+ */
 export type FrameChoice = 'keyframes' | 'dense' | 'again' | 'every';
 
 export interface VideoJob {
@@ -146,8 +148,8 @@ async function decodeOnce(
       ...(choice === 'keyframes' ? keyframesOnly(probe.codec) : []),
       ...inputOptions(demuxer),
     ],
-    // Without -map ffmpeg takes the stream that probe.ts takes: see `shownScore` there.
     output: [
+      ...streamOf(probe),
       ...['-an', '-sn', '-dn', ...everyFrame(tools.version), '-vf', filters(job, choice, from, to)],
       ...['-f', 'rawvideo'],
     ],
@@ -173,7 +175,7 @@ async function decodeOnce(
     signal,
   });
   if (missed) return 'missed';
-  return outcome(end, frames, { from, width, height, seconds });
+  return outcome(end, frames, { isSeen: !first, from, width, height, seconds });
 }
 
 /** The first slice takes what lies before it, the last what lies after: stamps may be off, frames are not to be lost. */
@@ -296,10 +298,14 @@ function createTimes() {
   };
 }
 
+const SOMETHING_FAILED = /error|invalid|corrupt|could not|failed/i;
+/** Said of packets of the stream that is read, up to ffmpeg 6 and from 7 on. */
+const DECODING_FAILED = /error (while decoding stream|submitting packet to decoder)/i;
+
 function outcome(
   end: DecoderEnd,
   frames: number,
-  about: { from: number; width: number; height: number; seconds: number },
+  about: { isSeen: boolean; from: number; width: number; height: number; seconds: number },
 ): DecodeOutcome {
   const { said } = end;
   const rejected = (reason: Rejection, detail: string): DecodeOutcome => ({ status: 'rejected', reason, detail });
@@ -309,7 +315,9 @@ function outcome(
   if (frames === 0) {
     if (/cannot allocate memory/i.test(said)) return rejected('too-large', said);
     if (/decoder.*not found|no decoder|unknown decoder/i.test(said)) return rejected('unsupported-format', said);
-    if (/error|invalid|corrupt|could not|failed/i.test(said)) return rejected('corrupt', said);
+    // Where a frame before the slice came out, other words are of other tracks, or of the container.
+    const complaint = about.isSeen && end.how !== 'failed' ? DECODING_FAILED : SOMETHING_FAILED;
+    if (complaint.test(said)) return rejected('corrupt', said);
     // Nothing in the first slice is nothing at all; a later slice may lie within a still.
     if (!Number.isFinite(about.from)) return rejected('no-frames', said || 'the decoder gave no frame');
   }

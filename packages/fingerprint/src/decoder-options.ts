@@ -1,3 +1,4 @@
+import type { Probe } from '@vigil/contracts';
 import type { DecoderLimits } from './ffmpeg.ts';
 import type { MediaLimits } from './media-source.ts';
 
@@ -46,6 +47,10 @@ export function inputOptions(demuxer: string): string[] {
     ...['-f', demuxer],
   ];
 }
+
+/** The stream that was probed and no other; what old events say of a film does not name it. */
+export const streamOf = ({ stream }: Pick<Probe, 'stream'>): string[] =>
+  stream === undefined ? [] : ['-map', `0:${stream}`];
 
 const STDERR_BYTES = 16 * 2 ** 20;
 

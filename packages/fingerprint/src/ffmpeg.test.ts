@@ -1,5 +1,6 @@
+import { chmod, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DecoderRun, runDecoder } from './ffmpeg.ts';
+import { DecoderKilled, type DecoderRun, runDecoder } from './ffmpeg.ts';
 import { decodersRunning, findBuilds, make, scratchFolder } from './test-support.ts';
 
 const builds = await findBuilds();
@@ -119,4 +120,17 @@ describe.each(builds)('$name', (build) => {
 test('a program that is not there is the fault of the environment', async () => {
   const run = { input: [], url: 'x', output: [], limits: ROOMY, onBytes: () => true };
   await expect(runDecoder({ ...run, program: '/nowhere/ffmpeg' })).rejects.toThrow(/could not be started/);
+});
+
+test('one that somebody else kills is to be tried again, and one that crashes or takes all its CPU time is not', async () => {
+  const dies = async (how: string) => {
+    const program = `${folder.path}/dies-${how}`;
+    await writeFile(program, `#!/bin/sh\nkill -${how} $$\n`);
+    await chmod(program, 0o755);
+    return runDecoder({ program, input: [], url: 'x', output: [], limits: ROOMY, onBytes: () => true });
+  };
+  await expect(dies('KILL')).rejects.toThrow(DecoderKilled);
+  await expect(dies('KILL')).rejects.toMatchObject({ retriable: true });
+  expect(await dies('SEGV')).toMatchObject({ how: 'crashed' });
+  expect(await dies('XCPU')).toMatchObject({ how: 'too-slow' });
 });

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { constants, getPriority, setPriority } from 'node:os';
+import { availableParallelism, constants, getPriority, setPriority } from 'node:os';
 import { Writable } from 'node:stream';
 import createCommand from 'fluent-ffmpeg';
 
@@ -32,13 +32,22 @@ export interface DecoderRun {
 
 /**
  * How a decoder ended. `done`: by itself, content. `stopped`: by onBytes. `failed`: by itself, with an error; `crashed`:
- * by a signal that was not ours. `too-slow`: wall or CPU time. `too-much`: it talked beyond its limit.
+ * by a signal of its own doing. `too-slow`: wall or CPU time. `too-much`: it talked beyond its limit.
  */
 export interface DecoderEnd {
   how: 'done' | 'stopped' | 'failed' | 'crashed' | 'too-slow' | 'too-much';
   /** The last lines that it said. */
   said: string;
   ms: number;
+}
+
+/**
+ * Somebody else ended the decoder: the kernel, for want of memory, or a person. That says nothing of the media: the same run may
+ * succeed later.
+ */
+export class DecoderKilled extends Error {
+  override name = 'DecoderKilled';
+  readonly retriable = true;
 }
 
 /**
@@ -55,6 +64,14 @@ const CANNOT_START = [126, 127];
 /** Said by the protocols, not by what they carry: the path is gone or the server is. */
 const UNREACHABLE = /^\[(http|tcp) @ 0x[0-9a-f]+\] (HTTP error|Connection to)/m;
 const CPU_SIGNALS = /signal (SIGXCPU|SIGKILL)/;
+/** Beside those that decode, a decoder has threads that read, filter and write; together they seldom take more than this many processors. */
+const OTHER_THREADS = 3;
+
+/** Can a run of so many milliseconds have used up its CPU time? The bound of it is the wall time's times the threads that decode. */
+function isOutOfCpu(ms: number, { cpuSeconds, wallSeconds }: DecoderLimits): boolean {
+  const atOnce = Math.min(availableParallelism(), cpuSeconds / wallSeconds + OTHER_THREADS);
+  return (ms / 1000) * atOnce >= cpuSeconds;
+}
 
 /** The parts of a fluent-ffmpeg command that its types leave out. */
 type Command = Omit<createCommand.FfmpegCommand, 'availableEncoders'> & {
@@ -67,7 +84,8 @@ type Command = Omit<createCommand.FfmpegCommand, 'availableEncoders'> & {
  * Runs ffmpeg or ffprobe under limits and never leaves it behind: when this settles, the process is gone.
  * fluent-ffmpeg would start the program twice more to learn what it can do (0.1 s of CPU each, again in every thread);
  * we know what we ask for, so that is left out.
- * @throws when the program cannot be started, or when the signal aborts: nothing that the media could cause.
+ * @throws when the program cannot be started or somebody else ends it (DecoderKilled), or when the signal aborts: nothing that is a
+ * verdict on the media.
  */
 export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
   run.signal?.throwIfAborted();
@@ -147,6 +165,8 @@ export async function runDecoder(run: DecoderRun): Promise<DecoderEnd> {
     const end = (how: DecoderEnd['how']) => ({ how, said: tail(stderr, run.url), ms: performance.now() - started });
     if (cause) return end(cause as DecoderEnd['how']);
     if (!error) return end('done');
+    if (/SIGKILL/.test(error.message) && !isOutOfCpu(performance.now() - started, limits))
+      throw new DecoderKilled(`${run.program} was killed, by the kernel for want of memory or by hand`);
     if (CPU_SIGNALS.test(error.message)) return end('too-slow');
     if (/signal/.test(error.message)) return end('crashed');
     const code = Number(/exited with code (\d+)/.exec(error.message)?.[1] ?? Number.NaN);

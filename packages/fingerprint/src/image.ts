@@ -91,16 +91,17 @@ export async function fingerprintImage(
   limits: MediaLimits,
   purpose: Purpose = 'upload',
 ): Promise<FingerprintOutcome> {
-  try {
-    return fingerprintPixels(await decodeImage(bytes, limits), purpose);
-  } catch (error) {
-    return refusal(error);
-  }
+  // Only what goes wrong while bytes are decoded is theirs.
+  const decoded = await decodeImage(bytes, limits).catch(refusal);
+  return 'status' in decoded ? decoded : fingerprintPixels(decoded, purpose);
 }
 
-/** Pixels as they are coded; throws what `fingerprintImage` makes a refusal of. */
-export async function decodeImage(bytes: Uint8Array, limits: MediaLimits): Promise<Decoded> {
-  return stillFormat(bytes, limits) === 'heic' ? heic(bytes, limits) : decode(bytes, limits);
+/**
+ * Pixels as they are coded; throws what `refusal` makes an outcome of.
+ * @param frame the size that is wanted, if the decoder can give it, whatever the picture's
+ */
+export async function decodeImage(bytes: Uint8Array, limits: MediaLimits, frame?: Size): Promise<Decoded> {
+  return stillFormat(bytes, limits) === 'heic' ? heic(bytes, limits) : decode(bytes, limits, frame);
 }
 
 /** What the header says; no pixel is decoded. */
@@ -146,29 +147,23 @@ export async function decodeFrame(
   working: Size,
   larger: Size | null,
 ): Promise<FrameLumas> {
-  try {
-    const format = stillFormat(bytes, limits);
-    const { pixels } = format === 'heic' ? await heic(bytes, limits) : await decode(bytes, limits, larger ?? working);
-    const at = async (size: Size) => {
-      const { data, width, height, channels } = onWhite(await resized(pixels, size));
-      return levelsOf(lumaOf(data, width, height, channels), width, height);
-    };
-    return { status: 'decoded', luma: await at(working), larger: larger && (await at(larger)) };
-  } catch (error) {
-    return refusal(error);
-  }
+  const decoded = await decodeImage(bytes, limits, larger ?? working).catch(refusal);
+  if ('status' in decoded) return decoded;
+  const at = async (size: Size) => {
+    const { data, width, height, channels } = onWhite(await resized(decoded.pixels, size));
+    return levelsOf(lumaOf(data, width, height, channels), width, height);
+  };
+  return { status: 'decoded', luma: await at(working), larger: larger && (await at(larger)) };
 }
 
 /** A still as something small to look at, at most `side` pixels long. Bad media is an outcome. */
 export async function imagePicture(bytes: Uint8Array, limits: MediaLimits, side: number): Promise<PictureOutcome> {
-  try {
-    const pixels = onWhite((await decodeImage(bytes, limits)).pixels);
-    const factor = Math.min(1, side / Math.max(pixels.width, pixels.height));
-    const to = (n: number) => Math.max(1, Math.round(n * factor));
-    return encodePicture(await resized(pixels, { width: to(pixels.width), height: to(pixels.height) }));
-  } catch (error) {
-    return refusal(error);
-  }
+  const decoded = await decodeImage(bytes, limits).catch(refusal);
+  if ('status' in decoded) return decoded;
+  const pixels = onWhite(decoded.pixels);
+  const factor = Math.min(1, side / Math.max(pixels.width, pixels.height));
+  const to = (n: number) => Math.max(1, Math.round(n * factor));
+  return encodePicture(await resized(pixels, { width: to(pixels.width), height: to(pixels.height) }));
 }
 
 const PICTURE_QUALITY = 70;
@@ -240,7 +235,6 @@ function shown(header: Metadata): { width: number; height: number } {
   return { width, height };
 }
 
-/** @param frame the size that is wanted, whatever the picture's */
 async function decode(bytes: Uint8Array, limits: MediaLimits, frame?: Size): Promise<Decoded> {
   const size = shown(await open(bytes, limits, 'none').metadata());
   const fast = size.width * size.height > EXACT_PIXELS;

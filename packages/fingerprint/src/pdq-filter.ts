@@ -31,7 +31,8 @@ export interface Region {
   bottom: number;
 }
 
-const CACHED_MATRICES = 64;
+/** Weights that the cache of one kind of matrix keeps, 4 bytes each; the many sizes of a day are smaller than this by a hundred times. */
+const CACHED_WEIGHTS = 1 << 20;
 
 /** Row o of the matrix weighs samples start[o] .. start[o] + (at[o + 1] - at[o]) with weight[at[o]...]. */
 export interface SparseRows {
@@ -40,46 +41,62 @@ export interface SparseRows {
   weight: Float32Array;
 }
 
-/** Builds by sizes, kept for those used last. A matrix has about 2 n weights. */
+/** Builds by sizes, kept for those used last. A matrix has about 2 n weights; one that has more than are kept is built anew. */
 function cached(build: (...sizes: number[]) => SparseRows): (...sizes: number[]) => SparseRows {
   const kept = new Map<string, SparseRows>();
+  let held = 0;
   return (...sizes) => {
     const key = sizes.join();
-    const found = kept.get(key) ?? build(...sizes);
+    const known = kept.get(key);
+    const found = known ?? build(...sizes);
     kept.delete(key);
     kept.set(key, found);
-    if (kept.size > CACHED_MATRICES) kept.delete(kept.keys().next().value!);
+    if (!known) held += found.weight.length;
+    for (const [oldest, { weight }] of kept) {
+      if (held <= CACHED_WEIGHTS) break;
+      kept.delete(oldest);
+      held -= weight.length;
+    }
     return found;
   };
 }
 
-function sparse(rows: { start: number; weights: number[] }[]): SparseRows {
+function sparse(rows: { start: number; weights: ArrayLike<number> }[]): SparseRows {
   const at = new Int32Array(rows.length + 1);
   rows.forEach((row, o) => {
     at[o + 1] = at[o]! + row.weights.length;
   });
-  return {
-    start: Int32Array.from(rows, (row) => row.start),
-    at,
-    weight: Float32Array.from(rows.flatMap((row) => row.weights)),
-  };
+  const weight = new Float32Array(at[rows.length]!);
+  rows.forEach((row, o) => {
+    weight.set(row.weights, at[o]!);
+  });
+  return { start: Int32Array.from(rows, (row) => row.start), at, weight };
 }
 
-/** Meta's box1DFloat twice, then decimateFloat. Its window leans to the right when its size is even. */
+/**
+ * Meta's box1DFloat twice, then decimateFloat. Its window leans to the right when its size is even. How many windows of the first
+ * pass lie over a sample says what it weighs: all of them weigh alike, but for the very last of a picture, which may lack a sample.
+ */
 const fullTentRows = cached((n = 1) => {
   const size = Math.floor((n + 2 * SIDE - 1) / (2 * SIDE));
   const half = Math.floor((size + 2) / 2);
-  const first = (o: number) => Math.max(0, o - (size - half));
-  const last = (o: number) => Math.min(n - 1, o + half - 1);
+  const outer = 1 / size;
+  // Added up one by one as the definition does it, since the last bits of a product are others.
+  const sums = new Float64Array(size + 1);
+  for (let k = 1; k <= size; k++) sums[k] = sums[k - 1]! + outer / size;
   return sparse(
     Array.from({ length: SIDE }, (_, k) => {
       const o = Math.floor(((k + 0.5) * n) / SIDE);
-      const start = first(first(o));
-      const weights = new Array<number>(last(last(o)) - start + 1).fill(0);
-      const outer = 1 / (last(o) - first(o) + 1);
-      for (let m = first(o); m <= last(o); m++) {
-        const inner = outer / (last(m) - first(m) + 1);
-        for (let x = first(m); x <= last(m); x++) weights[x - start]! += inner;
+      const first = o - (size - half);
+      const last = o + half - 1;
+      const isCut = last + half > n;
+      const start = first - (size - half);
+      const weights = new Float64Array(Math.min(n, last + half) - start);
+      for (let i = 0; i < weights.length; i++) {
+        const x = start + i;
+        const from = Math.max(first, x - half + 1);
+        const to = Math.min(last, x + size - half);
+        weights[i] = isCut && to === last ? sums[to - from]! + outer / (size - 1) : sums[to - from + 1]!;
       }
       return { start, weights };
     }),
@@ -98,7 +115,7 @@ export const tentRows = cached((m = 1, n = m) => {
       const end = first + full.at[o + 1]! - full.at[o]!;
       const place = (x: number) => Math.min(m - 1, Math.max(0, ((x + 0.5) * m) / n - 0.5));
       const start = Math.floor(place(first));
-      const weights = new Array<number>(Math.min(m - 1, Math.floor(place(end - 1)) + 1) - start + 1).fill(0);
+      const weights = new Float64Array(Math.min(m - 1, Math.floor(place(end - 1)) + 1) - start + 1);
       for (let x = first, w = full.at[o]!; x < end; x++, w++) {
         const left = Math.floor(place(x));
         const share = place(x) - left;
@@ -115,7 +132,7 @@ export const tentRowsFromTheEnd = cached((m = 1, n = m) => {
   const { start, at, weight } = tentRows(m, n);
   return sparse(
     Array.from(start, (from, o) => {
-      const weights = Array.from(weight.subarray(at[o]!, at[o + 1]!)).reverse();
+      const weights = weight.subarray(at[o]!, at[o + 1]!).toReversed();
       return { start: m - from - weights.length, weights };
     }),
   );

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { codeOf, levelsOf, pdqBlock, pdqTurns, thumbnailOf, turnedCodes } from './pdq.ts';
-import { lumaOf } from './pdq-filter.ts';
+import { lumaOf, tentRows } from './pdq-filter.ts';
 
 // Real: everything. The vectors were computed by Meta's own code; see seeds/vectors/README.md.
 const folder = new URL('../../../seeds/vectors/', import.meta.url);
@@ -36,6 +36,23 @@ function literalBlock(luma: Uint8Array | Float32Array, width: number, height: nu
   }
   const at = (k: number, n: number) => Math.floor(((k + 0.5) * n) / 64);
   return Float32Array.from({ length: 4096 }, (_, i) => a[at(i >> 6, height) * width + at(i & 63, width)]!);
+}
+
+/** The windows of both passes, one after the other, over one line of n samples. */
+function literalRows(n: number): { start: number; weights: Float32Array }[] {
+  const size = Math.floor((n + 127) / 128);
+  const half = Math.floor((size + 2) / 2);
+  const windowOf = (o: number) => [Math.max(0, o - (size - half)), Math.min(n - 1, o + half - 1)] as const;
+  return Array.from({ length: 64 }, (_, k) => {
+    const [first, last] = windowOf(Math.floor(((k + 0.5) * n) / 64));
+    const [start, end] = [windowOf(first)[0], windowOf(last)[1]];
+    const weights = new Float64Array(end - start + 1);
+    for (let m = first; m <= last; m++) {
+      const [from, to] = windowOf(m);
+      for (let x = from; x <= to; x++) weights[x - start]! += 1 / (last - first + 1) / (to - from + 1);
+    }
+    return { start, weights: Float32Array.from(weights) };
+  });
 }
 
 /** Numerical Recipes' generator: pictures that are the same everywhere. */
@@ -118,6 +135,31 @@ describe('PDQ', () => {
         expect(Math.abs(block64[i]! - v)).toBeLessThan(0.001);
       });
     }
+  });
+
+  it('weighs every sample bit by bit as the two passes do', () => {
+    for (const n of [...Array.from({ length: 700 }, (_, i) => i + 1), 1919, 1920, 4032, 8191, 8192, 8193, 20_000]) {
+      const { start, at, weight } = tentRows(n);
+      literalRows(n).forEach((row, o) => {
+        expect(start[o], `${n}`).toBe(row.start);
+        expect(at[o + 1]! - at[o]!, `${n}`).toBe(row.weights.length);
+        expect(
+          row.weights.findIndex((w, i) => w !== weight[at[o]! + i]),
+          `${n}`,
+        ).toBe(-1);
+      });
+    }
+  });
+
+  it('takes steps by the width of a picture, not by its square, and keeps nothing of the very widest', () => {
+    const n = 3_125_000;
+    const widest = tentRows(n);
+    for (const o of [0, 31, 63]) {
+      const row = widest.weight.subarray(widest.at[o], widest.at[o + 1]);
+      expect(row.reduce((sum, w) => sum + w, 0)).toBeCloseTo(1, 3);
+    }
+    expect(tentRows(n)).not.toBe(widest);
+    expect(tentRows(500)).toBe(tentRows(500));
   });
 
   it('codes a region as it codes the same pixels cut out, whatever the stride', () => {

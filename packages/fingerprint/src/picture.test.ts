@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Probe } from '@vigil/contracts';
 import sharp from 'sharp';
 import { afterAll, describe, expect, test } from 'vitest';
+import { everyFrame } from './decoder-options.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
 import { bytesSource, findBuilds, make, scratchFolder } from './test-support.ts';
 
@@ -54,6 +55,29 @@ describe('a picture to look at', () => {
       expect([outcome.width, outcome.height]).toEqual([320, 180]);
       expect(await sharp(outcome.jpeg).metadata()).toMatchObject({ format: 'jpeg', width: 320, height: 180 });
       expect(outcome.jpeg.length).toBeLessThan(40_000);
+      expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
+    }
+  });
+
+  test('is of the film, at its own time, where sound comes first and another track is there', async () => {
+    const colour = (name: string) => ['-f', 'lavfi', '-i', `color=c=${name}:s=320x180:r=10:d=3`];
+    const decoy = ['-f', 'lavfi', '-i', 'color=c=lime:s=64x64:r=10:d=16'];
+    const film = await opened(
+      'late.mp4',
+      ...[...colour('red'), ...colour('blue'), ...decoy, '-f', 'lavfi', '-i', 'sine=d=16'],
+      ...['-filter_complex', '[0][1]concat=n=2:v=1,setpts=PTS+10/TB[v]', '-map', '[v]', '-map', '2', '-map', '3'],
+      ...[...everyFrame(build!.version), '-disposition:v:0', 'default', '-disposition:v:1', '0'],
+      ...['-c:v', 'mjpeg', '-q:v', '3', '-c:a', 'aac'],
+    );
+    expect(film.probe.startTime).toBeCloseTo(10, 1);
+    for (const [at, wanted] of [
+      [0, [254, 0, 0]],
+      [2.8, [254, 0, 0]],
+      [3.2, [0, 0, 254]],
+      [6, [0, 0, 254]],
+    ] as [number, [number, number, number]][]) {
+      const outcome = await fingerprinter.picture(film.source, { probe: film.probe, at });
+      if (outcome.status !== 'picture') throw new Error(outcome.detail);
       expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
     }
   });

@@ -1,7 +1,7 @@
 /** One frame of a film or one still, small and as a JPEG: for people to look at, never to be compared. */
 import type { Probe } from '@vigil/contracts';
 import type { Size } from './decode-frames.ts';
-import { decoderLimits, demuxerOf, type FfmpegTools, inputOptions } from './decoder-options.ts';
+import { decoderLimits, demuxerOf, type FfmpegTools, inputOptions, streamOf } from './decoder-options.ts';
 import { runDecoder } from './ffmpeg.ts';
 import type { PictureOutcome } from './fingerprinter.ts';
 import { encodePicture } from './image.ts';
@@ -51,10 +51,12 @@ async function frameAt(
     url,
     input: [
       ...['-hide_banner', '-nostdin', '-nostats', '-filter_threads', '1', '-threads', '1'],
-      ...(at > 0 ? ['-ss', at.toFixed(3)] : []),
+      // On the container's clock: what is counted from its beginning is off by what sound comes before the first frame.
+      ...(at > 0 ? ['-seek_timestamp', '1', '-ss', (at + probe.startTime).toFixed(3)] : []),
       ...inputOptions(demuxer),
     ],
     output: [
+      ...streamOf(probe),
       ...['-an', '-sn', '-dn', '-frames:v', '1', '-vf', `scale=${width}:${height}:flags=area,format=rgb24`],
       ...['-f', 'rawvideo'],
     ],

@@ -144,6 +144,7 @@ export async function probeVideo(job: VideoProbeJob, signal?: AbortSignal): Prom
       duration,
       startTime,
       frameRate: rate(stream.avg_frame_rate),
+      ...(stream.index !== undefined && { stream: stream.index }),
       size: source.size,
       notes,
     },
@@ -242,7 +243,10 @@ async function explain({ source, format }: VideoProbeJob, end: DecoderEnd, signa
   return rejected('corrupt', end.said || 'no stream was found in it');
 }
 
-/** As ffmpeg chooses when nobody tells it: a default track before others, then the largest picture. */
+/**
+ * As players choose: a default track before others, then the largest picture. ffmpeg by itself would put those first that had packets
+ * while it looked, and take a small decoy when the film begins late: it is told which (`streamOf`).
+ */
 function shownScore(stream: ProbedStream): number {
   return (stream.width ?? 0) * (stream.height ?? 0) + (stream.disposition?.default ? 5_000_000 : 0);
 }

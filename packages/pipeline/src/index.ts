@@ -1,10 +1,11 @@
 export { findFfmpeg } from '@vigil/fingerprint';
 export { createDeadLetters, type DeadLetters, letterName, whoAmI } from './again/dead-letters.ts';
 export type { Finding as LookedAgain } from './again/finding.ts';
-export { createSift, loadNewOnes, lookBack, NothingMoves } from './again/look-back.ts';
+export { loadNewOnes, lookBack, NothingMoves } from './again/look-back.ts';
 export { openBeside, openTools, type Tools } from './again/open-again.ts';
 export { REPLAYED, ReplayRefused, type ReplayRequest, replay, replayedTopic } from './again/replay.ts';
 export { RunInUse, type RunProgress } from './again/run.ts';
+export { createSift } from './again/sift.ts';
 export type { Brakes, BrakesView } from './claims/brakes.ts';
 export * from './claims/cases.ts';
 export { type AuditCheck, checkAudit } from './claims/check-audit.ts';

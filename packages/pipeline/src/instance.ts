@@ -140,7 +140,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     const shard = { number: config.shard, of: config.shards };
     const { replica } = config;
     const threads = Math.min(config.concurrency, SEARCH_THREADS);
-    const references = createReferenceCodes(blobs, database.postgres);
+    const references = createReferenceCodes(blobs, database.postgres, { logger, metrics });
     const library = has('match')
       ? stack.use(
           await openLibrary({ log, blobs, database, references, shard, replica, threads, clock, logger, metrics }),

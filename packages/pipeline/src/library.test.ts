@@ -82,7 +82,7 @@ describe('library', () => {
     const { database, log } = more.in ?? world;
     const logger = createLogger({ level: 'info', to: { write: (line) => said.push(line) } });
     const shard = { number: more.number ?? 0, of: more.of ?? 1 };
-    const references = createReferenceCodes(blobs, database.postgres);
+    const references = createReferenceCodes(blobs, database.postgres, { logger });
     const replica = more.replica ?? 'a';
     const metrics = {
       add: (name: string, labels?: object) => void counted.push([name, ...Object.values(labels ?? {})].join(' ')),

@@ -1,7 +1,7 @@
 import { type BlobStore, BlobStoreError, readBlob } from '@vigil/blob-store';
 import { decodeFingerprint, type Fingerprint, type ReferenceKey, referenceKey, SLICE_SECONDS } from '@vigil/contracts';
 import { findReference } from '@vigil/database';
-import type { Queryable } from '@vigil/runtime';
+import type { Logger, Metrics, Queryable } from '@vigil/runtime';
 import { OWN_BUCKET } from './emit.ts';
 import { hashCodesOf } from './hash-lists.ts';
 import { codesKey } from './stages/fingerprint-slice.ts';
@@ -14,26 +14,35 @@ export interface ReferenceCodes {
   slice(reference: ReferenceKey, slice: number): Promise<Fingerprint | null>;
 }
 
+const UNREADABLE =
+  'codes of a reference cannot be read, and nothing is compared with them: add it anew, or run the release that wrote them';
 const MAX_BYTES = 64 * 2 ** 20;
 const CACHED_SLICES = 512;
 
-/** Null where there are none: a slice that failed has no codes, nor is there one before the first or after the last. */
-async function readReferenceSlice(
+/**
+ * Codes of one version never change, so what was read once is kept (least recently used goes first). What cannot be read, because it
+ * was cut short or a newer release wrote it, counts as missing, and is said each time: one blob must not stop whoever reads it.
+ */
+export function createReferenceCodes(
   blobs: BlobStore,
-  reference: ReferenceKey,
-  slice: number,
-): Promise<Fingerprint | null> {
-  try {
-    return decodeFingerprint(await readBlob(blobs, OWN_BUCKET, codesKey(referenceKey(reference), slice), MAX_BYTES));
-  } catch (error) {
-    if (error instanceof BlobStoreError && error.code === 'missing') return null;
-    throw error;
-  }
-}
-
-/** Codes of one version never change, so what was read once is kept (least recently used goes first). */
-export function createReferenceCodes(blobs: BlobStore, db: Queryable): ReferenceCodes {
+  db: Queryable,
+  { logger, metrics }: { logger: Pick<Logger, 'error'>; metrics?: Pick<Metrics, 'add'> },
+): ReferenceCodes {
   const cache = new Map<string, Fingerprint>();
+
+  /** Null where there are none: a slice that failed has no codes, nor is there one before the first or after the last. */
+  async function readReferenceSlice(reference: ReferenceKey, slice: number): Promise<Fingerprint | null> {
+    const key = codesKey(referenceKey(reference), slice);
+    try {
+      return decodeFingerprint(await readBlob(blobs, OWN_BUCKET, key, MAX_BYTES));
+    } catch (error) {
+      if (error instanceof BlobStoreError && error.code === 'missing') return null;
+      if (!(error instanceof RangeError)) throw error;
+      metrics?.add('vigil_stage_errors_total', { stage: 'references', kind: 'codes' });
+      logger.error({ key, error }, UNREADABLE);
+      return null;
+    }
+  }
 
   async function read(reference: ReferenceKey, slice: number): Promise<Fingerprint | null> {
     const key = codesKey(referenceKey(reference), slice);
@@ -51,7 +60,7 @@ export function createReferenceCodes(blobs: BlobStore, db: Queryable): Reference
   }
 
   const readAnew = async (reference: ReferenceKey, slice: number): Promise<Fingerprint | null> =>
-    (await readReferenceSlice(blobs, reference, slice)) ?? (slice === 0 ? hashOf(reference) : null);
+    (await readReferenceSlice(reference, slice)) ?? (slice === 0 ? hashOf(reference) : null);
 
   /** A reference of a hash list has no codes in the store: its row is all there is of it. */
   async function hashOf({ id, version }: ReferenceKey): Promise<Fingerprint | null> {

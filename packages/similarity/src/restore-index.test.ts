@@ -67,6 +67,27 @@ describe('a snapshot', () => {
     expectSame(restored, oracle, queries);
   });
 
+  test('lets go of what it was read from, whether it was whole, refused, or failed to come', async () => {
+    const whole = bytesOf(filled().index);
+    let open = 0;
+    const file = async function* (bytes: Uint8Array, error?: Error) {
+      open++;
+      try {
+        yield* chopped(bytes, 4096);
+        if (error) throw error;
+        yield new Uint8Array(9);
+      } finally {
+        open--;
+      }
+    };
+    await restoreIndex(file(whole), OPTIONS);
+    expect(open).toBe(0);
+    await expect(restoreIndex(file(whole.subarray(4)), OPTIONS)).rejects.toThrow(SnapshotRefused);
+    expect(open).toBe(0);
+    await expect(restoreIndex(file(whole.subarray(0, 500), new Error('gone')), OPTIONS)).rejects.toThrow('gone');
+    expect(open).toBe(0);
+  });
+
   test('goes on as an index does: more is added, replaced, removed and merged', async () => {
     const { index, oracle, queries } = filled();
     const { index: restored } = await restoreIndex(index.snapshot(), OPTIONS);

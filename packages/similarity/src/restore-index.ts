@@ -27,6 +27,14 @@ export async function restoreIndex(
   options: IndexOptions = {},
 ): Promise<{ index: Index; note: string }> {
   const from = createReader(pieces);
+  try {
+    return await restoredFrom(from, options);
+  } finally {
+    await from.close();
+  }
+}
+
+async function restoredFrom(from: Reader, options: IndexOptions): Promise<{ index: Index; note: string }> {
   const parameters = await from.words(PARAMETERS.length);
   if (PARAMETERS.some((p, i) => p !== parameters[i])) throw new SnapshotRefused('it is of another format');
   const note = new TextDecoder().decode(await from.section('note'));
@@ -183,6 +191,8 @@ function createReader(pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) 
     words,
     into,
     next: async (): Promise<Section> => (await open()).name,
+    /** Nothing more is read: what the pieces come from, a file say, is let go of, whether or not all of it was read. */
+    close: async (): Promise<void> => void (await source.return?.()),
     async section(name: Section): Promise<Uint8Array> {
       const { length } = await open();
       if (length > MAX_SECTION_BYTES) throw new SnapshotRefused(`section ${name} is too long`);

@@ -4,7 +4,7 @@ import { createIndex, type Index, type IndexOptions } from './create-index.ts';
 import { createHome } from './home.ts';
 import { restoreIndex } from './restore-index.ts';
 import { EXACT } from './rules.ts';
-import { openSearchThreads, SearchThreadDied } from './search-threads.ts';
+import { openSearchThreads, SearchThreadDied, SearchThreadsGone } from './search-threads.ts';
 import { createRandom, fingerprintOf, flipShuffled, joined, reference } from './testing.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
@@ -174,6 +174,26 @@ test('a thread that dies says so to those who wait, and another takes its place'
   const found = await threads.search({ ...task, among: [{ home: known, scanned: 8 }] });
   // Seven codes are all zeros, the eighth, the first, has three bits a word.
   expect([...found].filter((_, i) => i % 4 === 3)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+});
+
+test('threads that end as they start are given up after some tries, with pauses, and it is said what to do', async () => {
+  let started = 0;
+  const count = () => void started++;
+  process.on('worker', count);
+  try {
+    using threads = openSearchThreads(typescriptKernel, 1, 1);
+    // No thread can make anything of it, nor can any of its successors.
+    threads.enter({ id: -1, memory: null, layout: null } as never);
+    const task = { bits: new Uint8Array(32), rule: EXACT, limit: 10, among: [] };
+    let error: unknown;
+    do error = await threads.search(task).then(breath, (e: unknown) => breath().then(() => e));
+    while (error instanceof SearchThreadDied && started < 50);
+    expect(error).toBeInstanceOf(SearchThreadsGone);
+    expect(error).toMatchObject({ retriable: false, message: expect.stringContaining('npm run build:wasm') });
+    expect(started).toBe(8);
+  } finally {
+    process.off('worker', count);
+  }
 });
 
 test('an index that is disposed of lets go of those who wait', async () => {

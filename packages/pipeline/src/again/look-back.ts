@@ -2,10 +2,8 @@ import type { BlobStore } from '@vigil/blob-store';
 import {
   type Alignment,
   CODE_BYTES,
-  codesOf,
   derivedId,
   type Envelope,
-  encodedBits,
   openEnvelope,
   type Proposal,
   placeOf,
@@ -28,7 +26,7 @@ import {
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
 import { createTurns, type Logger } from '@vigil/runtime';
-import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES, type Sieve } from '@vigil/similarity';
+import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
 import { cannotBeDone, givingUp, type Patience, patiently } from '../give-up.ts';
 import { hashCodesOf } from '../hash-lists.ts';
@@ -41,6 +39,7 @@ import { canConfirm, searchSlice } from '../stages/match-slice.ts';
 import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
 import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
 import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
+import { createSift, type NearNew, searchedInFull } from './sift.ts';
 
 export interface LookBackDeps extends Patience {
   database: Database;
@@ -56,7 +55,7 @@ export interface LookBackDeps extends Patience {
 /** New references, in a form that stored codes stream past. */
 export interface NewOnes extends Disposable {
   references: readonly NewReference[];
-  sieve: Sieve;
+  sieve: NearNew;
   index: Index;
 }
 
@@ -64,10 +63,7 @@ export interface NewOnes extends Disposable {
 const MOST_CODES = 10_000;
 const MOST_REFERENCES = 5000;
 
-/**
- * As many of them, from the first on, as fit one pass: 10 000 picture codes, and one reference at least, of which no more than
- * a sieve can hold is taken.
- */
+/** As many of them, from the first on, as fit one pass: 10 000 picture codes, and one reference at least, however long it is. */
 export async function loadNewOnes(
   references: readonly NewReference[],
   codes: Pick<ReferenceCodes, 'slice'>,
@@ -84,9 +80,10 @@ export async function loadNewOnes(
       const kept = indexedCodes(found);
       index.add(one, slice, one.kind ?? 'video', kept);
       const table = tableOf(kept, 'picture');
-      for (let i = 0; i < table.count && count < MOST_SIEVE_CODES; i++) {
+      for (let i = 0; i < table.count; i++) {
         if (!isReferenceCode(kept, table, i)) continue;
-        bits.push(table.bits.subarray(32 * i, 32 * i + 32));
+        // Beyond that no sieve is made.
+        if (count < MOST_SIEVE_CODES) bits.push(table.bits.subarray(CODE_BYTES * i, CODE_BYTES * (i + 1)));
         count++;
       }
     }
@@ -96,7 +93,8 @@ export async function loadNewOnes(
     if (turns.due()) await turns.rest();
   }
   index.compact();
-  const sieve = await createSieve(new Uint8Array(Buffer.concat(bits)));
+  const sieve =
+    count > MOST_SIEVE_CODES ? searchedInFull(index, count) : await createSieve(new Uint8Array(Buffer.concat(bits)));
   return { references: references.slice(0, taken), sieve, index, [Symbol.dispose]: () => index[Symbol.dispose]() };
 }
 
@@ -190,37 +188,6 @@ interface Held {
   trouble: Trouble | null;
   /** A slice that shows something new has no result that it could be added to. */
   unsearched: boolean;
-}
-
-/**
- * Of records with fingerprints those of which some picture code, of whatever quality, lies within the radius of a new one, or its
- * complement does; how many codes that were, and how many records could not be read. Nothing else of them is looked at.
- */
-export function createSift(sieve: Sieve, read: (record: LogRecord) => Promise<Envelope>, logger: Pick<Logger, 'warn'>) {
-  let flags = new Uint8Array(4096);
-  return async (records: readonly LogRecord[]): Promise<{ near: LogRecord[]; codes: number; unreadable: number }> => {
-    const parts: Uint8Array[] = [];
-    const ends: number[] = [];
-    let [codes, unreadable] = [0, 0];
-    for (const record of records) {
-      try {
-        const data = codesOf(await read(record));
-        const bits = data.length > 0 ? encodedBits(data, 'picture') : data;
-        parts.push(bits);
-        codes += bits.length / CODE_BYTES;
-      } catch (error) {
-        if (!(error instanceof RangeError) && !cannotBeDone(error)) throw error;
-        unreadable++;
-        const { topic, partition, offset } = record;
-        logger.warn({ topic, partition, offset, error }, 'cannot be read, and is left out');
-      }
-      ends.push(codes);
-    }
-    if (flags.length < codes) flags = new Uint8Array(2 * codes);
-    if (sieve.sift(Buffer.concat(parts), flags) === 0) return { near: [], codes, unreadable };
-    const isNear = (n: number) => flags.subarray(n === 0 ? 0 : ends[n - 1]!, ends[n]!).includes(1);
-    return { near: records.filter((_, n) => isNear(n)), codes, unreadable };
-  };
 }
 
 function createWorker(

@@ -79,7 +79,7 @@ export async function openTools(
     await checkSurfaces(database, config.acknowledgements.surfaces);
     const fingerprinter = stack.use(await openFingerprinter({ threads: 1, limits: config.limits, ffmpeg }));
     const shards = await currentShards(database.postgres, config.shards, clock.now());
-    const references = createReferenceCodes(blobs, database.postgres);
+    const references = createReferenceCodes(blobs, database.postgres, { logger });
     const libraries = [];
     for (let number = 0; withLibrary && number < shards; number++) {
       const shard = { number, of: shards };
