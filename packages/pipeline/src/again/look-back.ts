@@ -3,7 +3,6 @@ import {
   type Alignment,
   CODE_BYTES,
   derivedId,
-  type Envelope,
   openEnvelope,
   type Proposal,
   placeOf,
@@ -25,7 +24,7 @@ import {
   type RunRow,
 } from '@vigil/database';
 import type { EventLog, LogRecord } from '@vigil/event-log';
-import { createTurns, type Logger } from '@vigil/runtime';
+import { createTurns } from '@vigil/runtime';
 import { createIndex, createSieve, type Index, isReferenceCode, MOST_SIEVE_CODES } from '@vigil/similarity';
 import { unspilled } from '../emit.ts';
 import { cannotBeDone, givingUp, type Patience, patiently } from '../give-up.ts';
