@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Region } from './pdq-filter.ts';
-import { findBorders, findBordersOfEach } from './trim.ts';
+import { findBorders } from './trim.ts';
 
 // Real: everything. Pictures are made here: waves and hard-edged discs, moving from frame to frame.
 
@@ -123,25 +123,5 @@ describe('findBorders', () => {
     expect(still(plain(300, 200, 128))).toBeNull();
     expect(still(scene(40, 40))).toBeNull();
     expect(findBorders([], 100, 100)).toBeNull();
-  });
-});
-
-describe('findBordersOfEach', () => {
-  const full = [1, 2, 3].map((time) => scene(320, 240, time).luma);
-  const barred = [4, 5, 6].map((time) => onto(plain(320, 240, 0), scene(320, 180, time), 0, 30).luma);
-  const pillared = [7, 8].map((time) => onto(plain(320, 240, 16), scene(180, 240, time), 70, 0).luma);
-
-  it('finds the borders of each work where one follows another', () => {
-    const found = findBordersOfEach([...full, ...barred, ...pillared], 320, 240);
-    expect(found.slice(0, 3)).toEqual([null, null, null]);
-    for (const region of found.slice(3, 6)) expectRegion(region, 0, 0.125, 1, 0.875);
-    for (const region of found.slice(6)) expectRegion(region, 70 / 320, 0, 250 / 320, 1);
-  });
-
-  it('says of one work what all its frames say together', () => {
-    const [dark, black] = [onto(scene(320, 240, 1), plain(320, 60, 0), 0, 0).luma, plain(320, 240, 0).luma];
-    expect(findBordersOfEach([dark, ...full], 320, 240)).toEqual([null, null, null, null]);
-    for (const region of findBordersOfEach([black, ...barred], 320, 240)) expectRegion(region, 0, 0.125, 1, 0.875);
-    expect(findBordersOfEach([], 320, 240)).toEqual([]);
   });
 });

@@ -37,9 +37,6 @@ const LEAST_CUT = 0.008;
 const LEAST_LEFT = 0.12;
 const LEAST_PIXELS = 24;
 
-/** Frames in a row that show where the borders of their own work are. */
-const LEAST_RUN = 2;
-
 let shared: TrimPlanes | null = null;
 
 /**
@@ -77,60 +74,6 @@ export function findBorders(frames: readonly Uint8Array[], width: number, height
     bottom: edge(y1, h, height, false),
   };
 }
-
-/**
- * Borders of each frame of a slice of an upload. Most slices have the same in all their frames; where one work follows another, each
- * has its own, and those of all frames together would be the widest picture's. Frames next to each other whose flat borders lie alike
- * are looked at by themselves.
- * @returns a region for each frame, null where there are none
- */
-export function findBordersOfEach(frames: readonly Uint8Array[], width: number, height: number): (Region | null)[] {
-  const common = findBorders(frames, width, height);
-  const alone = frames.map((luma) => flatBox(luma, width, height));
-  const borders: (Region | null)[] = frames.map(() => common);
-  for (let from = 0; from < frames.length; ) {
-    let to = from + 1;
-    while (to < frames.length && liesAlike(alone[from]!, alone[to]!)) to++;
-    if (to - from >= LEAST_RUN && to - from < frames.length && areaOf(alone[from]!) < SETTLED)
-      borders.fill(findBorders(frames.slice(from, to), width, height) ?? common, from, to);
-    from = to;
-  }
-  return borders;
-}
-
-/** What flat borders leave of one picture, in shares of its sides; all of it where there are none. */
-function flatBox(luma: Uint8Array, width: number, height: number): Region {
-  const [rows, columns] = [height - 1, width - 1];
-  const edges = [
-    [0, 1, width],
-    [rows * width, 1, width],
-    [0, width, height],
-    [columns, width, height],
-  ] as const;
-  if (!edges.some(([from, step, count]) => isFlatLine(luma, from, step, count))) return ALL;
-  const factor = Math.max(1, Math.ceil(Math.max(width, height) / WORKING_SIDE));
-  shared ??= createTrimPlanes();
-  const plane = shared.shrink(luma, width, height, factor);
-  const { width: w, height: h } = plane;
-  const whole = { x0: 0, y0: 0, x1: w, y1: h };
-  const flat = w > 0 && h > 0 ? flatCut([plane], whole) : whole;
-  const { x0, y0, x1, y1 } = roomy(flat, w, h) ? flat : whole;
-  return { left: x0 / w, top: y0 / h, right: x1 / w, bottom: y1 / h };
-}
-
-const ALL: Region = { left: 0, top: 0, right: 1, bottom: 1 };
-
-/** Roughly what `flatEnds` asks of a line, of the picture as it is: most pictures fill their frame, and are not looked at further. */
-function isFlatLine(luma: Uint8Array, from: number, step: number, count: number): boolean {
-  const line = Uint8Array.from({ length: count }, (_, i) => luma[from + i * step]!);
-  const level = line.slice().sort()[count >> 1]!;
-  return line.reduce((n, v) => n + (Math.abs(v - level) <= FLAT_LEVELS + 1 ? 1 : 0), 0) >= FLAT_SHARE * count;
-}
-
-const areaOf = ({ left, top, right, bottom }: Region): number => (right - left) * (bottom - top);
-
-const liesAlike = (a: Region, b: Region): boolean =>
-  (['left', 'top', 'right', 'bottom'] as const).every((side) => Math.abs(a[side] - b[side]) <= 2 * ALIKE);
 
 function spread<T>(list: readonly T[], most: number): T[] {
   if (list.length <= most) return [...list];

@@ -16,7 +16,7 @@ import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFram
 import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
 import { pdqTurns, thumbnailOf } from './pdq.ts';
 import type { Region } from './pdq-filter.ts';
-import { findBorders, findBordersOfEach } from './trim.ts';
+import { findBorders } from './trim.ts';
 
 /** A reference's frame is kept when its code differs by more bits than this from the last kept one (MATCHING.md, 1). */
 export const PRUNE_BITS = 20;
@@ -178,20 +178,18 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
   const { width, height } = working;
   const held: DecodedFrame[] = [];
   const frames: TimedFrame[] = [];
-  /** Where the last held frame's picture lies: what follows those that are held is taken to be like it. */
-  let last: Region | null | undefined;
-  const code = ({ time, keyframe, luma }: DecodedFrame, trim: Region | null) => {
-    const options = { turns: AS_IS_AND_MIRRORED, trim, thumbnail: choice !== 'keyframes' };
+  let trim: Region | null | undefined;
+  const code = ({ time, keyframe, luma }: DecodedFrame) => {
+    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null, thumbnail: choice !== 'keyframes' };
     const coded = frameCodes(luma, width, height, options);
     frames.push({ time, keyframe, coded });
     return coded;
   };
   const settle = () => {
-    if (last !== undefined) return;
+    if (trim !== undefined) return;
     const lumas = held.map(({ luma }) => luma);
-    const borders = findBordersOfEach(lumas, width, height);
-    last = borders.at(-1) ?? null;
-    const codes = held.map((frame, i) => code(frame, borders[i]!));
+    trim = findBorders(lumas, width, height);
+    const codes = held.map(code);
     const size = larger ?? working;
     for (const i of chooseFrames(codes, MOST_PATCHED[choice])) {
       const picture = held[i]!.larger ?? held[i]!.luma;
@@ -202,8 +200,8 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
   };
   return {
     add(frame) {
-      if (last !== undefined) {
-        code(frame, last);
+      if (trim !== undefined) {
+        code(frame);
         return false;
       }
       held.push(frame);
