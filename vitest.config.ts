@@ -9,6 +9,7 @@ const fault = [
   'test/fault/**/*.test.ts',
   'test/drill/**/*.test.ts',
   'test/network/replay.test.ts',
+  'test/network/watching.test.ts',
   'test/e2e/seeds.test.ts',
   'test/e2e/accuracy.test.ts',
 ];
