@@ -30,11 +30,11 @@ export async function takeLock(path, { limitMs, waiting = () => undefined }) {
   const file = resolve(path);
   const until = Date.now() + limitMs;
   for (let told = false; !take(file); told = true) {
-    if (Date.now() > until)
+    if (!told) waiting();
+    else if (Date.now() > until)
       throw new SetupError(
         `Another process has held ${file} for ${Math.ceil(limitMs / 60_000)} minutes. End it, or remove that file.`,
       );
-    if (!told) waiting();
     await sleep(500);
   }
   held.add(file);
