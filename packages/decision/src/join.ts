@@ -52,7 +52,7 @@ export interface Lengths {
  *
  * More input never takes anything away from what a stretch proves: strong stretches (mean <= STRONG_MEAN, and no patches
  * or enough of them) are joined with strong ones only, so that a later, weaker neighbour cannot pull one over the line.
- * `manifestAlready` rests on it.
+ * What decide.ts says is `certain` rests on it.
  */
 export const join = (slices: readonly Evidence[], lengths: Lengths): Evidence[] =>
   joined(slices, lengths).map((x) => x.evidence);

@@ -2,10 +2,11 @@
 import { type Alignment, type CodeKind, type Evidence, type Fingerprint, tableOf } from '@vigil/contracts';
 import { align, type QueryHit } from './align.ts';
 import { confirm as confirmPictures } from './confirm.ts';
-import { alignPatches } from './patch-align.ts';
+import { alignGroups } from './patch-align.ts';
 import { confirmPatches } from './patch-confirm.ts';
 import { hunches, isHunch, pursue } from './patch-hunch.ts';
 import { patchQueries } from './patch-queries.ts';
+import { groupsOf } from './patch-votes.ts';
 import { type QueryCodes, queryCodes } from './query-codes.ts';
 
 export interface Search {
@@ -28,8 +29,9 @@ export function alignAll(
 ): Alignment[] {
   return found.flatMap(({ kind, queries, hits }) => {
     if (kind !== 'patch') return align(fingerprint, queries, hits, limit);
-    const aligned = alignPatches(fingerprint, queries, hits, limit);
-    return [...aligned, ...hunches(fingerprint, queries, hits, aligned)];
+    const groups = groupsOf(fingerprint, queries, hits);
+    const aligned = alignGroups(fingerprint, queries, groups, limit);
+    return [...aligned, ...hunches(fingerprint, queries, groups, aligned)];
   });
 }
 

@@ -1,12 +1,4 @@
-import {
-  type Alignment,
-  CODE_BYTES,
-  codeToHex,
-  type Fingerprint,
-  type Region,
-  TURNS,
-  type Turn,
-} from '@vigil/contracts';
+import { type Alignment, type Fingerprint, type Region, TURNS, type Turn } from '@vigil/contracts';
 import type { QueryHit } from './align.ts';
 import { SPEED_ALTERED } from './limits.ts';
 import { at, type Line, median, SPEEDS } from './line.ts';
@@ -23,7 +15,16 @@ import {
   sizeOf,
 } from './patch-geometry.ts';
 import { flattened, withSlant } from './patch-slant.ts';
-import { type Cell, cellsOf, type Group, groupsOf, TIME_TOLERANCE, type Vote } from './patch-votes.ts';
+import {
+  type Cell,
+  cellsOf,
+  type Group,
+  groupsOf,
+  hitsOf,
+  TIME_TOLERANCE,
+  type Vote,
+  windowsFrom,
+} from './patch-votes.ts';
 import type { QueryCodes } from './query-codes.ts';
 
 /** Shapes that a reference may have: hits do not tell, and an affine does not mind once it is found. */
@@ -63,17 +64,25 @@ interface Found {
  * embedding and weak geometric consistency", 2008); in the fullest cells a map is fitted (patch-geometry.ts). A place
  * counts once, however many frames repeat it, on either side.
  */
-export function alignPatches(
+export const alignPatches = (
   fingerprint: Fingerprint,
   queries: QueryCodes,
   hits: readonly QueryHit[],
+  limit?: number,
+): Alignment[] => alignGroups(fingerprint, queries, groupsOf(fingerprint, queries, hits), limit);
+
+/** The same of hits that are grouped already. */
+export function alignGroups(
+  fingerprint: Fingerprint,
+  queries: QueryCodes,
+  groups: readonly Group[],
   limit = 6,
 ): Alignment[] {
   const aspect = fingerprint.width > 0 && fingerprint.height > 0 ? fingerprint.width / fingerprint.height : 1;
   const found: Found[] = [];
   const taken = new Set<Vote>();
   const counts = new Map<Group, number>();
-  for (const cell of cellsOf(groupsOf(fingerprint, queries, hits))) {
+  for (const cell of cellsOf(groups)) {
     const n = counts.get(cell.group) ?? 0;
     if (n >= MAX_GEOMETRIES) continue;
     const one = geometryOf(cell, aspect, taken);
@@ -165,23 +174,14 @@ function lineOf(pairs: readonly PatchPair[], rough: Line): Line {
   const speeds = to - from < 2 ? [1] : SPEEDS.filter((s) => s === 1 || Math.abs(s - rough.speed) <= 0.061);
   let best = { line: rough, count: -1 };
   for (const speed of speeds) {
-    const sorted = points.map((p) => ({ o: p.ref - speed * (p.at - centre), k: p.k })).sort((a, b) => a.o - b.o);
-    const held = new Map<number, number>();
-    let end = 0;
-    for (let start = 0; start < sorted.length; start++) {
-      while (end < sorted.length && sorted[end]!.o <= sorted[start]!.o + 2 * TIME_TOLERANCE) {
-        const { k } = sorted[end++]!;
-        held.set(k, (held.get(k) ?? 0) + 1);
-      }
+    const sorted = points
+      .map((p) => ({ offset: p.ref - speed * (p.at - centre), id: p.k }))
+      .sort((a, b) => a.offset - b.offset);
+    for (const { from: first, to: end, ids } of windowsFrom(sorted, 2 * TIME_TOLERANCE)) {
       const needed = speed === 1 ? best.count : best.count * 1.05 + 1;
-      if (held.size > needed) {
-        const middle = median(sorted.slice(start, end).map((p) => p.o));
-        best = { line: { speed, offset: middle - speed * centre }, count: held.size };
-      }
-      const { k } = sorted[start]!;
-      const left = held.get(k)! - 1;
-      if (left === 0) held.delete(k);
-      else held.set(k, left);
+      if (ids <= needed) continue;
+      const middle = median(sorted.slice(first, end).map((p) => p.offset));
+      best = { line: { speed, offset: middle - speed * centre }, count: ids };
     }
   }
   return best.line;
@@ -209,13 +209,7 @@ function alignmentOf(found: Found, fingerprint: Fingerprint, aspect: number, que
     frames: new Set(votes.map((v) => v.frame)).size,
     inliers: found.inliers,
     cells: found.cells,
-    hits: keptOf(votes, line).map((v) => ({
-      at: v.shown,
-      ref: v.ref,
-      distance: v.distance,
-      quality: queries.quality[v.query]!,
-      code: codeToHex(queries.bits, v.query * CODE_BYTES),
-    })),
+    hits: hitsOf(keptOf(votes, line), queries),
   };
 }
 

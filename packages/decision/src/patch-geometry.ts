@@ -67,6 +67,12 @@ export const sizeOf = (aspect: number): { width: number; height: number } => ({
   height: Math.sqrt(AREA / aspect),
 });
 
+/** A map, and the pairs that lie near it. */
+interface Fitted {
+  map: Affine;
+  own: Pair[];
+}
+
 /** The map that most pairs consent to, or null when there is none that `least` of them do. */
 export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine | null {
   if (pairs.length < least) return null;
@@ -84,11 +90,10 @@ export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine |
   const starts = [{ map: first.map, own: roughly }];
   const exact = bestOfTwo(pairs, proposals.slice(0, PIVOTS));
   if (exact && exact.own.length >= least) starts.push(exact);
-  let best: { map: Affine; count: number } | null = null;
+  let best: Fitted | null = null;
   for (const { map, own } of starts) {
     const found = fittedFrom(pairs, own, map, least);
-    const count = found ? inliersOf(pairs, found).length : 0;
-    if (found && (!best || count > best.count)) best = { map: found, count };
+    if (found && (!best || found.own.length > best.own.length)) best = found;
   }
   return best?.map ?? null;
 }
@@ -97,8 +102,8 @@ export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine |
  * Of the similarities through two pairs, the proposing one and another that consents to it, the one that most pairs lie near. Among
  * rough consent there may be so much of other frames, which have moved, that the mean of all of it fits none.
  */
-function bestOfTwo(pairs: readonly Pair[], proposals: readonly { pivot: Pair; map: Affine }[]) {
-  let best: { map: Affine; own: Pair[] } | null = null;
+function bestOfTwo(pairs: readonly Pair[], proposals: readonly { pivot: Pair; map: Affine }[]): Fitted | null {
+  let best: Fitted | null = null;
   for (const { pivot, map: rough } of proposals) {
     const far = pairs.filter((p) => consents(p, rough, pivot) && distance(p, pivot) >= FAR);
     const step = Math.max(1, far.length / PARTNERS);
@@ -114,15 +119,15 @@ function bestOfTwo(pairs: readonly Pair[], proposals: readonly { pivot: Pair; ma
 const distance = (p: Pair, o: Pair): number => Math.hypot(p.qx - o.qx, p.qy - o.qy);
 
 /** A similarity first, then an affine map where enough pairs speak for it; null where that is none that people make. */
-function fittedFrom(pairs: readonly Pair[], start: readonly Pair[], proposed: Affine, least: number): Affine | null {
+function fittedFrom(pairs: readonly Pair[], start: readonly Pair[], proposed: Affine, least: number): Fitted | null {
   const plain = refined(pairs, start, proposed, similarityFrom, least);
   if (!plain) return null;
   const bent = refined(pairs, plain.own, plain.map, affineFrom, least);
   // Few pairs bend an affine map to their errors, and what lies away from them with it.
   const enough =
     bent && bent.own.length >= (bent.own.length < ENOUGH ? AFFINE_GAIN * plain.own.length + 1 : plain.own.length);
-  if (enough && isSane(bent.map)) return bent.map;
-  return isSane(plain.map) ? plain.map : null;
+  if (enough && isSane(bent.map)) return bent;
+  return isSane(plain.map) ? plain : null;
 }
 
 function refined(
@@ -131,7 +136,7 @@ function refined(
   proposed: Affine,
   solve: (pairs: readonly Pair[], before: Affine) => Affine,
   least: number,
-): { map: Affine; own: Pair[] } | null {
+): Fitted | null {
   let map = proposed;
   let own = [...start];
   for (let round = 0; round < ROUNDS; round++) {

@@ -2,6 +2,7 @@ import { CODE_BYTES, emptyTable, type Fingerprint } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { alignPatches } from './patch-align.ts';
 import { hunches, isHunch, pursue } from './patch-hunch.ts';
+import { groupsOf } from './patch-votes.ts';
 import { fingerprintOf, flipped, key, randomCode, seeded } from './synthetic.ts';
 import { affineOf, farthest, type Scene, sceneOf } from './synthetic-patches.ts';
 
@@ -22,7 +23,7 @@ function moved({ places = 6, offset = 400, sampling = 'keyframes' as Fingerprint
   return scene;
 }
 const hunchesOf = ({ fingerprint, queries, hits }: Scene) =>
-  hunches(fingerprint, queries, hits, alignPatches(fingerprint, queries, hits));
+  hunches(fingerprint, queries, groupsOf(fingerprint, queries, hits), alignPatches(fingerprint, queries, hits));
 
 describe('a hunch', () => {
   test('is where patches meet one stretch of a film more often than by accident', () => {

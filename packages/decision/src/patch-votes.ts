@@ -1,4 +1,11 @@
-import { type Fingerprint, type ReferenceKey, referenceKey } from '@vigil/contracts';
+import {
+  type Alignment,
+  CODE_BYTES,
+  codeToHex,
+  type Fingerprint,
+  type ReferenceKey,
+  referenceKey,
+} from '@vigil/contracts';
 import type { QueryHit } from './align.ts';
 import type { Line } from './line.ts';
 import { AREA, MIN_INLIERS, MIN_STILL_INLIERS, sizeOf } from './patch-geometry.ts';
@@ -181,6 +188,36 @@ const minmax = (values: readonly number[]): [number, number] => {
 
 /** Where in the upload, in cells of 8 pixels: a place that many frames repeat is one. */
 export const placeKey = (v: Vote): number => Math.floor(v.qx / 8) * 4096 + Math.floor(v.qy / 8);
+
+/**
+ * Of points in rising order of offset, for each the window of `width` that begins with it: [from, to) and how many different ids are
+ * in it.
+ */
+export function* windowsFrom(
+  sorted: readonly { offset: number; id: number }[],
+  width: number,
+): Generator<{ from: number; to: number; ids: number }> {
+  const held = new Map<number, number>();
+  for (let from = 0, to = 0; from < sorted.length; from++) {
+    for (; to < sorted.length && sorted[to]!.offset <= sorted[from]!.offset + width; to++)
+      held.set(sorted[to]!.id, (held.get(sorted[to]!.id) ?? 0) + 1);
+    yield { from, to, ids: held.size };
+    const { id } = sorted[from]!;
+    const left = held.get(id)! - 1;
+    if (left === 0) held.delete(id);
+    else held.set(id, left);
+  }
+}
+
+/** As an alignment names them. */
+export const hitsOf = (votes: readonly Vote[], queries: QueryCodes): Alignment['hits'] =>
+  votes.map((v) => ({
+    at: v.shown,
+    ref: v.ref,
+    distance: v.distance,
+    quality: queries.quality[v.query]!,
+    code: codeToHex(queries.bits, v.query * CODE_BYTES),
+  }));
 
 /** Windows of +-`half` around some offset that hold `least` or more, fullest first, at least `half` apart. */
 function fullWindows(offsets: readonly number[], half: number, least: number): { centre: number; members: number[] }[] {
