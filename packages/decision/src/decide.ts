@@ -88,7 +88,8 @@ const alone = (evidence: Evidence): Joined => ({ evidence, without: (spans) => w
 const spansIn = (parts: Policy['excluded'], { reference }: Evidence): Span[] =>
   parts.filter((x) => x.reference === reference.id).map((x) => x.span);
 
-function decideJoined({ evidence, without }: Joined, policy: Policy, upload: Upload): Decision {
+/** The same of what was joined already: for whoever holds several policies against it. */
+export function decideJoined({ evidence, without }: Joined, policy: Policy, upload: Upload): Decision {
   const trials: Decision['trials'] = [];
   const decision = (rule: string, action: Action, manifest: boolean, shown: Evidence): Decision => ({
     action,

@@ -1,6 +1,6 @@
 import { type Action, type Decision, type Policy, referenceKey } from '@vigil/contracts';
 import type { JudgedUpload } from '@vigil/database';
-import { decideAll } from '@vigil/decision';
+import { decideJoined, joined } from '@vigil/decision';
 
 /** A reference as the dry run judges by it: as things are, and as they would be. */
 export interface Compared {
@@ -38,12 +38,11 @@ export function dryRun(uploads: readonly JudgedUpload[], references: ReadonlyMap
       .flatMap((e) => (e.outcome.status === 'confirmed' ? e.outcome.evidence : []))
       .filter((e) => references.has(referenceKey(e.reference)));
     const of = (key: { id: string; version: number }) => references.get(referenceKey(key))!;
-    const decided = (which: 'current' | 'candidate') =>
-      decideAll(mine, { upload: duration, reference: (key) => of(key).duration }, (key) => of(key)[which], about);
-    // What was found is the same, and so is its order.
-    const candidates = decided('candidate');
-    for (const [n, { decision: before }] of decided('current').entries()) {
-      const after = candidates[n]!.decision;
+    for (const one of joined(mine, { upload: duration, reference: (key) => of(key).duration })) {
+      const { reference } = one.evidence;
+      const { current, candidate } = of(reference);
+      const before = decideJoined(one, current, about);
+      const after = decideJoined(one, candidate, about);
       const list = compare(before, after);
       if (list === 'same') {
         found.same++;
@@ -51,7 +50,7 @@ export function dryRun(uploads: readonly JudgedUpload[], references: ReadonlyMap
       }
       found[list].push({
         upload,
-        reference: before.evidence.reference,
+        reference,
         before: { action: before.action, rule: before.rule },
         after: {
           action: after.action,
