@@ -28,6 +28,27 @@ const colourOf = async (jpeg: Uint8Array) => {
 const near = ([r, g, b]: number[], wanted: [number, number, number]) =>
   [r! - wanted[0], g! - wanted[1], b! - wanted[2]].every((d) => Math.abs(d) < 25);
 
+/** Of a film that is red for three seconds and then blue: the instant, and what it shows. */
+const RED_THEN_BLUE: [number, [number, number, number]][] = [
+  [0, [254, 0, 0]],
+  [1, [254, 0, 0]],
+  [2.8, [254, 0, 0]],
+  [3.2, [0, 0, 254]],
+  [6, [0, 0, 254]],
+];
+
+/** The film's pictures at those instants, which must show what belongs there. */
+async function redThenBlue({ source, probe }: Awaited<ReturnType<typeof opened>>) {
+  const pictures = [];
+  for (const [at, wanted] of RED_THEN_BLUE) {
+    const outcome = await fingerprinter.picture(source, { probe, at });
+    if (outcome.status !== 'picture') throw new Error(outcome.detail);
+    expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
+    pictures.push(outcome);
+  }
+  return pictures;
+}
+
 describe('a picture to look at', () => {
   test('of a film is the frame at that time, small, whole and in colour', async () => {
     const film = await opened(
@@ -44,18 +65,10 @@ describe('a picture to look at', () => {
       ],
       ...['-filter_complex', '[0][1]concat=n=2:v=1', '-g', '100', '-c:v', 'mpeg4', '-q:v', '3'],
     );
-    for (const [at, wanted] of [
-      [1, [254, 0, 0]],
-      [2.8, [254, 0, 0]],
-      [3.2, [0, 0, 254]],
-      [6, [0, 0, 254]],
-    ] as [number, [number, number, number]][]) {
-      const outcome = await fingerprinter.picture(film.source, { probe: film.probe, at });
-      if (outcome.status !== 'picture') throw new Error(outcome.detail);
+    for (const outcome of await redThenBlue(film)) {
       expect([outcome.width, outcome.height]).toEqual([320, 180]);
       expect(await sharp(outcome.jpeg).metadata()).toMatchObject({ format: 'jpeg', width: 320, height: 180 });
       expect(outcome.jpeg.length).toBeLessThan(40_000);
-      expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
     }
   });
 
@@ -70,16 +83,7 @@ describe('a picture to look at', () => {
       ...['-c:v', 'mjpeg', '-q:v', '3', '-c:a', 'aac'],
     );
     expect(film.probe.startTime).toBeCloseTo(10, 1);
-    for (const [at, wanted] of [
-      [0, [254, 0, 0]],
-      [2.8, [254, 0, 0]],
-      [3.2, [0, 0, 254]],
-      [6, [0, 0, 254]],
-    ] as [number, [number, number, number]][]) {
-      const outcome = await fingerprinter.picture(film.source, { probe: film.probe, at });
-      if (outcome.status !== 'picture') throw new Error(outcome.detail);
-      expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
-    }
+    expect(await redThenBlue(film)).toHaveLength(RED_THEN_BLUE.length);
   });
 
   test('of a still keeps its shape, and nothing of what else was in the file', async () => {
