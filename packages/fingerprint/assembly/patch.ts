@@ -11,8 +11,10 @@ const CIRCLE = memory.data<i32>([
 ]);
 /** Of rows 0 to 15 of the disc u * u + v * v <= 240. */
 const REACH = memory.data<i32>([15, 15, 15, 15, 14, 14, 14, 13, 13, 12, 11, 10, 9, 8, 6, 3]);
-/** Addresses of the circle's pixels relative to its middle, twice around. */
-const OFFSETS = memory.data(128, 16);
+/** Addresses of the circle's pixels relative to its middle. */
+const OFFSETS = memory.data(64, 16);
+/** Of the sixteen pixels that are looked at, 16 bits each. */
+const SCORES = memory.data(32, 16);
 
 function offset(k: i32): usize {
   return load<u32>(OFFSETS + ((<usize>k) << 2));
@@ -23,13 +25,32 @@ export function base(): usize {
   return (__heap_base + 63) & ~63;
 }
 
+function sample(from: usize, tap: u32, out: usize): void {
+  const p = from + (tap & 0xffff);
+  const w = tap >>> 16;
+  store<u16>(out, <u16>(<u32>load<u8>(p) * (256 - w) + <u32>load<u8>(p, 1) * w));
+}
+
 function line(from: usize, taps: usize, out: usize, width: i32): void {
-  for (let x: i32 = 0; x < width; x++) {
-    const tap = load<u32>(taps + ((<usize>x) << 2));
-    const p = from + (tap & 0xffff);
-    const w = tap >>> 16;
-    store<u16>(out + ((<usize>x) << 1), <u16>(<u32>load<u8>(p) * (256 - w) + <u32>load<u8>(p, 1) * w));
+  const whole = i16x8.splat(256);
+  let x: i32 = 0;
+  for (; x + 8 <= width; x += 8, taps += 32, out += 16) {
+    const first = load<u16>(taps);
+    if (load<u16>(taps, 28) - first > 14) {
+      for (let k: usize = 0; k < 8; k++) sample(from, load<u32>(taps + (k << 2)), out + (k << 1));
+      continue;
+    }
+    const a = v128.load(taps);
+    const b = v128.load(taps, 16);
+    const w = v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+    // Bytes of the sixteen from the first tap on; the upper byte of each word is none of them.
+    const places = i16x8.sub(v128.shuffle<i16>(a, b, 0, 2, 4, 6, 8, 10, 12, 14), i16x8.splat(first));
+    const near = v128.or(places, i16x8.splat(-256));
+    const v = v128.load(from + first);
+    const u = i16x8.mul(i8x16.swizzle(v, near), i16x8.sub(whole, w));
+    v128.store(out, i16x8.add(u, i16x8.mul(i8x16.swizzle(v, i16x8.add(near, i16x8.splat(1))), w)));
   }
+  for (; x < width; x++, taps += 4, out += 2) sample(from, load<u32>(taps), out);
 }
 
 export function interpolate(
@@ -181,30 +202,201 @@ function edge(row: usize, out: usize, x: i32, width: i32): void {
   );
 }
 
-/** The larger sum of what the circle is lighter by, or darker by, beyond the step. */
-function scoreOf(p: usize, step: i32): i32 {
-  const c = <i32>load<u8>(p);
-  let above: i32 = 0;
-  let below: i32 = 0;
-  for (let k: i32 = 0; k < 16; k++) {
-    const d = <i32>load<u8>(p + offset(k)) - c;
-    above += max(0, d - step);
-    below += max(0, -d - step);
-  }
-  return max(above, below);
+/** Of sixteen pixels the larger sum of what their circles are above `high` by, or below `low`, to SCORES. */
+function scoreAll(
+  v0: v128,
+  v1: v128,
+  v2: v128,
+  v3: v128,
+  v4: v128,
+  v5: v128,
+  v6: v128,
+  v7: v128,
+  v8: v128,
+  v9: v128,
+  v10: v128,
+  v11: v128,
+  v12: v128,
+  v13: v128,
+  v14: v128,
+  v15: v128,
+  high: v128,
+  low: v128,
+): void {
+  let aboveA = i16x8.splat(0);
+  let aboveB = aboveA;
+  let d = aboveA;
+  d = i8x16.sub_sat_u(v0, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v1, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v2, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v3, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v4, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v5, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v6, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v7, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v8, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v9, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v10, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v11, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v12, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v13, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v14, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(v15, high);
+  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
+  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
+  let belowA = i16x8.splat(0);
+  let belowB = belowA;
+  d = i8x16.sub_sat_u(low, v0);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v1);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v2);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v3);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v4);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v5);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v6);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v7);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v8);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v9);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v10);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v11);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v12);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v13);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v14);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  d = i8x16.sub_sat_u(low, v15);
+  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
+  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  v128.store(SCORES, i16x8.max_u(aboveA, belowA));
+  v128.store(SCORES, i16x8.max_u(aboveB, belowB), 16);
+}
+
+/** Of the sixteen arcs of nine on a circle, in each lane, the one whose darkest is lightest: how light that is. */
+function lightestArc(
+  v0: v128,
+  v1: v128,
+  v2: v128,
+  v3: v128,
+  v4: v128,
+  v5: v128,
+  v6: v128,
+  v7: v128,
+  v8: v128,
+  v9: v128,
+  v10: v128,
+  v11: v128,
+  v12: v128,
+  v13: v128,
+  v14: v128,
+  v15: v128,
+): v128 {
+  const two1 = i8x16.min_u(v1, v2);
+  const two3 = i8x16.min_u(v3, v4);
+  const two5 = i8x16.min_u(v5, v6);
+  const two7 = i8x16.min_u(v7, v8);
+  const two9 = i8x16.min_u(v9, v10);
+  const two11 = i8x16.min_u(v11, v12);
+  const two13 = i8x16.min_u(v13, v14);
+  const two15 = i8x16.min_u(v15, v0);
+  const four1 = i8x16.min_u(two1, two3);
+  const four3 = i8x16.min_u(two3, two5);
+  const four5 = i8x16.min_u(two5, two7);
+  const four7 = i8x16.min_u(two7, two9);
+  const four9 = i8x16.min_u(two9, two11);
+  const four11 = i8x16.min_u(two11, two13);
+  const four13 = i8x16.min_u(two13, two15);
+  const four15 = i8x16.min_u(two15, two1);
+  // The arcs that begin at an odd place and at the one before it share eight; each has one more, so the lighter counts.
+  let lightest = i8x16.min_u(i8x16.min_u(four1, four5), i8x16.max_u(v0, v9));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four3, four7), i8x16.max_u(v2, v11)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four5, four9), i8x16.max_u(v4, v13)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four7, four11), i8x16.max_u(v6, v15)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four9, four13), i8x16.max_u(v8, v1)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four11, four15), i8x16.max_u(v10, v3)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four13, four1), i8x16.max_u(v12, v5)));
+  lightest = i8x16.max_u(lightest, i8x16.min_u(i8x16.min_u(four15, four3), i8x16.max_u(v14, v7)));
+  return lightest;
 }
 
 export function detect(at: usize, width: i32, height: i32, step: i32, score: usize, spots: usize): i32 {
-  for (let k: i32 = 0; k < 32; k++) {
-    const at = CIRCLE + ((<usize>(k & 15)) << 3);
+  for (let k: i32 = 0; k < 16; k++) {
+    const at = CIRCLE + ((<usize>k) << 3);
     store<i32>(OFFSETS + ((<usize>k) << 2), load<i32>(at) + load<i32>(at, 4) * width);
   }
   const o0 = offset(0);
+  const o1 = offset(1);
+  const o2 = offset(2);
+  const o3 = offset(3);
   const o4 = offset(4);
+  const o5 = offset(5);
+  const o6 = offset(6);
+  const o7 = offset(7);
   const o8 = offset(8);
+  const o9 = offset(9);
+  const o10 = offset(10);
+  const o11 = offset(11);
   const o12 = offset(12);
+  const o13 = offset(13);
+  const o14 = offset(14);
+  const o15 = offset(15);
   const steps = i8x16.splat(<i8>step);
-  const eight = i8x16.splat(8);
   const from = RADIUS - 1;
   let count: i32 = 0;
   for (let y = from; y < height - from; y++) {
@@ -215,38 +407,43 @@ export function detect(at: usize, width: i32, height: i32, step: i32, score: usi
       const high = i8x16.add_sat_u(c, steps);
       const low = i8x16.sub_sat_u(c, steps);
       // An arc of nine has one of every two that face each other.
-      const n = v128.load(p + o0);
-      const e = v128.load(p + o4);
-      const s = v128.load(p + o8);
-      const w = v128.load(p + o12);
-      const lighter = v128.and(
-        v128.or(i8x16.gt_u(n, high), i8x16.gt_u(s, high)),
-        v128.or(i8x16.gt_u(e, high), i8x16.gt_u(w, high)),
-      );
-      const darker = v128.and(
-        v128.or(i8x16.lt_u(n, low), i8x16.lt_u(s, low)),
-        v128.or(i8x16.lt_u(e, low), i8x16.lt_u(w, low)),
-      );
+      const v0 = v128.load(p + o0);
+      const v4 = v128.load(p + o4);
+      const v8 = v128.load(p + o8);
+      const v12 = v128.load(p + o12);
+      const lighter = i8x16.gt_u(i8x16.min_u(i8x16.max_u(v0, v8), i8x16.max_u(v4, v12)), high);
+      const darker = i8x16.lt_u(i8x16.max_u(i8x16.min_u(v0, v8), i8x16.min_u(v4, v12)), low);
       if (!v128.any_true(v128.or(lighter, darker))) continue;
-      // Lengths of the runs that end at each of the 16, twice around but for what no new run of nine could end in.
-      let lightRun = i8x16.splat(0);
-      let darkRun = i8x16.splat(0);
-      let longest = i8x16.splat(0);
-      for (let k: i32 = 0; k < 24; k++) {
-        const v = v128.load(p + offset(k));
-        const light = i8x16.gt_u(v, high);
-        const dark = i8x16.lt_u(v, low);
-        lightRun = v128.and(i8x16.sub(lightRun, light), light);
-        darkRun = v128.and(i8x16.sub(darkRun, dark), dark);
-        longest = i8x16.max_u(longest, i8x16.max_u(lightRun, darkRun));
+      const v1 = v128.load(p + o1);
+      const v2 = v128.load(p + o2);
+      const v3 = v128.load(p + o3);
+      const v5 = v128.load(p + o5);
+      const v6 = v128.load(p + o6);
+      const v7 = v128.load(p + o7);
+      const v9 = v128.load(p + o9);
+      const v10 = v128.load(p + o10);
+      const v11 = v128.load(p + o11);
+      const v13 = v128.load(p + o13);
+      const v14 = v128.load(p + o14);
+      const v15 = v128.load(p + o15);
+      let corners = i8x16.splat(0);
+      if (v128.any_true(lighter)) {
+        const lightest = lightestArc(v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15);
+        corners = i8x16.gt_u(lightest, high);
       }
-      let found = i8x16.bitmask(i8x16.gt_u(longest, eight));
+      if (v128.any_true(darker)) {
+        const darkest = v128.not(lightestArc(v128.not(v0), v128.not(v1), v128.not(v2), v128.not(v3), v128.not(v4), v128.not(v5), v128.not(v6), v128.not(v7), v128.not(v8), v128.not(v9), v128.not(v10), v128.not(v11), v128.not(v12), v128.not(v13), v128.not(v14), v128.not(v15)));
+        corners = v128.or(corners, i8x16.lt_u(darkest, low));
+      }
+      let found = i8x16.bitmask(corners);
       if (x + 16 > end) found &= (1 << (end - x)) - 1;
+      if (!found) continue;
+      scoreAll(v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, high, low);
       while (found) {
         const lane = ctz<i32>(found);
         found &= found - 1;
         const spot = y * width + x + lane;
-        store<u16>(score + ((<usize>spot) << 1), <u16>scoreOf(p + <usize>lane, step));
+        store<u16>(score + ((<usize>spot) << 1), load<u16>(SCORES + ((<usize>lane) << 1)));
         store<i32>(spots + ((<usize>count) << 2), spot);
         count++;
       }
@@ -316,8 +513,27 @@ export function maxima(
   return n;
 }
 
-function nearest(v: f64): i32 {
-  return <i32>(v + copysign<f64>(0.5, v));
+/** Of each row of the disc, 32 columns from -RADIUS on: u where it belongs to the disc, else 0; then 1 or 0. */
+const WEIGHTS = memory.data((2 * RADIUS + 1) * 128, 16);
+let weighed = false;
+
+function layWeights(): void {
+  for (let v: i32 = -RADIUS; v <= RADIUS; v++) {
+    const reach = load<i32>(REACH + ((<usize>abs(v)) << 2));
+    const row = WEIGHTS + ((<usize>(v + RADIUS)) << 7);
+    for (let u: i32 = -reach; u <= reach; u++) {
+      const at = row + ((<usize>(u + RADIUS)) << 1);
+      store<i16>(at, <i16>u);
+      store<i16>(at, 1, 64);
+    }
+  }
+  weighed = true;
+}
+
+/** Two numbers, to the nearest whole ones, halves away from zero, in the lower two lanes. */
+function nearest(v: v128): v128 {
+  const half = v128.or(v128.and(v, f64x2.splat(-0)), f64x2.splat(0.5));
+  return i32x4.trunc_sat_f64x2_s_zero(f64x2.add(v, half));
 }
 
 export function describe(
@@ -330,41 +546,45 @@ export function describe(
   bits: usize,
   direction: usize,
 ): void {
-  let mx: i32 = 0;
-  let my: i32 = 0;
-  const p = at + <usize>place;
-  for (let v: i32 = -RADIUS; v <= RADIUS; v++) {
-    const reach = load<i32>(REACH + ((<usize>abs(v)) << 2));
-    const row = p + <usize>(v * width);
-    let sum: i32 = 0;
-    for (let u: i32 = -reach; u <= reach; u++) {
-      const level = <i32>load<u8>(row + <usize>u);
-      mx += u * level;
-      sum += level;
+  if (!weighed) layWeights();
+  let across = i32x4.splat(0);
+  let down = i32x4.splat(0);
+  let row = at + <usize>(place - RADIUS * width - RADIUS);
+  let weights = WEIGHTS;
+  for (let v: i32 = -RADIUS; v <= RADIUS; v++, row += <usize>width, weights += 128) {
+    let light = i32x4.splat(0);
+    for (let u: usize = 0; u < 32; u += 8) {
+      const levels = v128.load_ext<u8>(row + u);
+      across = i32x4.add(across, i32x4.dot_i16x8_s(levels, v128.load(weights + (u << 1))));
+      light = i32x4.add(light, i32x4.dot_i16x8_s(levels, v128.load(weights + (u << 1), 64)));
     }
-    my += v * sum;
+    down = i32x4.add(down, i32x4.mul(light, i32x4.splat(v)));
   }
-  const x = <f64>mx;
-  const y = <f64>my;
+  const x = <f64>total(across);
+  const y = <f64>total(down);
   const length = sqrt<f64>(x * x + y * y);
   const dx = length === 0 ? 1 : x / length;
   const dy = length === 0 ? 0 : y / length;
   store<f64>(direction, dx);
   store<f64>(direction, dy, 8);
-  const c = dx / UNIT;
-  const s = dy / UNIT;
+  const c = f64x2.splat(dx / UNIT);
+  const s = f64x2.splat(dy / UNIT);
+  const stride = i32x4.splat(width);
   const middle = soft + <usize>place;
   let k = pattern;
   for (let byteAt = bits; byteAt < bits + <usize>(tests >>> 3); byteAt++) {
     let byte: u32 = 0;
     for (let bit: u32 = 0; bit < 8; bit++, k += 8) {
-      const ax = <f64>load<i16>(k);
-      const ay = <f64>load<i16>(k, 2);
-      const bx = <f64>load<i16>(k, 4);
-      const by = <f64>load<i16>(k, 6);
-      const a = nearest(c * ax - s * ay) + width * nearest(s * ax + c * ay);
-      const b = nearest(c * bx - s * by) + width * nearest(s * bx + c * by);
-      byte |= (<u32>(load<u8>(middle + <usize>a) < load<u8>(middle + <usize>b))) << bit;
+      // Both ends of a test at once.
+      const ends = v128.load_ext<i16>(k);
+      const ex = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(ends, ends, 0, 2, 0, 2));
+      const ey = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(ends, ends, 1, 3, 1, 3));
+      const tx = nearest(f64x2.sub(f64x2.mul(c, ex), f64x2.mul(s, ey)));
+      const ty = nearest(f64x2.add(f64x2.mul(s, ex), f64x2.mul(c, ey)));
+      const spots = i32x4.add(tx, i32x4.mul(ty, stride));
+      const a = load<u8>(middle + <usize>i32x4.extract_lane(spots, 0));
+      const b = load<u8>(middle + <usize>i32x4.extract_lane(spots, 1));
+      byte |= (<u32>(a < b)) << bit;
     }
     store<u8>(byteAt, <u8>byte);
   }

@@ -35,6 +35,7 @@ export interface TrimPlanes {
 export function createTrimPlanes(kernel: PictureKernel = openPictureKernel()): TrimPlanes {
   return {
     shrink(luma, width, height, factor) {
+      if (factor === 1) return { data: new Float32Array(luma.subarray(0, width * height)), width, height };
       const [w, h] = [Math.floor(width / factor), Math.floor(height / factor)];
       const bytes = aligned(kernel.base);
       const line = aligned(bytes + width + PADDING);
