@@ -115,15 +115,22 @@ export function squeeze(sums: usize, count: i32, to: i32, whole: f64, out: usize
   for (let j: i32 = 0; j < to; j++) {
     let wanted = count;
     let sum: u64 = 0;
-    while (wanted > 0) {
+    if (left < to) {
       const share = min(left, wanted);
-      sum += <u64>share * <u64>load<u32>(p);
+      sum = <u64>share * <u64>load<u32>(p);
       wanted -= share;
       left -= share;
       if (left === 0) {
         left = to;
         p += 4;
       }
+    }
+    let wholes: u64 = 0;
+    for (; wanted >= to; wanted -= to, p += 4) wholes += load<u32>(p);
+    sum += <u64>to * wholes;
+    if (wanted > 0) {
+      sum += <u64>wanted * <u64>load<u32>(p);
+      left = to - wanted;
     }
     store<u8>(out + <usize>j, <u8>floor<f64>((2 * <f64>sum + whole) / (2 * whole)));
   }
@@ -432,7 +439,26 @@ export function detect(at: usize, width: i32, height: i32, step: i32, score: usi
         corners = i8x16.gt_u(lightest, high);
       }
       if (v128.any_true(darker)) {
-        const darkest = v128.not(lightestArc(v128.not(v0), v128.not(v1), v128.not(v2), v128.not(v3), v128.not(v4), v128.not(v5), v128.not(v6), v128.not(v7), v128.not(v8), v128.not(v9), v128.not(v10), v128.not(v11), v128.not(v12), v128.not(v13), v128.not(v14), v128.not(v15)));
+        const darkest = v128.not(
+          lightestArc(
+            v128.not(v0),
+            v128.not(v1),
+            v128.not(v2),
+            v128.not(v3),
+            v128.not(v4),
+            v128.not(v5),
+            v128.not(v6),
+            v128.not(v7),
+            v128.not(v8),
+            v128.not(v9),
+            v128.not(v10),
+            v128.not(v11),
+            v128.not(v12),
+            v128.not(v13),
+            v128.not(v14),
+            v128.not(v15),
+          ),
+        );
         corners = v128.or(corners, i8x16.lt_u(darkest, low));
       }
       let found = i8x16.bitmask(corners);
@@ -530,11 +556,14 @@ function layWeights(): void {
   weighed = true;
 }
 
-/** Two numbers, to the nearest whole ones, halves away from zero, in the lower two lanes. */
+/** To the nearest whole numbers, halves away from zero. */
 function nearest(v: v128): v128 {
   const half = v128.or(v128.and(v, f64x2.splat(-0)), f64x2.splat(0.5));
-  return i32x4.trunc_sat_f64x2_s_zero(f64x2.add(v, half));
+  return f64x2.trunc(f64x2.add(v, half));
 }
+
+/** A whole number plus this has that number in its lower 32 bits. */
+const WHOLE: f64 = 6755399441055744;
 
 export function describe(
   at: usize,
@@ -569,7 +598,7 @@ export function describe(
   store<f64>(direction, dy, 8);
   const c = f64x2.splat(dx / UNIT);
   const s = f64x2.splat(dy / UNIT);
-  const stride = i32x4.splat(width);
+  const stride = f64x2.splat(<f64>width);
   const middle = soft + <usize>place;
   let k = pattern;
   for (let byteAt = bits; byteAt < bits + <usize>(tests >>> 3); byteAt++) {
@@ -581,9 +610,9 @@ export function describe(
       const ey = f64x2.convert_low_i32x4_s(v128.shuffle<i32>(ends, ends, 1, 3, 1, 3));
       const tx = nearest(f64x2.sub(f64x2.mul(c, ex), f64x2.mul(s, ey)));
       const ty = nearest(f64x2.add(f64x2.mul(s, ex), f64x2.mul(c, ey)));
-      const spots = i32x4.add(tx, i32x4.mul(ty, stride));
+      const spots = f64x2.add(f64x2.add(tx, f64x2.mul(ty, stride)), f64x2.splat(WHOLE));
       const a = load<u8>(middle + <usize>i32x4.extract_lane(spots, 0));
-      const b = load<u8>(middle + <usize>i32x4.extract_lane(spots, 1));
+      const b = load<u8>(middle + <usize>i32x4.extract_lane(spots, 2));
       byte |= (<u32>(a < b)) << bit;
     }
     store<u8>(byteAt, <u8>byte);

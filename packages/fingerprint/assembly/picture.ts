@@ -40,11 +40,43 @@ export function round(line: usize, count: i32, levels: usize): void {
 export function add(line: usize, count: i32, weight: f32, sums: usize, fresh: i32): void {
   const w = f32x4.splat(weight);
   const end = line + ((<usize>count) << 2);
-  if (fresh) for (; line < end; line += 16, sums += 16) v128.store(sums, f32x4.mul(w, v128.load(line)));
-  else {
-    for (; line < end; line += 16, sums += 16) {
-      v128.store(sums, f32x4.add(v128.load(sums), f32x4.mul(w, v128.load(line))));
+  if (fresh) {
+    for (; line < end; line += 64, sums += 64) {
+      v128.store(sums, f32x4.mul(w, v128.load(line)));
+      v128.store(sums, f32x4.mul(w, v128.load(line, 16)), 16);
+      v128.store(sums, f32x4.mul(w, v128.load(line, 32)), 32);
+      v128.store(sums, f32x4.mul(w, v128.load(line, 48)), 48);
     }
+    return;
+  }
+  for (; line < end; line += 64, sums += 64) {
+    v128.store(sums, f32x4.add(v128.load(sums), f32x4.mul(w, v128.load(line))));
+    v128.store(sums, f32x4.add(v128.load(sums, 16), f32x4.mul(w, v128.load(line, 16))), 16);
+    v128.store(sums, f32x4.add(v128.load(sums, 32), f32x4.mul(w, v128.load(line, 32))), 32);
+    v128.store(sums, f32x4.add(v128.load(sums, 48), f32x4.mul(w, v128.load(line, 48))), 48);
+  }
+}
+
+export function average(pixels: usize, width: i32, factor: i32, count: i32, scale: f32, sums: usize, out: usize): void {
+  const used = count * factor;
+  for (let x: i32 = 0; x < used; x += 8) {
+    let low = i32x4.splat(0);
+    let high = low;
+    let p = pixels + <usize>x;
+    for (let y: i32 = 0; y < factor; y++, p += <usize>width) {
+      const v = v128.load_ext<u8>(p);
+      low = i32x4.add(low, i32x4.extend_low_i16x8_u(v));
+      high = i32x4.add(high, i32x4.extend_high_i16x8_u(v));
+    }
+    const to = sums + ((<usize>x) << 2);
+    v128.store(to, low);
+    v128.store(to, high, 16);
+  }
+  let p = sums;
+  for (let x: i32 = 0; x < count; x++, out += 4) {
+    let sum: u32 = 0;
+    for (const end = p + ((<usize>factor) << 2); p < end; p += 4) sum += load<u32>(p);
+    store<f32>(out, <f32>sum * scale);
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from '@vigil/contracts/fingerprint';
 import type { PatchCodes } from './patch-codes.ts';
 import { patchTable } from './patch-sampling.ts';
-import { levelsOf, pdqTurns, thumbnailOf } from './pdq.ts';
+import { levelsOf, type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
 import { type Luma, pixelsOf, type Region } from './pdq-filter.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
@@ -67,22 +67,25 @@ export function frameCodes(
     thumbnail?: boolean;
     fullSize?: { width: number; height: number };
     /** What pdqTurns says of the whole picture and these turns, where that is known already. */
-    whole?: ReturnType<typeof pdqTurns>;
+    whole?: PdqTurns;
   },
 ): CodedFrame {
   const { turns, trim, fullSize = { width, height }, levels = levelsOf(luma, width, height) } = options;
   const codes: FrameCode[] = [];
-  const code = (region: Region | null, place: Place): number => {
-    const known = region ? undefined : options.whole;
-    const { block, codes: turned } = known ?? pdqTurns(luma, width, height, turns, { fullSize, region });
+  const take = ({ block, codes: turned }: PdqTurns, place: Place) => {
     if (!isFlat(block.dct)) for (const one of turned) codes.push({ ...one, place, quality: block.quality });
-    return block.quality;
   };
-  const quality = code(null, WHOLE);
-  if (trim) code(trim, [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place);
+  const whole =
+    options.whole ?? pdqTurns(luma, width, height, turns, { fullSize, thumbnail: options.thumbnail ?? false });
+  take(whole, WHOLE);
+  if (trim) {
+    const place = [trim.left, trim.top, trim.right, trim.bottom].map((v) => Math.round(65535 * v)) as Place;
+    take(pdqTurns(luma, width, height, turns, { fullSize, region: trim }), place);
+  }
+  const { quality } = whole.block;
   const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(levels, width, height, trim) ? FRAME_PAGE : 0);
   const coded: CodedFrame = { codes, flags, quality };
-  if (options.thumbnail) coded.thumbnail = thumbnailOf(levels, width, height);
+  if (options.thumbnail) coded.thumbnail = whole.thumbnail ?? thumbnailOf(levels, width, height);
   return coded;
 }
 

@@ -183,6 +183,15 @@ async function resized(pixels: Pixels, { width, height }: Size): Promise<Pixels>
   return { data, width, height, channels: info.channels };
 }
 
+let scratch = new Uint8Array(0);
+
+/** Room for levels, until the next picture of this thread: fresh memory costs as much as writing to it. */
+function levelsFor(pixels: number): Uint8Array {
+  if (pixels > EXACT_PIXELS) return new Uint8Array(pixels);
+  if (scratch.length < pixels) scratch = new Uint8Array(pixels);
+  return scratch.subarray(0, pixels);
+}
+
 /** Codes of decoded pixels, whoever decoded them. */
 export function fingerprintPixels(decoded: Decoded, purpose: Purpose): FingerprintOutcome {
   const { width, height, mode } = decoded;
@@ -191,10 +200,10 @@ export function fingerprintPixels(decoded: Decoded, purpose: Purpose): Fingerpri
   }
   const pixels = onWhite(decoded.pixels);
   const luma = lumaOf(pixels.data, pixels.width, pixels.height, pixels.channels);
-  const levels = new Uint8Array(pixels.width * pixels.height);
+  const levels = levelsFor(pixels.width * pixels.height);
   const turns = purpose === 'reference' ? AS_IS : ALL_TURNS;
   const fullSize = { width, height };
-  const whole = pdqTurns(luma, pixels.width, pixels.height, turns, { fullSize, levels });
+  const whole = pdqTurns(luma, pixels.width, pixels.height, turns, { fullSize, levels, thumbnail: true });
   const coded = frameCodes(luma, pixels.width, pixels.height, {
     turns,
     whole,

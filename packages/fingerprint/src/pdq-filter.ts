@@ -174,17 +174,24 @@ export interface Part {
 /** Numbers before the weights of a matrix, as the kernel reads it. */
 const TABLE = 2 * SIDE + 2;
 
+export interface Pass {
+  down: SparseRows;
+  acrosses: readonly SparseRows[];
+}
+
+/** Both ways down by both ways across, and a thumbnail. */
+const MOST_BLOCKS = 5;
+
 export interface PictureFilter {
   /**
-   * Sums of a part by each of `downs` and each of `acrosses`: SIDE x SIDE floats each, in the kernel's memory at
-   * `blocks[down][across]`, until the next call.
+   * Sums of a part by the `down` of each pass and each of its `acrosses`: SIDE x SIDE floats each, in the kernel's memory at
+   * `blocks[pass][across]`, until the next call. At most MOST_BLOCKS of them; the part is read once.
    */
   blocks(
     luma: Luma,
     stride: number,
     part: Part,
-    downs: readonly SparseRows[],
-    acrosses: readonly SparseRows[],
+    passes: readonly Pass[],
     /** Filled with the rounded levels of the part, as its pixels are read anyhow. */
     levels?: Uint8Array,
   ): number[][];
@@ -196,7 +203,7 @@ export interface PictureFilter {
 export function createPictureFilter(kernel: PictureKernel): PictureFilter & { end: number } {
   const blocksAt = aligned(kernel.base);
   const blockBytes = FLOAT * SIDE * SIDE;
-  const end = blocksAt + 4 * blockBytes + PADDING;
+  const end = blocksAt + MOST_BLOCKS * blockBytes + PADDING;
 
   /** Writes matrices where the kernel reads them; `free` is where the memory after them begins. */
   function place(matrices: readonly SparseRows[], from: number): { at: number[]; free: number } {
@@ -219,39 +226,59 @@ export function createPictureFilter(kernel: PictureKernel): PictureFilter & { en
     return { at, free };
   }
 
-  /** Puts `count` samples from `from` on into a line; `bytes` has room for them as they are. */
-  function read(memory: ArrayBuffer, luma: Luma, from: number, count: number, bytes: number, line: number): void {
+  /** Reads rows of samples as floats, some at a time: `rows` of them, `stride` apart, from `from` on, `count` of each. */
+  function reader(luma: Luma, from: number, stride: number, count: number, rows: number, free: number) {
+    const line = free;
+    const after = aligned(line + FLOAT * count + PADDING);
     if (luma instanceof Float32Array) {
-      new Float32Array(memory, line, count).set(luma.subarray(from, from + count));
-      return;
+      const read = (memory: ArrayBuffer, y: number) => {
+        const at = from + y * stride;
+        new Float32Array(memory, line, count).set(luma.subarray(at, at + count));
+      };
+      return { line, free: after, read };
     }
     const [data, channels] = luma instanceof Uint8Array ? ([luma, 1] as const) : ([luma.rgb, 3] as const);
-    new Uint8Array(memory, bytes, count * channels).set(data.subarray(from * channels, (from + count) * channels));
-    kernel.luma(bytes, channels, count, line);
+    const pitch = stride * channels;
+    const held = Math.min(rows, Math.max(1, Math.floor(HELD_BYTES / pitch)));
+    const read = (memory: ArrayBuffer, y: number) => {
+      if (y % held === 0) {
+        const most = (Math.min(held, rows - y) - 1) * pitch + count * channels;
+        const at = from * channels + y * pitch;
+        new Uint8Array(memory, after, most).set(data.subarray(at, at + most));
+      }
+      kernel.luma(after + (y % held) * pitch, channels, count, line);
+    };
+    return { line, free: aligned(after + held * pitch + PADDING), read };
   }
 
   return {
     end,
-    blocks(luma, stride, part, downs, acrosses, levels) {
-      const placed = place(acrosses, end);
-      const line = placed.free;
+    blocks(luma, stride, part, passes, levels) {
+      const matrices = [...new Set(passes.flatMap(({ acrosses }) => acrosses))];
+      const placed = place(matrices, end);
+      let blocks = 0;
+      const from = part.y * stride + part.x;
+      const samples = reader(luma, from, stride, part.width, part.height, placed.free);
+      const { line } = samples;
+      const bytes = samples.free;
       const lineBytes = aligned(FLOAT * part.width + PADDING);
-      const bytes = line + lineBytes;
       let free = bytes + lineBytes;
       // Sums of rows that are not complete yet lie in turn in as many lines as there are of them at once.
-      const sweeps = downs.map((rows, d) => {
+      const sweeps = passes.map(({ down: rows, acrosses }) => {
         const order = orderOf(rows);
         const held = overlapOf(rows, order);
         const sums = free;
         free += held * lineBytes;
-        return { rows, order, held, sums, d, first: 0, next: 0 };
+        const across = acrosses.map((matrix) => ({
+          matrix: placed.at[matrices.indexOf(matrix)]!,
+          out: blocksAt + blocks++ * blockBytes,
+        }));
+        return { rows, order, held, sums, across, first: 0, next: 0 };
       });
       const memory = kernel.reserve(free + PADDING);
       const rounded = new Uint8Array(memory, bytes, part.width);
-      const out = (d: number, a: number, o: number) =>
-        blocksAt + (d * acrosses.length + a) * blockBytes + o * SIDE * FLOAT;
       for (let y = 0; y < part.height; y++) {
-        read(memory, luma, (part.y + y) * stride + part.x, part.width, bytes, line);
+        samples.read(memory, y);
         if (levels) {
           kernel.round(line, part.width, bytes);
           levels.set(rounded, y * part.width);
@@ -266,27 +293,24 @@ export function createPictureFilter(kernel: PictureKernel): PictureFilter & { en
             const sums = sweep.sums + (n % sweep.held) * lineBytes;
             kernel.add(line, part.width, weight[at[o]! + k]!, sums, k === 0);
             if (at[o]! + k + 1 < at[o + 1]!) continue;
-            placed.at.forEach((rows, a) => {
-              kernel.weigh(sums, rows, out(sweep.d, a, o));
-            });
+            for (const { matrix, out } of sweep.across) kernel.weigh(sums, matrix, out + o * SIDE * FLOAT);
             sweep.first = n + 1;
           }
         }
       }
-      return downs.map((_, d) => acrosses.map((__, a) => out(d, a, 0)));
+      return sweeps.map(({ across }) => across.map(({ out }) => out));
     },
     levels(luma, pixels) {
       if (luma instanceof Uint8Array) return luma.subarray(0, pixels);
       const out = new Uint8Array(pixels);
-      const line = end;
-      const bytes = line + FLOAT * CHUNK + PADDING;
-      const memory = kernel.reserve(bytes + FLOAT * CHUNK + PADDING);
-      const levels = new Uint8Array(memory, bytes, CHUNK);
-      for (let p = 0; p < pixels; p += CHUNK) {
-        const count = Math.min(CHUNK, pixels - p);
-        read(memory, luma, p, count, bytes, line);
-        kernel.round(line, count, bytes);
-        out.set(levels.subarray(0, count), p);
+      const rows = Math.ceil(pixels / CHUNK);
+      const samples = reader(luma, 0, CHUNK, CHUNK, rows, end);
+      const memory = kernel.reserve(samples.free + CHUNK + PADDING);
+      const levels = new Uint8Array(memory, samples.free, CHUNK);
+      for (let y = 0; y < rows; y++) {
+        samples.read(memory, y);
+        kernel.round(samples.line, CHUNK, samples.free);
+        out.set(levels.subarray(0, pixels - y * CHUNK), y * CHUNK);
       }
       return out;
     },
@@ -294,6 +318,8 @@ export function createPictureFilter(kernel: PictureKernel): PictureFilter & { en
 }
 
 const CHUNK = 4096;
+/** Bytes that are copied at once to where the kernel reads them. */
+const HELD_BYTES = 1 << 16;
 
 const FORTH = Uint8Array.from({ length: SIDE }, (_, o) => o);
 const BACK = FORTH.toReversed();

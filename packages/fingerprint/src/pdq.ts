@@ -12,6 +12,8 @@ import {
   areaRows,
   createPictureFilter,
   type Luma,
+  type Part,
+  type Pass,
   type PictureFilter,
   pixelsOf,
   type Region,
@@ -77,6 +79,14 @@ export interface PdqOptions {
   fullSize?: { width: number; height: number };
   /** Filled with the nearest whole levels of the part, for those who want both: it costs less than reading it again. */
   levels?: Uint8Array;
+  /** A thumbnail of the part as well, for the same reason; none of a part too small to be coded. */
+  thumbnail?: boolean;
+}
+
+export interface PdqTurns {
+  block: PdqBlock;
+  codes: TurnedCode[];
+  thumbnail?: Uint8Array;
 }
 
 /**
@@ -93,7 +103,7 @@ export function pdqTurns(
   height: number,
   turns: readonly Turn[],
   options: PdqOptions = {},
-): { block: PdqBlock; codes: TurnedCode[] } {
+): PdqTurns {
   shared ??= createPdqCoder();
   return shared.turns(luma, width, height, turns, options);
 }
@@ -131,8 +141,17 @@ export function createPdqCoder(kernel: PictureKernel = openPictureKernel()): Pdq
     return new Float32Array(memory, out, BAND * BAND).slice();
   }
 
+  const averages = ({ width, height }: Part): Pass => ({ down: areaRows(height), acrosses: [areaRows(width)] });
+  const thumbnailAt = (block: number): Uint8Array => {
+    const means = new Float32Array(kernel.reserve(0), block, SIDE * SIDE);
+    const thumbnail = new Uint8Array(SIDE * SIDE);
+    for (let i = 0; i < means.length; i++) thumbnail[i] = Math.max(0, Math.min(255, Math.round(means[i]!)));
+    return thumbnail;
+  };
+
   return {
-    turns(luma, width, height, turns, { stride = width, region = null, fullSize = { width, height }, levels } = {}) {
+    turns(luma, width, height, turns, options = {}) {
+      const { stride = width, region = null, fullSize = { width, height }, levels } = options;
       const part = pixelsOf(region, width, height);
       const full = pixelsOf(region, Math.max(width, fullSize.width), Math.max(height, fullSize.height));
       if (part.width < SMALLEST || part.height < SMALLEST) {
@@ -147,14 +166,11 @@ export function createPdqCoder(kernel: PictureKernel = openPictureKernel()): Pdq
       }
       const rows = (n: number, of: number, from: ReadonlySet<0 | 1>) =>
         [...from].map((end) => (end ? tentRowsFromTheEnd : tentRows)(n, of));
-      const blocks = filter.blocks(
-        luma,
-        stride,
-        part,
-        rows(part.height, full.height, flips),
-        rows(part.width, full.width, mirrors),
-        levels,
-      );
+      const acrosses = rows(part.width, full.width, mirrors);
+      const passes: Pass[] = rows(part.height, full.height, flips).map((down) => ({ down, acrosses }));
+      if (options.thumbnail) passes.push(averages(part));
+      const blocks = filter.blocks(luma, stride, part, passes, levels);
+      const thumbnail = options.thumbnail ? thumbnailAt(blocks.at(-1)![0]!) : undefined;
       const transforms = new Map<number, Float32Array>();
       const transformOf = (flip: number, mirror: number) => {
         const at = blocks[[...flips].indexOf(flip as 0 | 1)]![[...mirrors].indexOf(mirror as 0 | 1)]!;
@@ -170,13 +186,12 @@ export function createPdqCoder(kernel: PictureKernel = openPictureKernel()): Pdq
         const bits = ACTS[turn].swap ? turnedCodes(dct, ['transpose'])[0]!.bits : codeOf(dct);
         return { turn: TURNS.indexOf(turn), bits };
       });
-      return { block, codes };
+      return { block, codes, ...(thumbnail && { thumbnail }) };
     },
     thumbnail(luma, width, height, stride = width) {
       const whole = { x: 0, y: 0, width, height };
-      const [[at]] = filter.blocks(luma, stride, whole, [areaRows(height)], [areaRows(width)]) as [[number]];
-      const averages = new Float32Array(kernel.reserve(0), at, SIDE * SIDE);
-      return Uint8Array.from(averages, (v) => Math.max(0, Math.min(255, Math.round(v))));
+      const [[at]] = filter.blocks(luma, stride, whole, [averages(whole)]) as [[number]];
+      return thumbnailAt(at);
     },
     levels: filter.levels,
   };

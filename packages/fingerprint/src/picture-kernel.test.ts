@@ -51,7 +51,8 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
   const filtered = (kernel: PictureKernel, { luma, stride, width, height }: Made) => {
     const downs = [tentRows(height, 2 * height), tentRowsFromTheEnd(height), areaRows(height)];
     const part = { x: stride - width, y: 0, width, height };
-    const blocks = createPictureFilter(kernel).blocks(luma, stride, part, downs, [tentRows(width)]);
+    const passes = downs.map((down) => ({ down, acrosses: [tentRows(width)] }));
+    const blocks = createPictureFilter(kernel).blocks(luma, stride, part, passes);
     return blocks.map(([at]) => [...new Float32Array(kernel.reserve(0), at!, SIDE * SIDE)]);
   };
 
@@ -59,8 +60,9 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
     const planes = createTrimPlanes(kernel);
     const levels = createPdqCoder(kernel).levels(luma, stride * height);
     const plane = planes.shrink(levels, stride, height, 2);
+    const others = [1, 3, 5].map((factor) => planes.shrink(levels, stride, height, factor));
     const box = { x0: 1, y0: 0, x1: Math.min(plane.width, (width >> 1) + 1), y1: plane.height };
-    return { plane, steps: box.x1 > 3 && box.y1 > 2 ? planes.steps([plane, plane], box, 6) : null };
+    return { plane, others, steps: box.x1 > 3 && box.y1 > 2 ? planes.steps([plane, plane], box, 6) : null };
   };
 
   test('gives what its TypeScript twin gives, sums, coefficients and codes, to the bit', () => {
@@ -72,7 +74,7 @@ describeWith('wasm', wasm !== null, 'the WASM kernel of pictures, built by npm r
           const coder = createPdqCoder(kernel);
           return {
             sums: filtered(kernel, made),
-            whole: coder.turns(luma, width, height, TURNS, { stride }),
+            whole: coder.turns(luma, width, height, TURNS, { stride, thumbnail: true }),
             part: coder.turns(luma, width, height, TURNS, options),
             thumbnail: coder.thumbnail(luma, width, height, stride),
             levels: coder.levels(luma, stride * height),

@@ -25,6 +25,11 @@ export interface PictureKernel {
   /** `sums` and the weighted line; the weighted line alone when `fresh`. */
   add(line: number, count: number, weight: number, sums: number, fresh: boolean): void;
   /**
+   * Of `factor` lines of `width` bytes, one after the other, `count` averages of factor x factor: their sum times `scale`, as
+   * floats. `sums` has room for `width` numbers of 32 bits.
+   */
+  average(pixels: number, width: number, factor: number, count: number, scale: number, sums: number, out: number): void;
+  /**
    * SIDE weighted sums of a line. `rows` holds two numbers of 32 bits for each, its first sample and its first weight, two
    * more of which the last says where the weights end, then the weights.
    */

@@ -54,6 +54,17 @@ export function typescriptKernel(): PictureKernel {
       }
     },
 
+    average(pixels, width, factor, count, scale, _sums, out) {
+      const by = f(scale);
+      for (let x = 0; x < count; x++) {
+        let sum = 0;
+        for (let y = 0; y < factor; y++) {
+          for (let k = 0; k < factor; k++) sum += u8[pixels + y * width + x * factor + k]!;
+        }
+        f32[(out >> 2) + x] = f(sum) * by;
+      }
+    },
+
     weigh(sums, rows, out) {
       const table = rows >> 2;
       const weights = table + 2 * SIDE + 2;

@@ -6,6 +6,7 @@ interface Exports {
   luma(pixels: number, channels: number, count: number, line: number): void;
   round(line: number, count: number, levels: number): void;
   add(line: number, count: number, weight: number, sums: number, fresh: number): void;
+  average(pixels: number, width: number, factor: number, count: number, scale: number, sums: number, out: number): void;
   weigh(sums: number, rows: number, out: number): void;
   steps(
     line: number,
@@ -37,6 +38,7 @@ export function openWasmKernel(artefact: URL = ARTEFACT): PictureKernel | null {
     luma: wasm.luma,
     round: wasm.round,
     add: (line, count, weight, sums, fresh) => wasm.add(line, count, weight, sums, fresh ? 1 : 0),
+    average: wasm.average,
     weigh: wasm.weigh,
     steps: wasm.steps,
     cosines: wasm.cosines,

@@ -38,24 +38,16 @@ export function createTrimPlanes(kernel: PictureKernel = openPictureKernel()): T
       if (factor === 1) return { data: new Float32Array(luma.subarray(0, width * height)), width, height };
       const [w, h] = [Math.floor(width / factor), Math.floor(height / factor)];
       const bytes = aligned(kernel.base);
-      const line = aligned(bytes + width + PADDING);
-      const sums = aligned(line + FLOAT * width + PADDING);
-      const memory = kernel.reserve(sums + FLOAT * width + PADDING);
-      const u8 = new Uint8Array(memory, bytes, width);
-      const added = new Float32Array(memory, sums, width);
+      const sums = aligned(bytes + factor * width + PADDING);
+      const out = aligned(sums + FLOAT * width + PADDING);
+      const memory = kernel.reserve(out + FLOAT * w + PADDING);
+      const lines = new Uint8Array(memory, bytes, factor * width);
+      const averages = new Float32Array(memory, out, w);
       const data = new Float32Array(w * h);
-      const scale = 1 / (factor * factor);
-      for (let y = 0; y < h * factor; y++) {
-        u8.set(luma.subarray(y * width, (y + 1) * width));
-        kernel.luma(bytes, 1, width, line);
-        kernel.add(line, width, 1, sums, y % factor === 0);
-        if (y % factor < factor - 1) continue;
-        const to = ((y - factor + 1) / factor) * w;
-        for (let x = 0, p = 0; x < w; x++) {
-          let sum = 0;
-          for (const end = p + factor; p < end; p++) sum += added[p]!;
-          data[to + x] = sum * scale;
-        }
+      for (let y = 0; y < h; y++) {
+        lines.set(luma.subarray(y * lines.length, (y + 1) * lines.length));
+        kernel.average(bytes, width, factor, w, 1 / (factor * factor), sums, out);
+        data.set(averages, y * w);
       }
       return { data, width: w, height: h };
     },

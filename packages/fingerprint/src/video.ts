@@ -14,7 +14,7 @@ import {
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
 import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
-import { pdqTurns, thumbnailOf } from './pdq.ts';
+import { type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
 import type { Region } from './pdq-filter.ts';
 import { findBorders } from './trim.ts';
 
@@ -217,7 +217,7 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
 
 interface HeldFrame extends DecodedFrame {
   /** Codes of the whole picture. */
-  whole: ReturnType<typeof pdqTurns>;
+  whole: PdqTurns;
 }
 
 /** Every frame: those that say something new are held until enough of them show where the borders are, then coded. */
