@@ -6,7 +6,6 @@ import {
   CODE_BYTES,
   type CodeKind,
   ENGINE_VERSION,
-  type Evidence,
   type Fingerprint,
   Policy,
   type Probe,
@@ -16,12 +15,12 @@ import {
   sliceSpan,
 } from '@vigil/contracts';
 import {
-  canConfirm,
-  confirmAll,
+  codesToConfirm,
   INDEX_BUDGET,
   type IndexBudget,
   indexedCodes,
   judge,
+  lookCloser,
   searchSlice,
 } from '@vigil/pipeline';
 import { createIndex, type Index } from '@vigil/similarity';
@@ -225,11 +224,18 @@ async function verdictOf(index: Index, films: readonly FileCodes[], copy: Copy) 
         : ({ status: 'nothing', why: '' } as const);
     alignments.push({ ...about, outcome });
     if (found.length === 0) continue;
-    const dense = canConfirm(codes, found) ? codes : copy.dense.slices.find((s) => s.slice === slice)?.codes;
-    const confirmed: Evidence[] = dense ? await confirmAll(dense, { alignments: found, span }, references) : [];
+    const dense = copy.dense.slices.find((s) => s.slice === slice)?.codes;
+    const nothing = { status: 'rejected', reason: 'no-frames', detail: 'it is not read in parts here' } as const;
+    const looked = await lookCloser(
+      codesToConfirm(codes, found),
+      { alignments: found, span },
+      references,
+      async ([from, to]) =>
+        dense && from === span[0] && to === span[1] ? { status: 'codes', fingerprint: dense } : nothing,
+    );
     evidence.push({
       ...{ proposal, upload: 'u', slice, shards: 1, shard: 0, checkpoint: 0, steps: [] },
-      outcome: confirmed.length > 0 ? { status: 'confirmed', evidence: confirmed } : { status: 'nothing', why: '' },
+      outcome: looked,
     });
   }
   const probe = { kind: 'video', duration } as Probe;

@@ -1,5 +1,6 @@
 export * from './brakes.ts';
 export { reachOf } from './confirm.ts';
+export { confirmKeyframes, keyframesReach, openEdges, withEdges } from './confirm-keyframes.ts';
 export { type Decided, decide, decideAll, decideJoined, type Upload } from './decide.ts';
 export { joined } from './join.ts';
 export { alignAll, confirm, type Search, searches } from './kinds.ts';

@@ -1,7 +1,6 @@
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
-  type Evidence,
   type Fingerprint,
   type Manifest,
   type Policy,
@@ -12,6 +11,7 @@ import {
   SLICES_IN_RUN,
   type SliceAlignments,
   type SliceEvidence,
+  type Span,
   sliceCount,
   sliceSpan,
   visitOrder,
@@ -21,8 +21,8 @@ import type { SimilarityIndex } from '@vigil/similarity';
 import { indexedCodes } from './indexed-codes.ts';
 import { type Judgement, judge } from './judgement.ts';
 import type { ReferenceCodes } from './reference-codes.ts';
-import { confirmAll } from './stages/confirm-proposal.ts';
-import { canConfirm, countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
+import { lookCloser } from './stages/confirm-proposal.ts';
+import { codesToConfirm, countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
 
 /** A file, and the name it goes by: its path below the folder that was given. */
 export interface NamedFile {
@@ -205,16 +205,8 @@ export function createFileMatcher(deps: {
     const alignments = await searchSlice(index, codes);
     if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
     const proposal = `${upload}/${slice}`;
-    const dense = canConfirm(codes, alignments)
-      ? made
-      : await fingerprinter.fingerprint(source, { probe, span, purpose: 'confirm' }, signal);
-    let outcome: SliceEvidence['outcome'];
-    if (dense.status === 'rejected') {
-      outcome = { ...dense, status: 'failed' };
-    } else {
-      const found: Evidence[] = await confirmAll(dense.fingerprint, { alignments, span }, references);
-      outcome = found.length > 0 ? { status: 'confirmed', evidence: found } : { status: 'nothing', why: '' };
-    }
+    const read = (part: Span) => fingerprinter.fingerprint(source, { probe, span: part, purpose: 'confirm' }, signal);
+    const outcome = await lookCloser(codesToConfirm(codes, alignments), { alignments, span }, references, read);
     return {
       alignments: said({ status: 'alignments', alignments, proposal }, codes),
       evidence: { proposal, upload, slice, shards: 1, shard: 0, checkpoint: 0, outcome, steps: [] },

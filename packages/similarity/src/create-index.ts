@@ -20,7 +20,7 @@ import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
 
 export interface IndexOptions {
-  /** Codes of a kind that are scanned one by one before they become a segment. Default 4096. */
+  /** Codes of a kind that are scanned one by one before they become a segment. Default 512. */
   headCodes?: number;
   /** Codes of the largest segment that merging makes. Default 8 388 608, about 1.3 GB. */
   segmentCodes?: number;
@@ -66,7 +66,7 @@ export function kernelOf(options: IndexOptions): Kernel {
 /** An index over what a snapshot held. */
 export function indexOf(contents: Contents, options: IndexOptions): Index {
   const {
-    headCodes = 4096,
+    headCodes = 512,
     segmentCodes = 1 << 23,
     mergeRatio = 4,
     mergeWork = MERGE_WORK,

@@ -34,7 +34,7 @@ import { matchGroup, READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
 import type { Stage } from '../run-stage.ts';
 import type { decideUpload, SecondLook } from '../stages/decide-upload.ts';
-import { canConfirm, searchSlice } from '../stages/match-slice.ts';
+import { codesToConfirm, searchSlice } from '../stages/match-slice.ts';
 import { type Finding, findingOf, leftAlone, troubled } from './finding.ts';
 import { goThrough, inParallel, type Note, noteFinding, type Piece, type RunProgress, type Worker } from './run.ts';
 import { openedOf, recordedOf, type Trouble, troubleOf } from './second-look.ts';
@@ -244,9 +244,14 @@ function createWorker(
         ...{ upload: owner.id, media, probe, slice, slices, shards, shard, span, receivedAt },
         ...{ checkpoint: recorded.checkpoint, alignments, steps: event.data.steps },
       };
-      const dense = canConfirm(codes, alignments) ? codes : null;
       const outcome = await confirm.run(
-        openedOf({ key: owner.id, id: proposal.id, type: 'look-back', data: proposal, codes: dense }),
+        openedOf({
+          key: owner.id,
+          id: proposal.id,
+          type: 'look-back',
+          data: proposal,
+          codes: codesToConfirm(codes, alignments),
+        }),
         signal,
       );
       const made = outcome.kind === 'done' ? outcome.outputs.find((o) => o.to === 'evidence') : undefined;

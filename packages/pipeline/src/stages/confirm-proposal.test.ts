@@ -1,8 +1,9 @@
 /** Which of a proposal's alignments are looked at. Made films: every picture a random code. */
-import type { Alignment, Fingerprint, ReferenceKey } from '@vigil/contracts';
-import { expect, test } from 'vitest';
+import type { Alignment, Fingerprint, ReferenceKey, Span } from '@vigil/contracts';
+import { describe, expect, test } from 'vitest';
 import { madeFingerprint } from '../../../../test/support/made-library.ts';
-import { confirmAll } from './confirm-proposal.ts';
+import { confirmAll, lookCloser } from './confirm-proposal.ts';
+import { codesToConfirm } from './match-slice.ts';
 
 const key = (id: string): ReferenceKey => ({ id, version: 1 });
 /** 30 s, two pictures a second. */
@@ -64,4 +65,108 @@ test('all of a reference’s alignments are looked at while part of the slice is
   });
   expect(looked).toEqual(['one', 'one', 'other']);
   expect(found).toContainEqual(['other', 15]);
+});
+
+describe('a slice whose keyframes were read', () => {
+  /** Those frames of a film alone. */
+  const keyframes = (whole: Fingerprint, times: readonly number[]): Fingerprint => {
+    const rows = times.map((t) => whole.frames.time.indexOf(t));
+    const [table] = whole.tables;
+    const of = <C extends Uint8Array | Uint16Array>(column: C, width: number): C =>
+      new (column.constructor as new (values: number[]) => C)(
+        rows.flatMap((row) => [...column.subarray(row * width, (row + 1) * width)]),
+      );
+    return {
+      ...whole,
+      sampling: 'keyframes',
+      frames: {
+        time: Float64Array.from(times),
+        quality: of(whole.frames.quality, 1),
+        flags: of(whole.frames.flags, 1),
+      },
+      tables: [
+        {
+          ...table!,
+          count: rows.length,
+          bits: of(table!.bits, 32),
+          frame: Uint16Array.from(rows, (_, i) => i),
+          place: of(table!.place, 4),
+          turn: of(table!.turn, 1),
+          quality: of(table!.quality, 1),
+        },
+      ],
+    };
+  };
+  const part = (whole: Fingerprint, [from, to]: Span): Fingerprint => ({
+    ...keyframes(
+      whole,
+      [...whole.frames.time].filter((t) => t >= from && t < to),
+    ),
+    sampling: 'dense',
+  });
+
+  async function looked(
+    upload: Fingerprint,
+    times: number[],
+    alignments: Alignment[],
+    library: Record<string, Fingerprint>,
+  ) {
+    const read: Span[] = [];
+    const codes = keyframes(upload, times);
+    const outcome = await lookCloser(
+      codesToConfirm(codes, alignments),
+      { alignments, span: [0, 30] },
+      { between: async ({ id }) => (library[id] ? [library[id]] : []) },
+      async (span) => {
+        read.push(span);
+        return { status: 'codes', fingerprint: part(upload, span) };
+      },
+    );
+    const found = outcome.status === 'confirmed' ? outcome.evidence : [];
+    return { read, found: found.map((e) => [e.reference.id, e.total]) };
+  }
+  const NEAR = [0, 4, 8, 12, 16, 20, 24, 28];
+
+  test('is not read again where they prove all of it', async () => {
+    const { read, found } = await looked(one, NEAR, [alignment('one'), alignment('one', 4)], { one });
+    expect(found).toEqual([['one', 30]]);
+    expect(read).toEqual([]);
+  });
+
+  test('is read again at its ends alone where they lie far from any', async () => {
+    const { read, found } = await looked(one, [4, 8, 12, 16, 20, 24], [alignment('one')], { one });
+    expect(found).toEqual([['one', 30]]);
+    expect(read).toEqual([
+      [0, 4],
+      [26.05, 30],
+    ]);
+  });
+
+  test('is read all of it where the copy ends beyond the last one', async () => {
+    const [upload, other] = [{ ...one, tables: [{ ...one.tables[0]! }] }, film('other', 9)];
+    const { bits } = one.tables[0]!;
+    const cut = bits.slice();
+    cut.set(other.tables[0]!.bits.subarray((bits.length * 54) / 60), (bits.length * 54) / 60);
+    upload.tables[0]!.bits = cut;
+    const { read, found } = await looked(upload, [0, 4, 8, 12, 16, 20, 24], [alignment('one')], { one });
+    expect(read).toEqual([
+      [26.05, 30],
+      [0, 30],
+    ]);
+    expect(found).toEqual([['one', 26.75]]);
+  });
+
+  test('is read all of it where another reference is left open', async () => {
+    const alignments = [alignment('one'), alignment('stranger')];
+    const { read, found } = await looked(one, NEAR, alignments, { one, stranger: film('stranger', 2) });
+    expect(read).toEqual([[0, 30]]);
+    expect(found).toEqual([['one', 30]]);
+  });
+
+  test('is read all of it, and they do not go along, where patches alone speak for a reference', async () => {
+    const patches: Alignment = { ...alignment('also'), kind: 'patch' };
+    expect(codesToConfirm(keyframes(one, NEAR), [alignment('one'), patches])).toBe(null);
+    const { read } = await looked(one, NEAR, [alignment('one'), patches], { one });
+    expect(read).toEqual([[0, 30]]);
+  });
 });

@@ -5,9 +5,11 @@ import {
   Proposal,
   referenceKey,
   type SliceEvidence,
+  type Span,
   type Step,
 } from '@vigil/contracts';
-import { confirm, provesAll, reachOf } from '@vigil/decision';
+import { confirm, confirmKeyframes, openEdges, provesAll, reachOf, withEdges } from '@vigil/decision';
+import type { FingerprintOutcome } from '@vigil/fingerprint';
 import { type Clock, createTurns } from '@vigil/runtime';
 import { sliceConfirmed } from '../events.ts';
 import type { Lane, Lanes } from '../lanes.ts';
@@ -27,7 +29,10 @@ export interface ConfirmDeps {
   lane?: Lane;
 }
 
-/** Looks again, closely, only where something was proposed: two frames a second against the reference's own codes. */
+/**
+ * Looks again, closely, only where something was proposed: two frames a second against the reference's own codes. Not where
+ * the keyframes that were read already leave nothing open: then no more is decoded.
+ */
 export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
   const { media, references, lanes, clock, concurrency, lane = 'confirm' } = deps;
   const evidenceOf = (
@@ -41,7 +46,7 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
     return { proposal: id, upload, slice, shards, shard, checkpoint, outcome, steps: [...steps, step] };
   };
 
-  function dense({ media: location, probe, span }: Proposal, signal: AbortSignal, alive?: () => void) {
+  function dense({ media: location, probe }: Proposal, span: Span, signal: AbortSignal, alive?: () => void) {
     const again = () => media.fingerprint(location, { probe, span, purpose: 'confirm' }, signal);
     return lanes.run(lane, signal, again, alive);
   }
@@ -49,18 +54,9 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
   async function run({ event, codes }: Opened<Proposal>, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
     const startedAt = clock.now();
     const proposal = event.data;
-    const made = codes ? ({ status: 'codes', fingerprint: codes } as const) : await dense(proposal, signal, alive);
-    if (made.status === 'rejected') {
-      const outcome = { status: 'failed', reason: made.reason, detail: made.detail } as const;
-      return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, `${made.reason}: ${made.detail}`))]);
-    }
-    const evidence = await confirmAll(made.fingerprint, proposal, references);
-    const outcome: SliceEvidence['outcome'] =
-      evidence.length > 0
-        ? { status: 'confirmed', evidence }
-        : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
-    const note = evidence.map((e) => `${e.reference.id}: ${e.total.toFixed(1)} s`).join(', ');
-    return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, note || 'nothing holds'))]);
+    const read = (span: Span) => dense(proposal, span, signal, alive);
+    const outcome = await lookCloser(codes, proposal, references, read);
+    return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, noteOf(outcome)))]);
   }
 
   return {
@@ -74,6 +70,67 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
       ),
     ],
   };
+}
+
+function noteOf(outcome: SliceEvidence['outcome']): string {
+  if (outcome.status === 'failed') return `${outcome.reason}: ${outcome.detail}`;
+  if (outcome.status === 'nothing') return 'nothing holds';
+  return outcome.evidence.map((e) => `${e.reference.id}: ${e.total.toFixed(1)} s`).join(', ');
+}
+
+/**
+ * What a closer look at a slice says of what was proposed. `codes` are those that are there already (`codesToConfirm`); `read`
+ * reads a part of the upload densely, where they leave something open.
+ */
+export async function lookCloser(
+  codes: Fingerprint | null,
+  proposal: Pick<Proposal, 'alignments' | 'span'>,
+  references: Pick<ReferenceCodes, 'between'>,
+  read: (span: Span) => Promise<FingerprintOutcome>,
+): Promise<SliceEvidence['outcome']> {
+  const said = (evidence: Evidence[]): SliceEvidence['outcome'] =>
+    evidence.length > 0
+      ? { status: 'confirmed', evidence }
+      : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
+  if (codes && codes.sampling !== 'keyframes') return said(await confirmAll(codes, proposal, references));
+  const proved = codes ? await confirmByKeyframes(codes, proposal, references, read) : null;
+  if (proved) return said(proved);
+  const made = await read(proposal.span);
+  if (made.status === 'rejected') return { status: 'failed', reason: made.reason, detail: made.detail };
+  return said(await confirmAll(made.fingerprint, proposal, references));
+}
+
+/** Where keyframes prove all that was proposed, and so does what lies at the slice's ends beyond them; else null. */
+async function confirmByKeyframes(
+  keyframes: Fingerprint,
+  { alignments, span }: Pick<Proposal, 'alignments' | 'span'>,
+  references: Pick<ReferenceCodes, 'between'>,
+  read: (span: Span) => Promise<FingerprintOutcome>,
+): Promise<Evidence[] | null> {
+  const prove = async (codes: Fingerprint): Promise<Evidence[] | null> => {
+    const proved = new Map<string, Evidence>();
+    for (const alignment of alignments) {
+      const key = referenceKey(alignment.reference);
+      if (proved.has(key)) continue;
+      const found = confirmKeyframes(
+        codes,
+        alignment,
+        await references.between(alignment.reference, ...reachOf(alignment, span)),
+      );
+      if (found) proved.set(key, found);
+    }
+    return alignments.every(({ reference }) => proved.has(referenceKey(reference))) ? [...proved.values()] : null;
+  };
+  const found = await prove(keyframes);
+  const edges = found ? openEdges(keyframes) : [];
+  if (edges.length === 0) return found;
+  const looked: Fingerprint[] = [];
+  for (const edge of edges) {
+    const made = await read(edge);
+    if (made.status === 'rejected') return null;
+    looked.push(made.fingerprint);
+  }
+  return prove(withEdges(keyframes, looked));
 }
 
 /**

@@ -5,11 +5,12 @@ import {
   MalformedEvent,
   type Opened,
   type Proposal,
+  referenceKey,
   type SliceAlignments,
   SliceCodes,
   type Step,
 } from '@vigil/contracts';
-import { alignAll, searches } from '@vigil/decision';
+import { alignAll, keyframesReach, searches } from '@vigil/decision';
 import type { Clock } from '@vigil/runtime';
 import type { SimilarityIndex } from '@vigil/similarity';
 import { ownerKey, proposalId, proposed, sliceMatched } from '../events.ts';
@@ -77,9 +78,8 @@ export function matchSlice({ index, checkpoint, shard: layout, clock, concurrenc
     const outcome = { status: 'alignments', alignments, proposal: proposal.id } as const;
     const note = alignments.map(noteOf).join(', ');
     const matched = result(outcome, note);
-    // Keyframes only propose; where the slice was read densely already, its codes go along and nothing is decoded twice.
-    const dense = canConfirm(codes, alignments) ? codes : null;
-    return done([sliceMatched(matched), proposed({ ...proposal, steps: matched.steps }, dense)]);
+    const along = codesToConfirm(codes, alignments);
+    return done([sliceMatched(matched), proposed({ ...proposal, steps: matched.steps }, along)]);
   }
 
   return {
@@ -107,10 +107,19 @@ export async function searchSlice(
   return alignAll(codes, await Promise.all(found));
 }
 
-/** Can the slice be compared frame by frame as it is? Patches are, by thumbnails, so those must be there. */
-export function canConfirm(codes: Fingerprint, alignments: readonly Alignment[]): boolean {
-  if (codes.sampling === 'keyframes') return false;
-  return codes.thumbnails.time.length > 0 || alignments.every((a) => a.kind !== 'patch');
+/**
+ * What the closer look can do with the codes that are there: all of them where the slice was read densely, so that nothing is
+ * decoded twice; the pictures of keyframes that may prove it by themselves; else null.
+ */
+export function codesToConfirm(codes: Fingerprint, alignments: readonly Alignment[]): Fingerprint | null {
+  if (codes.sampling === 'keyframes') {
+    const open = new Set(alignments.map((a) => referenceKey(a.reference)));
+    for (const a of alignments) if (a.kind === 'picture') open.delete(referenceKey(a.reference));
+    if (open.size > 0 || !keyframesReach(codes)) return null;
+    return { ...codes, tables: codes.tables.filter(({ kind }) => kind === 'picture') };
+  }
+  // Patches are compared by thumbnails, so those must be there.
+  return codes.thumbnails.time.length > 0 || alignments.every((a) => a.kind !== 'patch') ? codes : null;
 }
 
 /** Frames looked at, and those with something in them to be judged by. */

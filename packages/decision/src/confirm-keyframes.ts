@@ -1,0 +1,126 @@
+/** A slice of film that is copied as it is, proved by its keyframes: decoding all of it would say no more. */
+import {
+  type Alignment,
+  type CodeTable,
+  type Evidence,
+  type Fingerprint,
+  isFit,
+  RADIUS,
+  type Span,
+} from '@vigil/contracts';
+import { confidenceOf } from './confidence.ts';
+import { confirm } from './confirm.ts';
+import { at } from './line.ts';
+import { isProof, rankOf } from './solid.ts';
+
+/** So many, all of which must agree, and closely on average; dense reading asks for 4 within 45 bits. */
+const LEAST_KEYFRAMES = 6;
+/** Pictures among them that differ. */
+const LEAST_DISTINCT = 4;
+/**
+ * Seconds from one to the next: encoders set one every 250 frames at the latest. What lies between two that agree on one line
+ * is not looked at; it could be other footage only if that had been put over the film, not into it.
+ */
+const LONGEST_GAP = 10.5;
+/** Seconds from the slice's ends to the nearest: a copy that ends in there is said to end with the slice. */
+const LONGEST_EDGE = 2.5;
+/** A decoder seeks so many seconds before what it is asked for; the last keyframe is then where it begins. */
+const AFTER_KEYFRAME = 2.05;
+
+/** Can the keyframes of a slice speak for all that lies between them? */
+export function keyframesReach(upload: Fingerprint): boolean {
+  const times = fitTimes(upload);
+  const near = (t: number, i: number) => i === 0 || t - times[i - 1]! <= LONGEST_GAP;
+  return upload.sampling === 'keyframes' && times.length >= LEAST_KEYFRAMES && times.every(near);
+}
+
+/** Parts at the slice's ends, in seconds of the upload, that are too far from any keyframe: they have to be read densely. */
+export function openEdges(upload: Fingerprint): Span[] {
+  const times = fitTimes(upload);
+  const [start, end] = upload.span;
+  const [first, last] = [times[0] ?? end, times.at(-1) ?? end];
+  const edges: Span[] = [];
+  if (first - start > LONGEST_EDGE) edges.push([start, first]);
+  if (end - last > LONGEST_EDGE) edges.push([last + AFTER_KEYFRAME, end]);
+  return edges;
+}
+
+/** Seconds by which a line may be off, at the very ends of a reference. */
+const SLACK = 0.6;
+
+/** The time nearest to `t` that the reference's slices hold. */
+function nearest(t: number, reference: readonly Fingerprint[]): number {
+  const within = reference.map(({ span: [from, to] }) => Math.min(to, Math.max(from, t)));
+  return within.reduce((a, b) => (Math.abs(b - t) < Math.abs(a - t) ? b : a));
+}
+
+const fitTimes = (upload: Fingerprint): number[] => [...upload.frames.time].filter((_, frame) => isFit(upload, frame));
+
+/** The pictures of one slice that was read in parts, as one reading of its keyframes. */
+export function withEdges(keyframes: Fingerprint, edges: readonly Fingerprint[]): Fingerprint {
+  const parts = [keyframes, ...edges].toSorted((a, b) => (a.frames.time[0] ?? 0) - (b.frames.time[0] ?? 0));
+  const column = <C extends Float64Array | Uint8Array | Uint16Array>(of: (part: Fingerprint) => C): C => {
+    const columns = parts.map(of);
+    const out = new (columns[0]!.constructor as new (n: number) => C)(columns.reduce((n, c) => n + c.length, 0));
+    let row = 0;
+    for (const c of columns) {
+      out.set(c, row);
+      row += c.length;
+    }
+    return out;
+  };
+  const before = parts.map((_, i) => parts.slice(0, i).reduce((n, { frames }) => n + frames.time.length, 0));
+  const pictures = (part: Fingerprint): CodeTable => part.tables.find(({ kind }) => kind === 'picture')!;
+  return {
+    ...keyframes,
+    frames: {
+      time: column(({ frames }) => frames.time),
+      quality: column(({ frames }) => frames.quality),
+      flags: column(({ frames }) => frames.flags),
+    },
+    tables: [
+      {
+        ...pictures(keyframes),
+        count: parts.reduce((n, part) => n + pictures(part).count, 0),
+        bits: column((part) => pictures(part).bits),
+        frame: column((part) => pictures(part).frame.map((frame) => frame + before[parts.indexOf(part)]!)),
+        place: column((part) => pictures(part).place),
+        turn: column((part) => pictures(part).turn),
+        quality: column((part) => pictures(part).quality),
+      },
+    ],
+  };
+}
+
+/**
+ * As `confirm`, of a slice of which keyframes were read, by whole pictures: null unless each of them agrees with the reference
+ * along one line. All of the slice is a copy then, and its ends are the slice's own, once it has no open edges.
+ */
+export function confirmKeyframes(
+  upload: Fingerprint,
+  alignment: Alignment,
+  reference: readonly Fingerprint[],
+): Evidence | null {
+  if (alignment.kind !== 'picture' || alignment.referenceMedia !== 'video' || !keyframesReach(upload)) return null;
+  const found = confirm(upload, alignment, reference);
+  const [segment, ...others] = found?.segments ?? [];
+  if (!found || !segment || others.length > 0) return null;
+  const { matched, eligible } = segment.frames;
+  if (matched < eligible || matched < fitTimes(upload).length || segment.distance.mean > RADIUS) return null;
+  if (segment.distinct < LEAST_DISTINCT || !isProof(segment) || rankOf(segment) > 0) return null;
+  const [start, end] = upload.span;
+  // Where the reference has nothing to compare with, the copy has ended before.
+  const shown = [at(segment, start), at(segment, end)].map((t) => nearest(t, reference)) as Span;
+  if (Math.abs(shown[0] - at(segment, start)) > SLACK || Math.abs(shown[1] - at(segment, end)) > SLACK) return null;
+  const whole = { ...segment, upload: [start, end] as Span, reference: shown };
+  const seconds = end - start;
+  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
+  return {
+    ...found,
+    segments: [whole],
+    longest: seconds,
+    total: seconds,
+    share: { upload: 1, reference: Math.min(1, (shown[1] - shown[0]) / length) },
+    confidence: confidenceOf([whole]),
+  };
+}
