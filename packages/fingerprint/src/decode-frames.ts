@@ -35,6 +35,8 @@ export interface DecodedFrame {
   luma: Uint8Array;
   /** The same at largerSize, where there is one. */
   larger: Uint8Array | null;
+  /** Of one that was kept: it is done with, and its memory may be used for another one of the same decoder. */
+  release?: () => void;
 }
 
 export type DecodeOutcome =
@@ -228,21 +230,26 @@ function createSplit(size: Size, larger: Size | null) {
   const stride = larger?.width ?? size.width;
   const above = larger ? larger.width * larger.height : 0;
   const bytes = above + stride * size.height;
-  let raw = new Uint8Array(bytes);
-  let luma = new Uint8Array(larger ? size.width * size.height : 0);
+  // Fresh memory is zeroed page by page, and brings on the collector: as much work as all the rest here.
+  const spare: { raw: Uint8Array; luma: Uint8Array }[] = [];
+  const fresh = () =>
+    spare.pop() ?? { raw: new Uint8Array(bytes), luma: new Uint8Array(larger ? size.width * size.height : 0) };
+  let held = fresh();
   return {
     bytes,
-    fill: (chunk: Uint8Array, at: number) => raw.set(chunk, at),
+    fill: (chunk: Uint8Array, at: number) => held.raw.set(chunk, at),
     pictures() {
-      if (!larger) return { luma: raw, larger: null };
+      const mine = held;
+      const { raw, luma } = mine;
+      const release = () => void spare.push(mine);
+      if (!larger) return { luma: raw, larger: null, release };
       for (let y = 0, p = above; y < size.height; y++, p += stride) {
         luma.set(raw.subarray(p, p + size.width), y * size.width);
       }
-      return { luma, larger: raw.subarray(0, above) };
+      return { luma, larger: raw.subarray(0, above), release };
     },
     renew() {
-      raw = new Uint8Array(bytes);
-      luma = new Uint8Array(luma.length);
+      held = fresh();
     },
   };
 }

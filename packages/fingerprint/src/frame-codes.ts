@@ -11,7 +11,7 @@ import {
 } from '@vigil/contracts/fingerprint';
 import type { PatchCodes } from './patch-codes.ts';
 import { patchTable } from './patch-sampling.ts';
-import { levelsOf, type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
+import { levelsOf, lowerMedian, type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
 import { type Luma, pixelsOf, type Region } from './pdq-filter.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
@@ -94,8 +94,10 @@ export function frameCodes(
  * transform PDQ leaves out: its 256 coefficients all vary along both.
  */
 export function isFlat(dct: Float32Array): boolean {
-  const median = dct.slice().sort()[dct.length / 2 - 1]!;
-  return dct.map((c) => Math.abs(c - median)).sort()[FLAT_QUARTER]! < FLAT_DISTANCE;
+  const median = lowerMedian(dct);
+  let near = 0;
+  for (let i = 0; i < dct.length; i++) if (Math.abs(dct[i]! - median) < FLAT_DISTANCE) near++;
+  return near > FLAT_QUARTER;
 }
 
 function isPage(luma: Uint8Array, width: number, height: number, trim: Region | null): boolean {

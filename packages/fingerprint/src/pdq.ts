@@ -205,10 +205,15 @@ function readsOf(turn: Turn): { mirror: 0 | 1; flip: 0 | 1 } {
 
 const sorted = new Float32Array(BAND * BAND);
 
-/** Bit i is set where coefficient i is above the lower median (Torben's algorithm on an even count gives that one). */
-export function codeOf(dct: Float32Array): Uint8Array {
+/** Of the coefficients; Torben's algorithm on an even count gives that one. */
+export function lowerMedian(dct: Float32Array): number {
   sorted.set(dct);
-  const median = sorted.sort()[BAND * BAND * 0.5 - 1]!;
+  return sorted.sort()[BAND * BAND * 0.5 - 1]!;
+}
+
+/** Bit i is set where coefficient i is above the lower median. */
+export function codeOf(dct: Float32Array): Uint8Array {
+  const median = lowerMedian(dct);
   const code = new Uint8Array(CODE_BYTES);
   for (let i = 0; i < BAND * BAND; i++) if (dct[i]! > median) code[i >> 3]! |= 1 << (i & 7);
   return code;

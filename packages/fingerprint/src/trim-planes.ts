@@ -2,7 +2,7 @@
 import { aligned, FLOAT, openPictureKernel, PADDING, type PictureKernel } from './picture-kernel.ts';
 
 export interface Plane {
-  data: Float32Array;
+  data: Float32Array | Uint8Array;
   width: number;
   height: number;
 }
@@ -27,7 +27,7 @@ export interface Steps {
 }
 
 export interface TrimPlanes {
-  /** Averages of whole factor x factor squares; what is over at the right and the bottom is left out. */
+  /** Averages of whole factor x factor squares, the luma itself by 1; what is over at the right and the bottom is left out. */
   shrink(luma: Uint8Array, width: number, height: number, factor: number): Plane;
   steps(planes: readonly Plane[], box: Box, least: number): { rows: Steps; columns: Steps };
 }
@@ -35,7 +35,7 @@ export interface TrimPlanes {
 export function createTrimPlanes(kernel: PictureKernel = openPictureKernel()): TrimPlanes {
   return {
     shrink(luma, width, height, factor) {
-      if (factor === 1) return { data: new Float32Array(luma.subarray(0, width * height)), width, height };
+      if (factor === 1) return { data: luma.subarray(0, width * height), width, height };
       const [w, h] = [Math.floor(width / factor), Math.floor(height / factor)];
       const bytes = aligned(kernel.base);
       const sums = aligned(bytes + factor * width + PADDING);

@@ -196,6 +196,7 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
       const patches = { kind: 'upload', media: 'video' } as const;
       codes[i]!.patches = patchesOf(picture, size.width, size.height, codes[i]!, patches);
     }
+    for (const frame of held) frame.release?.();
     held.length = 0;
   };
   return {
@@ -243,7 +244,10 @@ function createReferenceSlice({ width, height }: Size): Slice {
       width,
       height,
     );
-    for (const frame of held) code(frame);
+    for (const frame of held) {
+      code(frame);
+      frame.release?.();
+    }
     held.length = 0;
   };
   return {
