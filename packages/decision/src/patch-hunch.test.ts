@@ -48,6 +48,21 @@ describe('a hunch', () => {
     expect(hunchesOf(copy)).toEqual([]);
   });
 
+  test.each([
+    [1, 3, 0],
+    [1, 4, 1],
+    [2, 4, 0],
+    [2, 5, 1],
+    [3, 6, 0],
+  ])('stands out: beside %i places in another film, %i make %i', (elsewhere, places, hunched) => {
+    const scene = moved({ places: 2 * places });
+    const other = moved({ places: 2 * elsewhere, offset: 90 });
+    const mine = scene.hits.slice(-2 * places).filter((_, i) => i % 2 === 0);
+    const theirs = other.hits.slice(-2 * elsewhere).filter((_, i) => i % 2 === 1);
+    const hits = [...mine, ...theirs.map((hit) => ({ ...hit, origin: { ...hit.origin, reference: key('another') } }))];
+    expect(hunchesOf({ ...scene, hits })).toHaveLength(hunched);
+  });
+
   /** The slice read closely, and the reference whose patches it shows, `bits` apart, under a geometry. */
   function copied(affine: ReturnType<typeof affineOf>, bits: number) {
     const random = seeded(5);

@@ -11,9 +11,14 @@ import { patchQueries } from './patch-queries.ts';
 import { type Group, hitsOf, placeKey, TIME_TOLERANCE, type Vote, windowsFrom } from './patch-votes.ts';
 import type { QueryCodes } from './query-codes.ts';
 
-/** Places of the upload that must meet the same stretch: unrelated films had 3 or fewer in 7 slices of 10, copies that were lost 4 to 13, or hardly any. */
+/** Places of the upload that must meet the same stretch: copies that were lost had 4 to 13, or hardly any. */
 const LEAST_PLACES = 4;
-const MAX_HUNCHES = 2;
+/**
+ * And more than so many times those that meet any other film, or the same one mirrored: what these have says how many meet by
+ * accident, and that grows with the library. Of 26 slices of unrelated films 11 had 4 places and more in one of ten others, none of
+ * which stood out; reading them closely cost more than all the rest.
+ */
+const STANDS_OUT = 2;
 /** An alignment with so many places says all that a hunch about the same reference could. */
 const SURE_INLIERS = 8;
 /** Seconds of offset that one stretch spans: any speed, over the length of a slice. */
@@ -27,7 +32,7 @@ const LOCAL_RADIUS = 44;
 const LOCAL_REACH = SPREAD / 2 + 1.5;
 const MAX_ALIGNED = 3;
 
-/** Of an upload's hits by group. Without a geometry, so without `affine`, `inliers` and `cells`; only of films in films. */
+/** Of an upload's hits by group, one at most. Without a geometry, so without `affine`, `inliers` and `cells`; only of films in films. */
 export function hunches(
   { sampling }: Pick<Fingerprint, 'sampling'>,
   queries: QueryCodes,
@@ -36,22 +41,23 @@ export function hunches(
 ): Alignment[] {
   if (sampling === 'still') return [];
   const sure = new Set(aligned.filter((a) => (a.inliers ?? 0) >= SURE_INLIERS).map((a) => a.reference.id));
-  return groups
+  const [best, next] = groups
     .filter(({ media, reference }) => media === 'video' && !sure.has(reference.id))
     .map((group) => ({ group, ...fullestStretch(group.votes) }))
-    .filter(({ places }) => places >= LEAST_PLACES)
-    .sort((a, b) => b.places - a.places)
-    .slice(0, MAX_HUNCHES)
-    .map(({ group, offset, votes }) => ({
-      reference: group.reference,
-      kind: 'patch',
-      referenceMedia: group.media,
-      altered: group.turn === 0 ? {} : { turn: TURNS[group.turn]! },
-      offset,
-      speed: 1,
-      frames: new Set(votes.map((v) => v.frame)).size,
-      hits: hitsOf(votes.slice(0, MAX_KEPT), queries),
-    }));
+    .sort((a, b) => b.places - a.places);
+  if (!best || best.places < LEAST_PLACES || best.places <= STANDS_OUT * (next?.places ?? 0)) return [];
+  const { group, offset, votes } = best;
+  const hunch: Alignment = {
+    reference: group.reference,
+    kind: 'patch',
+    referenceMedia: group.media,
+    altered: group.turn === 0 ? {} : { turn: TURNS[group.turn]! },
+    offset,
+    speed: 1,
+    frames: new Set(votes.map((v) => v.frame)).size,
+    hits: hitsOf(votes.slice(0, MAX_KEPT), queries),
+  };
+  return [hunch];
 }
 
 /** The stretch of offsets that most places of the upload meet; its votes nearest first. */
