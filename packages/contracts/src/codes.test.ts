@@ -31,4 +31,17 @@ describe('codes', () => {
       }),
     );
   });
+
+  test('of codes that lie further apart than is asked about, no more is said than that', () => {
+    fc.assert(
+      fc.property(code, code, fc.nat(CODE_BITS), (a, b, most) => {
+        const whole = hamming(a, b);
+        const found = hamming(a, b, 0, 0, most);
+        if (whole <= most) expect(found).toBe(whole);
+        else expect(found > most && found <= whole).toBe(true);
+      }),
+    );
+    const [zeros, ones] = [new Uint8Array(CODE_BYTES), new Uint8Array(CODE_BYTES).fill(255)];
+    expect(hamming(zeros, ones, 0, 0, 20)).toBeLessThan(CODE_BITS);
+  });
 });

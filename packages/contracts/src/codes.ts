@@ -27,10 +27,19 @@ const POPCOUNT = Uint8Array.from({ length: 256 }, (_, i) => {
   return n;
 });
 
-/** Bits that differ between two 32-byte codes that start at `ai` and `bi`. */
-export function hamming(a: Uint8Array, b: Uint8Array, ai = 0, bi = 0): number {
+/**
+ * Bits that differ between two 32-byte codes that start at `ai` and `bi`. Of codes that are further apart than `most` all that is
+ * said is a number above it: most codes that are compared have nothing to do with each other, which half of the bytes show.
+ */
+export function hamming(a: Uint8Array, b: Uint8Array, ai = 0, bi = 0, most = CODE_BITS): number {
   let n = 0;
-  for (let k = 0; k < CODE_BYTES; k++) n += POPCOUNT[a[ai + k]! ^ b[bi + k]!]!;
+  for (let k = 0; k < CODE_BYTES && n <= most; k += 4) {
+    n +=
+      POPCOUNT[a[ai + k]! ^ b[bi + k]!]! +
+      POPCOUNT[a[ai + k + 1]! ^ b[bi + k + 1]!]! +
+      POPCOUNT[a[ai + k + 2]! ^ b[bi + k + 2]!]! +
+      POPCOUNT[a[ai + k + 3]! ^ b[bi + k + 3]!]!;
+  }
   return n;
 }
 

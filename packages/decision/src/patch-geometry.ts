@@ -149,32 +149,42 @@ function refined(
 
 /** Those that lie where the map says, about as large and as turned as it says. */
 export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine, slack = 1): P[] {
+  // Asked of every pair and every map that is tried: most pairs lie far off, which is seen before anything is made for them.
+  const farthest = slack * TOLERANCE * MOST_ENLARGED;
   return pairs.filter((p) => {
-    const [x, y] = apply(map, p.qx, p.qy);
+    const x = xOf(map, p.qx, p.qy) - p.rx;
+    const y = yOf(map, p.qx, p.qy) - p.ry;
+    if (!(Math.abs(x) <= farthest && Math.abs(y) <= farthest)) return false;
     const { scale, angle } = polar(map, p.qx, p.qy);
     const tolerance = slack * TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
     return (
-      Math.hypot(x - p.rx, y - p.ry) <= tolerance &&
+      Math.hypot(x, y) <= tolerance &&
       Math.abs(Math.log(p.rd / p.qd / scale)) <= SCALE_SLACK &&
       Math.abs(wrap(p.ra - p.qa - angle)) <= ANGLE_SLACK
     );
   });
 }
 
-export function apply([a, b, c, d, e, f, g = 0, h = 0]: Affine, x: number, y: number): [number, number] {
-  const w = 1 + g * x + h * y;
-  return [(a * x + b * y + c) / w, (d * x + e * y + f) / w];
-}
+const underOf = (map: Affine, x: number, y: number): number => 1 + (map[6] ?? 0) * x + (map[7] ?? 0) * y;
+const xOf = (map: Affine, x: number, y: number): number => (map[0] * x + map[1] * y + map[2]) / underOf(map, x, y);
+const yOf = (map: Affine, x: number, y: number): number => (map[3] * x + map[4] * y + map[5]) / underOf(map, x, y);
+
+export const apply = (map: Affine, x: number, y: number): [number, number] => [xOf(map, x, y), yOf(map, x, y)];
 
 /** The angle brought to -pi..pi. */
 export const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
 
 /** Mean scale and rotation, at a place, of a map that does not reflect. */
 export function polar(map: Affine, x: number, y: number): { scale: number; angle: number } {
-  const [g, h] = [map[6] ?? 0, map[7] ?? 0];
-  const [u, v] = apply(map, x, y);
-  const w = 1 + g * x + h * y;
-  const [a, b, d, e] = [(map[0] - u * g) / w, (map[1] - u * h) / w, (map[3] - v * g) / w, (map[4] - v * h) / w];
+  const g = map[6] ?? 0;
+  const h = map[7] ?? 0;
+  const w = underOf(map, x, y);
+  const u = xOf(map, x, y);
+  const v = yOf(map, x, y);
+  const a = (map[0] - u * g) / w;
+  const b = (map[1] - u * h) / w;
+  const d = (map[3] - v * g) / w;
+  const e = (map[4] - v * h) / w;
   return { scale: Math.sqrt(Math.abs(a * e - b * d)), angle: Math.atan2(d - b, a + e) };
 }
 

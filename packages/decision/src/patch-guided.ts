@@ -161,7 +161,7 @@ function pairsOf(mine: readonly Patch[], seen: Expected, theirs: readonly Patch[
       const s = mine[q]!;
       if (Math.abs(Math.log(patch.size / s.size / scale)) > SIZE_SLACK) continue;
       if (Math.abs(wrap(patch.angle - s.angle - seen.turn[i]!)) > ANGLE_SLACK) continue;
-      const distance = hamming(s.bits, patch.bits, s.at, patch.at);
+      const distance = hamming(s.bits, patch.bits, s.at, patch.at, GUIDED_RADIUS);
       if (distance <= GUIDED_RADIUS) candidates.push({ q, r, distance });
     }
   }

@@ -87,15 +87,12 @@ export function pursue(upload: Fingerprint, hunch: Alignment, reference: readonl
     for (let i = 0; i < table.count; i++) {
       const frame = near[table.frame[i]!]!;
       frame.asked ??= asked.filter(({ due }) => Math.abs(frame.time - due) <= LOCAL_REACH);
-      const place = table.place.subarray(4 * i, 4 * i + 4) as unknown as QueryHit['origin']['place'];
       for (const { query } of frame.asked) {
-        const distance = hamming(queries.bits, table.bits, query * CODE_BYTES, i * CODE_BYTES);
-        if (distance <= LOCAL_RADIUS)
-          hits.push({
-            query,
-            distance,
-            origin: { reference: hunch.reference, media: 'video', time: frame.time, place },
-          });
+        const distance = hamming(queries.bits, table.bits, query * CODE_BYTES, i * CODE_BYTES, LOCAL_RADIUS);
+        if (distance > LOCAL_RADIUS) continue;
+        const place = table.place.subarray(4 * i, 4 * i + 4) as unknown as QueryHit['origin']['place'];
+        const origin = { reference: hunch.reference, media: 'video' as const, time: frame.time, place };
+        hits.push({ query, distance, origin });
       }
     }
   }
