@@ -48,22 +48,21 @@ export async function flushOutbox(tx: Queryable): Promise<void> {
   const events = pending.get(tx) ?? [];
   pending.delete(tx);
   if (events.length === 0) return;
-  const [head] = await tx.query<{ seq: number }>('UPDATE outbox_head SET seq = seq + $1 RETURNING seq', [
-    events.length,
-  ]);
-  const first = head!.seq - events.length + 1;
   const column = <T>(of: (e: OutboxEvent) => T): T[] => events.map(of);
   await tx.query(
-    `INSERT INTO outbox (seq, event_id, topic, key, headers, value)
-     SELECT $1::bigint + e.n - 1, e.id, e.topic, e.key, e.headers::jsonb, e.value
-     FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[]) WITH ORDINALITY AS e (id, topic, key, headers, value, n)
-     ORDER BY e.n ON CONFLICT (event_id) DO NOTHING`,
+    `WITH head AS (UPDATE outbox_head SET seq = seq + $1 RETURNING seq),
+     put AS (
+       INSERT INTO outbox (seq, event_id, topic, key, headers, value)
+       SELECT head.seq - $1 + e.n, e.id, e.topic, e.key, e.headers::jsonb, e.value
+       FROM head, unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+         WITH ORDINALITY AS e (id, topic, key, headers, value, n)
+       ORDER BY e.n ON CONFLICT (event_id) DO NOTHING)
+     SELECT pg_notify($7, '')`,
     [
-      ...[first, column((e) => e.headers.ce_id), column((e) => e.topic), column((e) => e.key)],
-      ...[column((e) => jsonb(e.headers)), column((e) => e.value)],
+      ...[events.length, column((e) => e.headers.ce_id), column((e) => e.topic), column((e) => e.key)],
+      ...[column((e) => jsonb(e.headers)), column((e) => e.value), OUTBOX_CHANNEL],
     ],
   );
-  await tx.query(`NOTIFY ${OUTBOX_CHANNEL}`);
 }
 
 /**

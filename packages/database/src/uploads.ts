@@ -24,8 +24,9 @@ export interface UploadRow {
   settledAt: number | null;
 }
 
-const ROW = `SELECT id, media, account, manifest, deleted, epoch, media_state AS "mediaState", blocked, revision, verdict,
-  received_at AS "receivedAt", settled_at AS "settledAt" FROM uploads`;
+const COLUMNS = `id, media, account, manifest, deleted, epoch, media_state AS "mediaState", blocked, revision, verdict,
+  received_at AS "receivedAt", settled_at AS "settledAt"`;
+const ROW = `SELECT ${COLUMNS} FROM uploads`;
 
 export async function findUpload(db: Queryable, id: string): Promise<UploadRow | null> {
   const rows = await db.query<UploadRow>(`${ROW} WHERE id = $1`, [id]);
@@ -42,7 +43,9 @@ export async function lockUpload(tx: Queryable, id: string): Promise<UploadRow> 
   const lock = () => tx.query<UploadRow>(`${ROW} WHERE id = $1 FOR UPDATE`, [id]);
   const [known] = await lock();
   if (known) return known;
-  await tx.query('INSERT INTO uploads (id) VALUES ($1) ON CONFLICT (id) DO NOTHING', [id]);
+  const insert = `INSERT INTO uploads (id) VALUES ($1) ON CONFLICT (id) DO NOTHING RETURNING ${COLUMNS}`;
+  const [made] = await tx.query<UploadRow>(insert, [id]);
+  if (made) return made;
   const [row] = await lock();
   return row!;
 }
@@ -138,35 +141,30 @@ export async function resultsOf(
   db: Queryable,
   upload: string,
 ): Promise<{ alignments: SliceAlignments[]; evidence: SliceEvidence[] }> {
-  const of = async <T>(table: string) => {
-    const rows = await db.query<{ result: T }>(
-      `SELECT result FROM ${table} WHERE upload = $1 ORDER BY shards, slice, shard`,
-      [upload],
-    );
-    return rows.map((r) => r.result);
-  };
+  // One question: it is asked whenever an upload is judged.
+  const rows = await db.query<
+    { alignments: SliceAlignments; evidence: null } | { alignments: null; evidence: SliceEvidence }
+  >(
+    `SELECT result AS alignments, NULL::jsonb AS evidence, shards, slice, shard FROM slice_alignments WHERE upload = $1
+     UNION ALL
+     SELECT NULL::jsonb, result, shards, slice, shard FROM slice_evidence WHERE upload = $1
+     ORDER BY shards, slice, shard`,
+    [upload],
+  );
   return {
-    alignments: await of<SliceAlignments>('slice_alignments'),
-    evidence: await of<SliceEvidence>('slice_evidence'),
+    alignments: rows.flatMap(({ alignments }) => alignments ?? []),
+    evidence: rows.flatMap(({ evidence }) => evidence ?? []),
   };
 }
 
 /** Adds a revision and makes it the upload's verdict. @throws PostgresError 23505 when that revision is there already. */
 export async function saveVerdict(tx: Queryable, verdict: Verdict): Promise<void> {
   const { upload, revision, decidedAt } = verdict;
-  const json = jsonb(verdict);
-  await tx.query('INSERT INTO verdicts (upload, revision, verdict, decided_at) VALUES ($1, $2, $3, $4)', [
-    upload,
-    revision,
-    json,
-    decidedAt,
-  ]);
-  await tx.query('UPDATE uploads SET revision = $2, verdict = $3, settled_at = $4 WHERE id = $1', [
-    upload,
-    revision,
-    json,
-    decidedAt,
-  ]);
+  await tx.query(
+    `WITH revision AS (INSERT INTO verdicts (upload, revision, verdict, decided_at) VALUES ($1, $2, $3, $4))
+     UPDATE uploads SET revision = $2, verdict = $3, settled_at = $4 WHERE id = $1`,
+    [upload, revision, jsonb(verdict), decidedAt],
+  );
 }
 
 /** In order of revision. */

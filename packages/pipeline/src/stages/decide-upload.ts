@@ -160,10 +160,11 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
         return { decision, work, holder };
       });
     if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
-    let sent = (await alignMedia(tx, { row, actions, ledger, now })) ? 1 : 0;
+    const acted = await alignMedia(tx, { row, actions, ledger, now });
+    let sent = acted ? 1 : 0;
     if (!final) return sent;
 
-    const { blocked } = await lockUpload(tx, row.id);
+    const { blocked } = acted ? await lockUpload(tx, row.id) : row;
     const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), cause, now);
     if (row.verdict && !differs(row.verdict, verdict)) return sent;
     const id = await publishVerdict(tx, verdict, manifest.trace);
