@@ -3,7 +3,7 @@ import { type BlobStat, type BlobStore, BlobStoreError } from './blob-store.ts';
 
 export interface BlobSource {
   size: number;
-  /** Bytes [start, end), cut short at the end. */
+  /** Bytes [start, end), cut short at the end. Others may be handed the same memory: not to be changed, nor given away. */
   read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
@@ -134,8 +134,8 @@ export function blobSource(
       for (const name of names) cache.drop(name, request);
     });
     names.forEach((name, i) => {
-      // A copy, so that a block that stays does not hold on to its neighbours.
-      const bytes = all.then((whole) => whole.slice(i * blockBytes, (i + 1) * blockBytes));
+      // A copy, so that a block that stays does not hold on to its neighbours, where there are any.
+      const bytes = names.length === 1 ? all : all.then((whole) => whole.slice(i * blockBytes, (i + 1) * blockBytes));
       bytes.catch(() => 'whoever waits for the block hears of it');
       cache.set(name, { bytes, request, owner: me });
     });
@@ -187,6 +187,7 @@ export function blobSource(
         needed.push(wait(cache.get(nameOf(n), me)!, signal));
       }
       const parts = await Promise.all(needed);
+      if (first === last) return parts[0]!.subarray(from - first * blockBytes, to - first * blockBytes);
       const out = new Uint8Array(to - from);
       parts.forEach((part, i) => {
         const at = (first + i) * blockBytes;
