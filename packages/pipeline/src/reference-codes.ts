@@ -18,6 +18,7 @@ const UNREADABLE =
   'codes of a reference cannot be read, and nothing is compared with them: add it anew, or run the release that wrote them';
 const MAX_BYTES = 64 * 2 ** 20;
 const CACHED_SLICES = 512;
+const CACHED_ENDS = 4096;
 
 /**
  * Codes of one version never change, so what was read once is kept (least recently used goes first). What cannot be read, because it
@@ -29,6 +30,22 @@ export function createReferenceCodes(
   { logger, metrics }: { logger: Pick<Logger, 'error'>; metrics?: Pick<Metrics, 'add'> },
 ): ReferenceCodes {
   const cache = new Map<string, Fingerprint>();
+  const ends = new Map<string, number>();
+
+  /**
+   * How many slices it has: none is asked for beyond, which would be a question to the store each time, as only answers are kept. Not
+   * known of one that nobody has planned.
+   */
+  async function endOf(reference: ReferenceKey): Promise<number> {
+    const key = referenceKey(reference);
+    const known = ends.get(key);
+    if (known !== undefined) return known;
+    const slices = (await findReference(db, reference.id, reference.version))?.slices ?? null;
+    if (slices === null) return Number.POSITIVE_INFINITY;
+    ends.set(key, slices);
+    if (ends.size > CACHED_ENDS) ends.delete(ends.keys().next().value!);
+    return slices;
+  }
 
   /** Null where there are none: a slice that failed has no codes, nor is there one before the first or after the last. */
   async function readReferenceSlice(reference: ReferenceKey, slice: number): Promise<Fingerprint | null> {
@@ -73,7 +90,8 @@ export function createReferenceCodes(
 
     async between(reference, from, to) {
       const first = Math.max(0, Math.floor(from / SLICE_SECONDS) - 1);
-      const last = Math.max(first, Math.floor(to / SLICE_SECONDS) + 1);
+      const reach = Math.max(first, Math.floor(to / SLICE_SECONDS) + 1);
+      const last = Math.min(reach, (await endOf(reference)) - 1);
       const found: Fingerprint[] = [];
       for (let n = first; n <= last; n++) {
         const slice = await read(reference, n);
