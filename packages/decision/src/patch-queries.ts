@@ -17,20 +17,13 @@ export function patchQueries(fingerprint: Fingerprint): QueryCodes {
     if (!(fingerprint.frames.flags[table.frame[i]!]! & (FRAME_FLAT | FRAME_PAGE))) fit.push(i);
   }
   const out = doubled(table, fit);
+  const { bits, place } = out;
   for (let q = fit.length; q < out.frame.length; q++) {
-    out.bits.subarray(q * CODE_BYTES, (q + 1) * CODE_BYTES).set(swapped(out.bits, q));
-    const [x, y, diameter, angle] = out.place.subarray(4 * q, 4 * q + 4) as unknown as [number, number, number, number];
-    out.place.set([65535 - x, y, diameter, (32768 - angle + 65536) % 65536], 4 * q);
+    for (let at = q * CODE_BYTES, end = at + HALF; at < end; at++)
+      [bits[at], bits[at + HALF]] = [bits[at + HALF]!, bits[at]!];
+    place[4 * q] = 65535 - place[4 * q]!;
+    place[4 * q + 3] = (32768 - place[4 * q + 3]! + 65536) % 65536;
   }
   out.turn.fill(MIRROR, fit.length);
   return out;
-}
-
-/** Code `q` with its halves exchanged. */
-function swapped(bits: Uint8Array, q: number): Uint8Array {
-  const at = q * CODE_BYTES;
-  const code = new Uint8Array(CODE_BYTES);
-  code.set(bits.subarray(at + HALF, at + CODE_BYTES));
-  code.set(bits.subarray(at, at + HALF), HALF);
-  return code;
 }

@@ -42,13 +42,16 @@ export function doubled(table: CodeTable, named: readonly number[]): QueryCodes 
     quality: new Uint8Array(n),
     inverted: new Uint8Array(n),
   };
-  for (let q = 0; q < n; q++) {
-    const i = named[q % named.length]!;
-    out.bits.set(table.bits.subarray(i * CODE_BYTES, (i + 1) * CODE_BYTES), q * CODE_BYTES);
+  // Column by column and number by number: a view of each code would cost more than the code does.
+  const half = named.length;
+  for (let q = 0; q < half; q++) {
+    const i = named[q]!;
+    for (let k = 0; k < CODE_BYTES; k++) out.bits[q * CODE_BYTES + k] = table.bits[i * CODE_BYTES + k]!;
+    for (let k = 0; k < 4; k++) out.place[4 * q + k] = table.place[4 * i + k]!;
     out.frame[q] = table.frame[i]!;
     out.turn[q] = table.turn[i]!;
-    out.place.set(table.place.subarray(4 * i, 4 * i + 4), 4 * q);
     out.quality[q] = table.quality[i]!;
   }
+  for (const column of [out.bits, out.place, out.frame, out.turn, out.quality]) column.copyWithin(column.length / 2, 0);
   return out;
 }
