@@ -138,6 +138,9 @@ test('where the camera moves, the map is settled by the instants that lie on the
   const [segment] = confirm(upload, askew, lib)!.segments;
   expect(segment).toMatchObject({ upload: [0, 20], timed: true });
   expect(segment!.correlation).toBeGreaterThan(0.9);
+  // Few places may be an accident, which is not to be brought nearer.
+  const [few] = confirm(upload, { ...askew, inliers: 7 }, lib)?.segments ?? [];
+  expect(few?.correlation ?? 0).toBeLessThan(0.9);
 });
 
 describe('what does not hold', () => {

@@ -3,7 +3,7 @@ import { confidenceOf } from './confidence.ts';
 import { reachOf } from './confirm.ts';
 import { spread } from './distinct.ts';
 import { clearlyBetter, refineLine } from './fit-line.ts';
-import { AGREES, SPEED_ALTERED } from './limits.ts';
+import { AGREES, SPEED_ALTERED, STILL_INLIERS } from './limits.ts';
 import { at, covered, type Line, median, SPEEDS } from './line.ts';
 import { regionsOf } from './patch-align.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
@@ -163,7 +163,8 @@ function closest(upload: Fingerprint, alignment: Alignment, reference: readonly 
   const map = settled(rough, clearest(rough, alignment, mine, theirs));
   let best = under(map);
   if (!best) return null;
-  const along = best.agreeing(best.lines.at(-1)!.line);
+  // An accident of few places would only be brought nearer.
+  const along = (alignment.inliers ?? 0) >= STILL_INLIERS ? best.agreeing(best.lines.at(-1)!.line) : [];
   for (const start of along.length > 0 ? new Set([map, rough]) : []) {
     const next = settled(start, along);
     const again = next === map ? null : under(next);
