@@ -45,7 +45,7 @@ function hasTriple(pictures: readonly Picture[]): boolean {
 export const carried = (pictures: readonly Picture[]): Picture[] => spread(differing(spread(pictures, MAX_COUNTED)));
 
 /** At most `n` of them, evenly chosen. */
-export function spread(pictures: readonly Picture[], n = MAX_CARRIED): Picture[] {
+export function spread<T>(pictures: readonly T[], n = MAX_CARRIED): T[] {
   if (pictures.length <= n) return [...pictures];
   return Array.from({ length: n }, (_, k) => pictures[Math.floor((k * pictures.length) / n)]!);
 }

@@ -29,6 +29,8 @@ interface Cut {
   /** [from, to) of the upload that shows the reference. */
   part?: [number, number];
   flags?: number;
+  /** Thumbnails of the upload a second; its frames are two. */
+  rate?: number;
 }
 
 function uploadOf({
@@ -39,6 +41,7 @@ function uploadOf({
   span = [0, 20],
   part = span,
   flags = 0,
+  rate = 2,
 }: Cut) {
   const random = seeded(7);
   const times = Array.from({ length: Math.round(2 * (span[1] - span[0])) }, (_, k) => span[0] + k / 2);
@@ -49,7 +52,8 @@ function uploadOf({
     const inside = u >= 0 && v >= 0 && u <= 1 && v <= 1 && t >= part[0] && t < part[1];
     return noise() + (inside ? 0.8 * show(u, v, offset + speed * t) + 20 : foreign(x, y, t));
   };
-  return withThumbnails(fingerprintOf(frames, { span }), times, shown);
+  const pictured = Array.from({ length: Math.round(rate * (span[1] - span[0])) }, (_, k) => span[0] + k / rate);
+  return withThumbnails(fingerprintOf(frames, { span }), pictured, shown);
 }
 
 const alignmentOf = (
@@ -106,6 +110,37 @@ describe('the same film under a geometry', () => {
     expect(Math.abs(segment!.upload[0] - 6)).toBeLessThan(0.6);
     expect(Math.abs(segment!.upload[1] - 13)).toBeLessThan(0.6);
   });
+});
+
+describe('a fight, other after a quarter of a second', () => {
+  const fight = textureOf(4, { shot: 0.3 });
+  const lib = reference(fight);
+  // Half-way between the reference's thumbnails.
+  const cut = { show: fight, offset: 20.32 };
+
+  test('agrees where the upload has thumbnails of the very instants of the reference', () => {
+    const [segment] = evidenceOf({ ...cut, rate: 8 }, {}, lib)!.segments;
+    expect(segment).toMatchObject({ upload: [0, 20], timed: true });
+    expect(segment!.correlation).toBeGreaterThan(0.9);
+    expect(Math.abs(segment!.offset - 20.32)).toBeLessThan(0.15);
+  });
+  test('and is lost where it has none', () => expect(evidenceOf(cut, {}, lib)).toBeNull());
+  test('another fight is nothing, however many thumbnails there are', () =>
+    expect(evidenceOf({ ...cut, show: textureOf(5, { shot: 0.3 }), rate: 8 }, {}, lib)).toBeNull());
+});
+
+test('where the camera moves, the map is settled by the instants that lie on the line', () => {
+  const still = textureOf(6, { shot: 2 });
+  const swaying: Texture = (x, y, t) => still(x + 0.12 * Math.sin(2.9 * t), y + 0.1 * Math.cos(2.1 * t), t);
+  const lib = reference(swaying);
+  const upload = uploadOf({ show: swaying, rate: 8 });
+  const askew = alignmentOf({}, { altered: { affine: [1.05, 0.03, -0.07, -0.02, 0.94, 0.06] } });
+  const [segment] = confirm(upload, askew, lib)!.segments;
+  expect(segment).toMatchObject({ upload: [0, 20], timed: true });
+  expect(segment!.correlation).toBeGreaterThan(0.9);
+  // Few places may be an accident, which is not to be brought nearer.
+  const [few] = confirm(upload, { ...askew, inliers: 7 }, lib)?.segments ?? [];
+  expect(few?.correlation ?? 0).toBeLessThan(0.9);
 });
 
 describe('what does not hold', () => {

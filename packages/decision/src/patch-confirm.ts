@@ -1,8 +1,9 @@
 import { type Alignment, type Evidence, type Fingerprint, RADIUS, type Segment } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { reachOf } from './confirm.ts';
+import { spread } from './distinct.ts';
 import { clearlyBetter, refineLine } from './fit-line.ts';
-import { AGREES, SPEED_ALTERED } from './limits.ts';
+import { AGREES, SPEED_ALTERED, STILL_INLIERS } from './limits.ts';
 import { at, covered, type Line, median, SPEEDS } from './line.ts';
 import { regionsOf } from './patch-align.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
@@ -22,19 +23,24 @@ import {
   type View,
   viewsOf,
 } from './patch-views.ts';
-import { picturesOf } from './pictures.ts';
+import { type Pictures, picturesOf } from './pictures.ts';
 import { segmentOf, stretchesOf } from './stretches.ts';
-import { type Distances, timelineOf, UNKNOWN } from './timeline.ts';
+import { type Distances, type Timeline, timelineOf, UNKNOWN } from './timeline.ts';
 
 /** Seconds: how near a thumbnail must lie to stand for an instant; around the alignment's line, and steps tried there. */
 const THUMBNAIL_NEAR = 0.3;
 const SAME_FRAME = 0.05;
+/** And from an instant, to be of it. */
+const SAME_INSTANT = 0.13;
 const OFFSET_REACH = 2;
 const OFFSET_STEP = 0.1;
 const SPEED_REACH = 0.081;
 /** Hits whose surroundings are looked at, and frames taken, to settle the map. */
 const SETTLE_HITS = 6;
 const SETTLE_FRAMES = 5;
+/** Instants on a line by which the map is settled again. */
+const LEAST_ALONG = 3;
+const MOST_ALONG = 8;
 /** Frames that must agree roughly (in bits) before their mean says what stays. */
 const MEAN_FRAMES = 6;
 const MEAN_BITS = 100;
@@ -56,13 +62,11 @@ export function confirmPatches(
   if (upload.sampling === 'still' || proposed.referenceMedia === 'image')
     return confirmPatchesStill(upload, proposed, reference);
   const alignment = closer(upload, proposed, affine, reference);
-  const compared = underGeometry(upload, alignment, reference);
+  const compared = closest(upload, alignment, reference);
   if (!compared) return null;
-  const { distances, changes, movement } = compared;
+  const { lines, changes, distances, movement } = compared;
 
-  const [even, other] = linesNear(distances, alignment).map((line) =>
-    followed(changes(line) ?? distances, line, upload.span),
-  );
+  const [even, other] = lines.map(({ line }) => followed(changes(line) ?? distances, line, upload.span));
   const found = other && clearlyBetter(other.score, even!.score) ? other : even!;
   if (found.segments.length === 0) return null;
   const segments = found.segments.map((s) => ({
@@ -139,27 +143,68 @@ function isPossible(affine: Affine, upload: Fingerprint, reference: readonly Fin
   ]);
 }
 
-/** Distances as whole pictures have them, but of thumbnails laid over each other; null without thumbnails. */
-function underGeometry(
-  upload: Fingerprint,
-  alignment: Alignment,
-  reference: readonly Fingerprint[],
-): { distances: Distances; changes(line: Line): Distances | null; movement(s: Segment): number } | null {
+/**
+ * The slice under the geometry that agrees best, and the lines along which it does. First by instants that agree already, wherever
+ * near the line; where the camera moves, those are of other instants than the line's, so once more by instants that lie on it.
+ */
+function closest(upload: Fingerprint, alignment: Alignment, reference: readonly Fingerprint[]) {
   const [from, to] = reachOf(alignment, upload.span);
   const timeline = timelineOf(reference, from, to);
-  const theirs = thumbnailsOf(timeline.fingerprints);
-  const mine = thumbnailsOf([upload]);
-  const pictures = picturesOf(upload);
-  if (mine.length === 0 || theirs.length === 0 || timeline.from.length === 0) return null;
+  const [mine, theirs] = [thumbnailsOf([upload]), thumbnailsOf(timeline.fingerprints)];
   const rough = mapOf(alignment.altered);
-  const map = rough && settled(rough, clearest(rough, alignment, mine, theirs));
-  const views = map && viewsOf(map);
+  if (!rough || mine.length === 0 || theirs.length === 0 || timeline.from.length === 0) return null;
+  const sides = { pictures: picturesOf(upload), timeline, mine, theirs };
+  const under = (map: Affine) => {
+    const compared = underGeometry(map, sides);
+    if (!compared) return null;
+    const lines = linesNear(compared.distances, alignment);
+    return { ...compared, lines, score: Math.max(...lines.map((l) => l.score)) };
+  };
+  const map = settled(rough, clearest(rough, alignment, mine, theirs));
+  let best = under(map);
+  if (!best) return null;
+  // An accident of few places would only be brought nearer.
+  const along = (alignment.inliers ?? 0) >= STILL_INLIERS ? best.agreeing(best.lines.at(-1)!.line) : [];
+  for (const start of along.length > 0 ? new Set([map, rough]) : []) {
+    const next = settled(start, along);
+    const again = next === map ? null : under(next);
+    if (again && again.score > best.score) best = again;
+  }
+  return best;
+}
+
+interface Sides {
+  pictures: Pictures;
+  timeline: Timeline;
+  mine: readonly Thumbnail[];
+  theirs: readonly Thumbnail[];
+}
+
+/** Distances as whole pictures have them, but of thumbnails laid over each other; null where they share too little. */
+function underGeometry(map: Affine, { pictures, timeline, mine, theirs }: Sides) {
+  const views = viewsOf(map);
   if (!views) return null;
 
-  const own: View[] = Array.from(pictures.time, (time, f) => {
-    const k = nearest(mine, time, SAME_FRAME);
-    return k < 0 || !pictures.eligible[f] || pictures.page[f] ? null : views.upload(mine[k]!.luma);
-  });
+  /** Thumbnails of the upload's frames; -1 where there is nothing to judge. */
+  const judged = Array.from(pictures.time, (time, f) =>
+    pictures.eligible[f] && !pictures.page[f] ? nearest(mine, time, SAME_FRAME) : -1,
+  );
+  const own: (View | undefined)[] = [];
+  const seen = (m: number): View => {
+    const known = own[m];
+    if (known !== undefined) return known;
+    const view = views.upload(mine[m]!.luma);
+    own[m] = view;
+    return view;
+  };
+  /**
+   * The upload's thumbnail at the instant of the reference's `k`, where its frame `u` is held against `time`: in a fight, what lies a
+   * quarter of a second off is another picture. The frame's own where there is none at that instant.
+   */
+  const together = (u: number, time: number, k: number): number => {
+    const m = nearest(mine, pictures.time[u]! + theirs[k]!.time - time, SAME_INSTANT);
+    return m < 0 ? judged[u]! : m;
+  };
   const shown = shownIn(timeline.from, timeline.until);
   const other: (View | undefined)[] = [];
   const viewed = (k: number): View => {
@@ -171,32 +216,38 @@ function underGeometry(
     other[k] = view;
     return view;
   };
-  const known = new Float32Array(own.length * theirs.length).fill(-2);
-  const one = (u: number, k: number): number => {
-    const cell = u * theirs.length + k;
+  const known = new Float32Array(mine.length * theirs.length).fill(-2);
+  const one = (m: number, k: number): number => {
+    const cell = m * theirs.length + k;
     if (known[cell] !== -2) return known[cell]!;
-    const [a, b] = [own[u]!, viewed(k)];
+    const [a, b] = [seen(m), viewed(k)];
     const d = a && b ? bitsOf(agreementOf(a, b)) : UNKNOWN;
     known[cell] = d;
     return known[cell]!;
   };
-  const measured = (distance: (u: number, k: number) => number): Distances => ({
+  const measured = (distance: (m: number, k: number) => number): Distances => ({
     upload: pictures,
     reference: timeline,
     shown,
     fit: () => 0,
     near(u, time, slack) {
-      if (!own[u]) return UNKNOWN;
+      if (judged[u]! < 0) return UNKNOWN;
       let best = UNKNOWN;
       for (let k = first(theirs, time - THUMBNAIL_NEAR - slack); k < theirs.length; k++) {
         if (theirs[k]!.time > time + THUMBNAIL_NEAR + slack) break;
-        const d = distance(u, k);
+        const d = distance(together(u, time, k), k);
         if (d !== UNKNOWN && (best === UNKNOWN || d < best)) best = d;
       }
       return best;
     },
   });
   const distances = measured(one);
+  /** Thumbnails of both sides that a line lays on each other nearest to a frame of the upload. */
+  const pairAt = (line: Line, u: number, time: number) => {
+    const due = at(line, time);
+    const k = judged[u]! >= 0 ? nearest(theirs, due, THUMBNAIL_NEAR) : -1;
+    return { k, m: k < 0 ? -1 : together(u, due, k) };
+  };
 
   /**
    * The same by what changes, where that is nearer: letters and stickers that stay over the picture are in the mean of the frames
@@ -205,18 +256,18 @@ function underGeometry(
   function changes(line: Line): Distances | null {
     const pairs: (readonly [NonNullable<View>, NonNullable<View>])[] = [];
     for (const [u, time] of pictures.time.entries()) {
-      const k = nearest(theirs, at(line, time), THUMBNAIL_NEAR);
-      const [a, b] = [own[u], k < 0 ? null : viewed(k)];
-      if (a && b && one(u, k) <= MEAN_BITS) pairs.push([a, b]);
+      const { m, k } = pairAt(line, u, time);
+      const [a, b] = [m < 0 ? null : seen(m), k < 0 ? null : viewed(k)];
+      if (a && b && one(m, k) <= MEAN_BITS) pairs.push([a, b]);
     }
     if (pairs.length < MEAN_FRAMES) return null;
     const away = awayFromMean(pairs);
-    const kept = new Float64Array(own.length * theirs.length).fill(Number.NaN);
-    return measured((u, k) => {
-      const d = one(u, k);
+    const kept = new Float64Array(mine.length * theirs.length).fill(Number.NaN);
+    return measured((m, k) => {
+      const d = one(m, k);
       if (d === UNKNOWN || d <= RADIUS) return d;
-      const cell = u * theirs.length + k;
-      if (Number.isNaN(kept[cell])) kept[cell] = Math.min(d, bitsOf(away(own[u]!, viewed(k)!)));
+      const cell = m * theirs.length + k;
+      if (Number.isNaN(kept[cell])) kept[cell] = Math.min(d, bitsOf(away(seen(m)!, viewed(k)!)));
       return kept[cell]!;
     });
   }
@@ -225,15 +276,26 @@ function underGeometry(
   function movement(s: Segment): number {
     const pairs: [NonNullable<View>, NonNullable<View>][] = [];
     for (const [u, time] of pictures.time.entries()) {
-      const a = own[u];
-      if (!a || time < s.upload[0] || time > s.upload[1]) continue;
-      const k = nearest(theirs, at(s, time), THUMBNAIL_NEAR);
-      const b = k < 0 ? null : viewed(k);
-      if (b) pairs.push([a, b]);
+      if (time < s.upload[0] || time > s.upload[1]) continue;
+      const { m, k } = pairAt(s, u, time);
+      const [a, b] = [m < 0 ? null : seen(m), k < 0 ? null : viewed(k)];
+      if (a && b) pairs.push([a, b]);
     }
     return changeAgreement(pairs);
   }
-  return { distances, changes, movement };
+
+  /** Of the instants on a line that agree at least roughly, some, evenly chosen. */
+  function agreeing(line: Line): Shown[] {
+    const found: Shown[] = [];
+    for (const [u, time] of pictures.time.entries()) {
+      const { m, k } = pairAt(line, u, time);
+      if (m < 0) continue;
+      const d = one(m, k);
+      if (d !== UNKNOWN && d <= MEAN_BITS) found.push([mine[m]!.luma, theirs[k]!.luma]);
+    }
+    return found.length < LEAST_ALONG ? [] : spread(found, MOST_ALONG);
+  }
+  return { distances, changes, movement, agreeing };
 }
 
 /** Of some instants with hits, those that agree best already, wherever near the line: with them the map is settled. */
@@ -269,8 +331,8 @@ function clearest(
     .map((f) => f.shown);
 }
 
-/** Lines near the alignment's along which the slice agrees best: at speed 1, and at any speed. */
-function linesNear(distances: Distances, alignment: Alignment): Line[] {
+/** Lines near the alignment's along which the slice agrees best: at speed 1, and at any speed, the better one last. */
+function linesNear(distances: Distances, alignment: Alignment): { line: Line; score: number }[] {
   const { time } = distances.upload;
   const centre = alignment.hits.length > 0 ? median(alignment.hits.map((h) => h.at)) : time[time.length >> 1]!;
   let even: { line: Line; score: number } | null = null;
@@ -287,7 +349,7 @@ function linesNear(distances: Distances, alignment: Alignment): Line[] {
       if (speed === 1 && (!even || score > even.score)) even = { line, score };
     }
   }
-  return best!.line.speed === 1 ? [even!.line] : [even!.line, best!.line];
+  return best!.line.speed === 1 ? [even!] : [even!, best!];
 }
 
 function followed(distances: Distances, line: Line, span: readonly [number, number]) {

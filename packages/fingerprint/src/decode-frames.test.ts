@@ -59,13 +59,13 @@ async function withMedia<T>(name: string, build: Build, use: (url: string, probe
 }
 
 async function readAll(url: string, probe: Probe, build: Build, choice: FrameChoice) {
-  const slices: { time: number; keyframe: boolean; level: number }[][] = [];
+  const slices: { time: number; keyframe: boolean; between: boolean | undefined; level: number }[][] = [];
   for (let n = 0; n < sliceCount(probe.duration); n++) {
     const frames: (typeof slices)[number] = [];
     const span = sliceSpan(n, probe.duration);
     const job = { url, probe, span, tools: build, limits: DEFAULT_LIMITS, decoderThreads: 1 };
-    const end = await decodeFrames(job, choice, 60, ({ time, keyframe, luma }) => {
-      frames.push({ time, keyframe, level: luma[luma.length >> 1]! });
+    const end = await decodeFrames(job, choice, 60, ({ time, keyframe, between, luma }) => {
+      frames.push({ time, keyframe, between, level: luma[luma.length >> 1]! });
       return false;
     });
     expect(end).toMatchObject({ status: 'decoded' });
@@ -113,11 +113,17 @@ describe.each(builds)('$name', (build) => {
     });
   });
 
-  test('dense takes the first frame at or after each half second', async () => {
+  test.each([
+    ['dense', 4],
+    ['again', 8],
+  ] as const)('%s takes the first frame at or after each half second, and %d a second beside', async (choice, rate) => {
     await withMedia('matroska', build, async (url, probe) => {
-      const frames = (await readAll(url, probe, build, 'dense')).flat();
-      const expected = Array.from({ length: 2 * SECONDS }, (_, k) => Math.ceil((k / 2) * RATE) / RATE);
-      expect(frames.map((frame) => Math.round(frame.time * 1000))).toEqual(expected.map((t) => Math.round(t * 1000)));
+      const frames = (await readAll(url, probe, build, choice)).flat();
+      const first = (each: number) =>
+        Array.from({ length: each * SECONDS }, (_, k) => Math.round((1000 * Math.ceil((k / each) * RATE)) / RATE));
+      const timesOf = (list: typeof frames) => list.map((frame) => Math.round(frame.time * 1000));
+      expect(timesOf(frames)).toEqual(first(rate));
+      expect(timesOf(frames.filter((frame) => !frame.between))).toEqual(first(2));
     });
   });
 

@@ -31,6 +31,8 @@ export interface DecodedFrame {
   /** Seconds from the start of the media. */
   time: number;
   keyframe: boolean;
+  /** Of a dense look: only its thumbnail is wanted. */
+  between?: boolean;
   /** Levels 0..255 over the full range, row by row. Valid until the next frame, unless onFrame keeps it. */
   luma: Uint8Array;
   /** The same at largerSize, where there is one. */
@@ -47,6 +49,12 @@ export type DecodeOutcome =
 const KEYFRAME_SECONDS = 0.25;
 /** Dense: the first frame at or after each half second. */
 export const DENSE_RATE = 2;
+/**
+ * Beside them, for their thumbnails alone, the first at or after so many instants a second: a reference's thumbnails lie at its own
+ * half seconds, and in a fight what lies a quarter of a second from them is another picture. Codes of a first look are kept, and most
+ * are of clean uploads, so it has fewer.
+ */
+const THUMBNAIL_RATE = { dense: 4, again: 8 };
 /** Every frame, but at most this many a second. */
 const EVERY_RATE = 120;
 /** A frame this long after the slice has a damaged stamp: it neither ends the slice nor hides those after it. */
@@ -121,6 +129,7 @@ async function decodeOnce(
   let first = true;
   let missed = false;
   let frames = 0;
+  const isBetween = createBetween(choice);
 
   /** False when the slice is over. */
   const complete = async (): Promise<boolean> => {
@@ -137,7 +146,8 @@ async function decodeOnce(
     if (time >= to) return false;
     if (time < from) return true;
     frames++;
-    if (onFrame({ time: Math.max(0, time), keyframe: stamp.keyframe, ...split.pictures() })) split.renew();
+    const about = { time: Math.max(0, time), keyframe: stamp.keyframe, between: isBetween(time) };
+    if (onFrame({ ...about, ...split.pictures() })) split.renew();
     return true;
   };
 
@@ -180,6 +190,18 @@ async function decodeOnce(
   return outcome(end, frames, { isSeen: !first, from, width, height, seconds });
 }
 
+/** Is the frame of a dense look not the first at or after a half second? */
+function createBetween(choice: FrameChoice): (time: number) => boolean {
+  if (choice !== 'dense' && choice !== 'again') return () => false;
+  let last = Number.NEGATIVE_INFINITY;
+  return (time) => {
+    const tick = Math.floor(time * DENSE_RATE + 0.000001);
+    if (tick <= last) return true;
+    last = tick;
+    return false;
+  };
+}
+
 /** The first slice takes what lies before it, the last what lies after: stamps may be off, frames are not to be lost. */
 function bounds({ span, probe }: VideoJob): { from: number; to: number } {
   const [start, end] = span;
@@ -197,14 +219,14 @@ function filters(job: VideoJob, choice: FrameChoice, from: number, to: number): 
   const { startTime } = job.probe;
   const start = (Number.isFinite(from) ? from + startTime : -1e9) - SLACK;
   const far = to + startTime + FAR_SECONDS;
-  const tick = (t: string) => `floor((${t}-(${startTime}))*${DENSE_RATE}+0.000001)`;
-  const ticks = `gt(${tick('t')},${tick('prev_selected_t')})`;
+  const tick = (t: string, rate: number) => `floor((${t}-(${startTime}))*${rate}+0.000001)`;
+  const ticks = (rate: number) => `gt(${tick('t', rate)},${tick('prev_selected_t', rate)})`;
   const slice = (t: string) => `floor((${t}-(${startTime})+${SLACK})/${SLICE_SECONDS})`;
   const apart = {
     // The first of a slice whatever came before it: a run of slices gives each what it would get alone.
     keyframes: `(gte(t-prev_selected_t,${KEYFRAME_SECONDS})+gt(${slice('t')},${slice('prev_selected_t')}))*key`,
-    dense: ticks,
-    again: ticks,
+    dense: ticks(THUMBNAIL_RATE.dense),
+    again: ticks(THUMBNAIL_RATE.again),
     every: `gte(t-prev_selected_t,${(1 / EVERY_RATE - SLACK).toFixed(6)})`,
   }[choice];
   return [

@@ -22,8 +22,8 @@ export interface Fingerprinter {
    *   frame whole and, where borders were found, trimmed; images in all eight turns, video as is and mirrored.
    * - purpose `confirm`: always dense, same codes.
    * - purpose `reference`: every frame, kept where it differs from the last kept one by more than PRUNE_BITS; as is only.
-   * Patches (as is): of images; of an upload's frames that differ; of a reference's every
-   * REFERENCE_PATCH_SECONDS. Thumbnails: of images, of each frame read densely, of a reference every half second.
+   * Patches (as is): of images; of an upload's frames that differ; of a reference's every REFERENCE_PATCH_SECONDS and at
+   * cuts. Thumbnails: of images, of each frame read densely and of some between, of a reference every half second.
    */
   fingerprint(
     source: MediaSource,

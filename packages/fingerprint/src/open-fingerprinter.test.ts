@@ -65,6 +65,7 @@ const MADE: Record<string, string[]> = {
   ],
   'fifty seconds': ['-f', 'lavfi', '-i', FILM, '-t', '50', '-g', '20', '-c:v', 'mpeg4', '-q:v', '3', 'f.mp4'],
   'fifty seconds, one keyframe': ['-f', 'lavfi', '-i', FILM, '-t', '50', '-g', '600', '-c:v', 'mpeg4', 'k.mp4'],
+  cut: ['-f', 'lavfi', '-i', `${FILM},negate=enable='gte(t,5.25)'`, '-t', '12', '-c:v', 'mpeg4', '-q:v', '3', 'c.mp4'],
   stream: ['-f', 'lavfi', '-i', FILM, '-t', '20', '-c:v', 'mpeg4', '-q:v', '3', '-f', 'mpegts', 't.ts'],
   long: ['-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=60', '-t', '20', '-c:v', 'mpeg4', '-q:v', '5', 'l.mp4'],
 };
@@ -153,12 +154,19 @@ describe('an upload', () => {
     for (const frame of table.frame) counts.set(frame, (counts.get(frame) ?? 0) + 1);
     expect(Math.max(...counts.values())).toBeLessThanOrEqual(PATCHES.video.upload + PATCH_GAPS.video);
     expect(fingerprint.thumbnails.time).toHaveLength(0);
-    const still = tableOf((await codesOf(media.get('still')!, 'confirm')).fingerprint, 'patch');
-    expect(new Set(still.frame).size).toBeLessThanOrEqual(1);
+    // What does not differ, by the clock.
+    const still = (await codesOf(media.get('still')!, 'confirm')).fingerprint;
+    const patched = [...new Set(tableOf(still, 'patch').frame)].map((frame) => still.frames.time[frame]);
+    expect(patched).toEqual([0, 2, 4, 6, 8, 10]);
     const long = (await codesOf(media.get('long')!, 'confirm')).fingerprint;
     expect(new Set(tableOf(long, 'patch').frame).size).toBeLessThanOrEqual(MOST_PATCHED.dense);
-    expect(long.thumbnails.time).toEqual(long.frames.time);
-    expect(long.thumbnails.luma).toHaveLength(4096 * long.frames.time.length);
+    // Frames are two a second; thumbnails are of the first at or after each eighth, at a film of 60 pictures a second.
+    expect(long.frames.time).toEqual(Float64Array.from({ length: 40 }, (_, k) => k / 2));
+    const eighths = Float64Array.from({ length: 160 }, (_, k) => Math.ceil((60 * k) / 8) / 60);
+    expect([...long.thumbnails.time].map((time, k) => Math.abs(time - eighths[k]!) < 1e-3)).toEqual(
+      Array(160).fill(true),
+    );
+    expect(long.thumbnails.luma).toHaveLength(4096 * 160);
     // Read at two sizes at once, frames still say what they are.
     expect([...long.frames.flags].some((flags) => (flags & FRAME_KEY) === 0)).toBe(true);
   }, 60_000);
@@ -210,6 +218,13 @@ describe('a reference', () => {
     expect(table.count).toBeLessThanOrEqual(PATCHES.video.reference * times.length);
     expect(fingerprint.thumbnails.time).toEqual(Float64Array.from({ length: 40 }, (_, k) => k / 2));
     expect(fingerprint.thumbnails.luma).toHaveLength(40 * 4096);
+  });
+
+  test('has patches at a cut beside those of the clock', async () => {
+    const { fingerprint } = await codesOf(media.get('cut')!, 'reference');
+    const times = [...new Set(tableOf(fingerprint, 'patch').frame)].map((frame) => fingerprint.frames.time[frame]!);
+    expect(times.map((time) => Math.floor(time / REFERENCE_PATCH_SECONDS))).toEqual([0, 1, 2, 2, 3, 4, 5]);
+    expect(times[3]).toBeCloseTo(5.3, 2);
   });
 
   test('that stands still is kept every two seconds', async () => {

@@ -17,11 +17,24 @@ export const PATCH_GAPS = { still: 300, video: 150 };
 /** Of references more are taken, by this share, because codes that are everybody's are dropped. */
 const SPARE = 0.1;
 
-/** A reference's frames are coded by the clock, so often: the first kept one of each period. */
+/**
+ * A reference's frames are coded by the clock, so often: the first kept one of each period. And at cuts, where a kept frame differs by
+ * so many bits from the one before it: encoders put their keyframes there, and an upload's keyframe then meets the very frame that it
+ * shows, not one up to a second off. However much it flickers, CUT_SECONDS lie between two.
+ */
 export const REFERENCE_PATCH_SECONDS = 2;
+export const CUT_BITS = 92;
+export const CUT_SECONDS = 0.4;
 
 /** Of an upload's slice at most so many frames, evenly chosen: keyframes; frames read densely; frames read again to confirm. */
 export const MOST_PATCHED = { keyframes: 30, dense: 20, again: 12 };
+
+/**
+ * Seconds after which a frame is chosen though it does not differ: what moves before a still camera, or below a caption, is too small
+ * for a code of the whole picture, and meets the reference's patched frames only near their instants. Keyframes are searched for most
+ * and chosen by what they show alone.
+ */
+export const PATCH_AGAIN_SECONDS = { keyframes: Number.POSITIVE_INFINITY, dense: 4, again: 2 };
 
 /** Patch codes of one frame; none of one that is flat or a page, whose corners are everybody's. */
 export function patchesOf(
@@ -42,14 +55,22 @@ export function isPatchable({ flags }: CodedFrame): boolean {
   return (flags & (FRAME_FLAT | FRAME_PAGE)) === 0;
 }
 
-/** Indices of frames each of which differs from the one chosen before it; when there are too many, as many evenly. */
-export function chooseFrames(frames: readonly CodedFrame[], most: number): number[] {
+/**
+ * Indices of frames each of which differs from the one chosen before it, or lies `again` seconds after it; when there are too many,
+ * as many evenly.
+ */
+export function chooseFrames(
+  frames: readonly { time: number; coded: CodedFrame }[],
+  most: number,
+  again = Number.POSITIVE_INFINITY,
+): number[] {
   const news: number[] = [];
-  let last: Uint8Array | null = null;
-  frames.forEach((coded, i) => {
+  let last: { bits: Uint8Array; time: number } | null = null;
+  frames.forEach(({ time, coded }, i) => {
     const bits = coded.codes[0]?.bits;
-    if (!bits || !isPatchable(coded) || (last && hamming(bits, last) <= RADIUS)) return;
-    last = bits;
+    if (!bits || !isPatchable(coded)) return;
+    if (last && time - last.time < again && hamming(bits, last.bits) <= RADIUS) return;
+    last = { bits, time };
     news.push(i);
   });
   if (news.length <= most) return news;

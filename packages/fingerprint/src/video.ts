@@ -13,7 +13,16 @@ import {
 } from './decode-frames.ts';
 import type { FingerprintOutcome } from './fingerprinter.ts';
 import { AS_IS, AS_IS_AND_MIRRORED, assemble, frameCodes, isFlat, type TimedFrame } from './frame-codes.ts';
-import { chooseFrames, isPatchable, MOST_PATCHED, patchesOf, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
+import {
+  CUT_BITS,
+  CUT_SECONDS,
+  chooseFrames,
+  isPatchable,
+  MOST_PATCHED,
+  PATCH_AGAIN_SECONDS,
+  patchesOf,
+  REFERENCE_PATCH_SECONDS,
+} from './patch-sampling.ts';
 import { type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
 import type { Region } from './pdq-filter.ts';
 import { findBorders } from './trim.ts';
@@ -178,9 +187,10 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
   const { width, height } = working;
   const held: DecodedFrame[] = [];
   const frames: TimedFrame[] = [];
+  const thumbnails: Timed[] = [];
   let trim: Region | null | undefined;
   const code = ({ time, keyframe, luma }: DecodedFrame) => {
-    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null, thumbnail: choice !== 'keyframes' };
+    const options = { turns: AS_IS_AND_MIRRORED, trim: trim ?? null };
     const coded = frameCodes(luma, width, height, options);
     frames.push({ time, keyframe, coded });
     return coded;
@@ -189,18 +199,21 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
     if (trim !== undefined) return;
     const lumas = held.map(({ luma }) => luma);
     trim = findBorders(lumas, width, height);
-    const codes = held.map(code);
+    const coded = held.map((frame) => ({ time: frame.time, coded: code(frame) }));
     const size = larger ?? working;
-    for (const i of chooseFrames(codes, MOST_PATCHED[choice])) {
+    for (const i of chooseFrames(coded, MOST_PATCHED[choice], PATCH_AGAIN_SECONDS[choice])) {
       const picture = held[i]!.larger ?? held[i]!.luma;
       const patches = { kind: 'upload', media: 'video' } as const;
-      codes[i]!.patches = patchesOf(picture, size.width, size.height, codes[i]!, patches);
+      coded[i]!.coded.patches = patchesOf(picture, size.width, size.height, coded[i]!.coded, patches);
     }
     for (const frame of held) frame.release?.();
     held.length = 0;
   };
   return {
     add(frame) {
+      const { time, luma } = frame;
+      if (choice !== 'keyframes') thumbnails.push({ time, thumbnail: thumbnailOf(luma, width, height) });
+      if (frame.between) return false;
       if (trim !== undefined) {
         code(frame);
         return false;
@@ -211,7 +224,7 @@ function createUploadSlice(working: Size, larger: Size | null, choice: 'keyframe
     },
     finish() {
       settle();
-      return [frames];
+      return [frames, thumbnails];
     },
   };
 }
@@ -224,7 +237,7 @@ interface HeldFrame extends DecodedFrame {
 /** Every frame: those that say something new are held until enough of them show where the borders are, then coded. */
 function createReferenceSlice({ width, height }: Size): Slice {
   const prune = createPruning(width, height);
-  const patchDue = createClock(REFERENCE_PATCH_SECONDS);
+  const patchDue = createPatchClock();
   const thumbnailDue = createClock(THUMBNAIL_SECONDS);
   const held: HeldFrame[] = [];
   const frames: TimedFrame[] = [];
@@ -232,7 +245,7 @@ function createReferenceSlice({ width, height }: Size): Slice {
   let trim: Region | null | undefined;
   const code = ({ time, keyframe, luma, whole }: HeldFrame) => {
     const coded = frameCodes(luma, width, height, { turns: AS_IS, trim: trim ?? null, whole });
-    if (isPatchable(coded) && patchDue(time)) {
+    if (isPatchable(coded) && patchDue(time, coded.codes[0]?.bits)) {
       coded.patches = patchesOf(luma, width, height, coded, { kind: 'reference', media: 'video' });
     }
     frames.push({ time, keyframe, coded });
@@ -279,6 +292,21 @@ function createClock(period: number): (time: number) => boolean {
     const tick = Math.floor(time / period + 1e-6);
     if (tick === last) return false;
     last = tick;
+    return true;
+  };
+}
+
+/** Of a reference's kept frames in order: does this one get patches? */
+function createPatchClock(): (time: number, bits: Uint8Array | undefined) => boolean {
+  const due = createClock(REFERENCE_PATCH_SECONDS);
+  let last = Number.NEGATIVE_INFINITY;
+  let before: Uint8Array | undefined;
+  return (time, bits) => {
+    const isCut = bits && before && hamming(bits, before) > CUT_BITS;
+    before = bits ?? before;
+    if (time - last < CUT_SECONDS) return false;
+    if (!due(time) && !isCut) return false;
+    last = time;
     return true;
   };
 }

@@ -86,10 +86,20 @@ test('patches: the best of one frame a period', () => {
     { time: 2, bits: 0, patches: 2 },
     { time: 4.5, bits: 60, patches: 5 },
   ]);
-  const few = indexedCodes(film, { ...INDEX_BUDGET, patches: 3 });
+  const few = indexedCodes(film, { ...INDEX_BUDGET, patchSeconds: 2, patches: 3 });
   expect(framesOf(few, 'patch')).toEqual([1, 3, 4]);
   expect([...tableOf(few, 'patch').quality]).toEqual([2, 3, 4, 0, 1, 2, 3, 4]);
   expect(framesOf(indexedCodes(film, { ...INDEX_BUDGET, patchSeconds: 4 }), 'patch')).toEqual([1, 4]);
+});
+
+test('patches at a cut are kept beside those of the clock', () => {
+  const film = filmOf([
+    { time: 0, bits: 0, patches: 5 },
+    { time: 0.9, bits: 100, patches: 5 },
+    { time: 1.31, bits: 0, patches: 5 },
+    { time: 3.31, bits: 0, patches: 5 },
+  ]);
+  expect(framesOf(indexedCodes(film), 'patch')).toEqual([0, 1, 2, 3]);
 });
 
 test('of an image everything', () => {

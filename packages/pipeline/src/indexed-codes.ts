@@ -13,8 +13,11 @@ export interface IndexBudget {
   patches: number;
 }
 
-/** 21 MB an hour, at no loss of recall: MATCHING's knee, and measured again by `npm run bench -- library`. */
-export const INDEX_BUDGET: IndexBudget = { pictureBits: 50, patchSeconds: 2, patches: 60 };
+/**
+ * At no loss of recall: MATCHING's knee, and measured again by `npm run bench -- library`. All patched frames: those beside the clock's
+ * are at cuts, where uploads have their keyframes (`CUT_SECONDS` of fingerprint).
+ */
+export const INDEX_BUDGET: IndexBudget = { pictureBits: 50, patchSeconds: 0.4, patches: 60 };
 
 /** A code stands for what follows it so long at most, lest a copy of a still be tied to a time long past. */
 const KEEP_SECONDS = 2;
