@@ -11,15 +11,10 @@ import { Policy, sliceCount, sliceSpan } from '@vigil/contracts';
 import type { Fingerprinter } from '@vigil/fingerprint';
 import { createFileMatcher, type NamedFile, openMatcherParts } from '@vigil/pipeline';
 
-/** `again`: read once more, closely, as the pipeline does with a video of which something was found. */
-export interface BareFile {
-  file: string;
-  again: boolean;
-}
 /** fingerprint: what decodes, and no more. judge: the whole of the engine, that is search, confirmation and judgement too. */
 export type BareWork = 'fingerprint' | 'judge';
 interface Round {
-  files: BareFile[];
+  files: string[];
   atOnce: number;
   work: BareWork;
 }
@@ -28,7 +23,7 @@ type Reply = { seconds: number } | { error: string };
 export interface BareLoop {
   pid: number;
   /** Wall seconds that it took. */
-  run(files: BareFile[], atOnce: number, work: BareWork): Promise<number>;
+  run(files: string[], atOnce: number, work: BareWork): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -61,7 +56,7 @@ export async function startBareLoop(threads: number, references: readonly NamedF
   };
 }
 
-async function fingerprintFile(fingerprinter: Fingerprinter, { file, again }: BareFile): Promise<void> {
+async function fingerprintFile(fingerprinter: Fingerprinter, file: string): Promise<void> {
   await using handle = await open(file);
   const { size } = await handle.stat();
   const read = async (start: number, end: number) => {
@@ -76,10 +71,7 @@ async function fingerprintFile(fingerprinter: Fingerprinter, { file, again }: Ba
   const slices = probe.kind === 'image' ? 1 : sliceCount(probe.duration);
   for (let n = 0; n < slices; n++) {
     const span = probe.kind === 'image' ? ([0, 0] as [number, number]) : sliceSpan(n, probe.duration);
-    const made = await fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' });
-    if (made.status === 'codes' && made.fingerprint.sampling === 'keyframes' && again) {
-      await fingerprinter.fingerprint(source, { probe, span, purpose: 'confirm' });
-    }
+    await fingerprinter.fingerprint(source, { probe, span, purpose: 'upload' });
   }
 }
 
@@ -89,9 +81,9 @@ if (process.argv[1] === HERE) {
   const parts = await openMatcherParts({ threads: Number(threads), env: process.env, warn });
   const matcher = createFileMatcher({ ...parts, policy: Policy.parse({}) });
   for (const reference of JSON.parse(references!) as NamedFile[]) await matcher.learn(reference);
-  const works: Record<BareWork, (file: BareFile) => Promise<unknown>> = {
+  const works: Record<BareWork, (file: string) => Promise<unknown>> = {
     fingerprint: (file) => fingerprintFile(parts.fingerprinter, file),
-    judge: ({ file }) => matcher.judge({ name: file, file }),
+    judge: (file) => matcher.judge({ name: file, file }),
   };
   const say = (reply: Reply) => void process.send!(reply);
   process.on('message', async ({ files, atOnce, work }: Round) => {

@@ -135,7 +135,7 @@ async function besideBare(
   rounds: number,
   idlePerSecond: number,
 ) {
-  const files = samples.map(({ file, copyOf }) => ({ file, again: kind === 'clip' && copyOf !== null }));
+  const files = samples.map(({ file }) => file);
   const atOnce = FLEET_DECODERS.reduce((sum, n) => sum + n + (kind === 'image' ? 1 : 0), 0);
   const bareRound = async (work: BareWork, part = files): Promise<Measured> => {
     const before = await cpuSecondsOf(await processTree(bare.pid));

@@ -4,6 +4,7 @@ import {
   type CodeTable,
   type Evidence,
   type Fingerprint,
+  FRAME_FLAT,
   isFit,
   RADIUS,
   type Span,
@@ -105,8 +106,8 @@ export function confirmKeyframes(
   const found = confirm(upload, alignment, reference);
   const [segment, ...others] = found?.segments ?? [];
   if (!found || !segment || others.length > 0) return null;
-  const { matched, eligible } = segment.frames;
-  if (matched < eligible || matched < fitTimes(upload).length || segment.distance.mean > RADIUS) return null;
+  const shows = upload.frames.flags.reduce((n, flags) => n + (flags & FRAME_FLAT ? 0 : 1), 0);
+  if (segment.frames.matched < shows || segment.distance.mean > RADIUS) return null;
   if (segment.distinct < LEAST_DISTINCT || !isProof(segment) || rankOf(segment) > 0) return null;
   const [start, end] = upload.span;
   // Where the reference has nothing to compare with, the copy has ended before.
