@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS, type Fingerprinter, openFingerprinter } from '@vigil/fi
 import { ffmpegHere } from '../support/ffmpeg.ts';
 
 const CACHE = fileURLToPath(new URL('../../.vigil/cache/codes', import.meta.url));
+const FINGERPRINT = fileURLToPath(new URL('../../packages/fingerprint/src', import.meta.url));
 
 export interface FileCodes {
   file: string;
@@ -26,7 +27,7 @@ export interface FileCodes {
   slices: { slice: number; codes: Fingerprint }[];
 }
 
-/** Codes of files as the product makes them, kept by name, content and engine version: benches read one file many times. */
+/** Codes of files as the product makes them, kept by content and by the sources that made them: benches read one file many times. */
 export interface Coder extends AsyncDisposable {
   /** null when the file is refused. */
   codesOf(file: string, purpose: 'reference' | 'upload' | 'confirm'): Promise<FileCodes | null>;
@@ -57,10 +58,15 @@ export async function openCoder(threads = 2): Promise<Coder> {
     return { file, kind: probe.kind, duration, elapsedMs: performance.now() - startedAt, slices };
   }
 
+  const sources = await digestOfSources();
   return {
     async codesOf(file, purpose) {
       const bytes = await readFile(file);
-      const name = createHash('sha256').update(bytes).update(`${ENGINE_VERSION} ${purpose}`).digest('hex').slice(0, 32);
+      const name = createHash('sha256')
+        .update(bytes)
+        .update(`${ENGINE_VERSION} ${sources} ${purpose}`)
+        .digest('hex')
+        .slice(0, 32);
       const kept = path.join(CACHE, `${name}.codes`);
       if (existsSync(kept)) return unpack(file, await readFile(kept));
       const made = await make(file, bytes, purpose);
@@ -73,6 +79,14 @@ export async function openCoder(threads = 2): Promise<Coder> {
       await (await opened)?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** A change that moves no version, such as which frames get patches, makes other codes all the same. */
+async function digestOfSources(): Promise<string> {
+  const names = (await readdir(FINGERPRINT)).filter((name) => !name.endsWith('.test.ts')).sort();
+  const digest = createHash('sha256');
+  for (const name of names) digest.update(name).update(await readFile(path.join(FINGERPRINT, name)));
+  return digest.digest('hex');
 }
 
 /** A line of JSON, then the fingerprints one after the other. */

@@ -47,7 +47,7 @@ const FILMS = [
 const STARTS: Record<string, number[]> = { 'agent327_480p.mp4': [31.37, 127.83], 'chair_orig_22.mp4': [6.41] };
 const START = [17.61];
 const PIECE_SECONDS = 12;
-const BUDGETS = '2x60@20,2x60@31,2x60@50,2x60@64,2x60@80,2x30@50,2x20@50,4x60@50,4x30@64';
+const BUDGETS = '0.4x60@50,0.4x36@20,0.4x36@50,0.4x36@80,0.4x30@50,0.4x20@50,2x60@50,2x30@50,4x60@50,4x30@64';
 const POLICY = Policy.parse({});
 
 const cpuSeconds = (): number => {

@@ -4,6 +4,7 @@ import { openWasmKernel as openPatches } from './patch-wasm-kernel.ts';
 import { createPdqCoder } from './pdq.ts';
 import { typescriptKernel as slowPictures } from './picture-typescript-kernel.ts';
 import { openWasmKernel as openPictures } from './picture-wasm-kernel.ts';
+import { createTrimPlanes } from './trim-planes.ts';
 
 const [WIDTH, HEIGHT] = [160, 120];
 
@@ -21,7 +22,8 @@ export function checkKernels(kernels = { pictures: openPictures, patches: openPa
     const turns = (kernel: typeof pictures) => {
       const coder = createPdqCoder(kernel);
       const levels = coder.levels({ rgb }, rgb.length / 3);
-      return [coder.turns(luma, WIDTH, HEIGHT, ['none', 'mirror']), new Uint8Array(levels)];
+      const coded = coder.turns(luma, WIDTH, HEIGHT, ['none', 'mirror'], { thumbnail: true });
+      return [coded, new Uint8Array(levels), createTrimPlanes(kernel).shrink(luma, WIDTH, HEIGHT, 3).data];
     };
     const codes = (kernel: typeof patches) =>
       createPatchCoder(kernel).code(luma, WIDTH, HEIGHT, { count: 40, kind: 'upload' });
