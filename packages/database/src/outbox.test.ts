@@ -158,6 +158,16 @@ test('what was published is known for its key, until it is purged', async () => 
   expect(await purgeOutbox(database.postgres, entry!.publishedAt! + 1)).toBe(1);
 });
 
+test('where the outbox has lost its head nothing is committed without its events', async () => {
+  const lost = database.transaction(async (tx) => {
+    await tx.query('DELETE FROM outbox_head');
+    await enqueue(tx, event('a'));
+  });
+  await expect(lost).rejects.toThrow('outbox_head has no row');
+  await send('b');
+  expect(await drain()).toEqual(['b']);
+});
+
 test('enqueue outside of a transaction is refused', async () => {
   await expect(enqueue(database.postgres, event('a'))).rejects.toThrow('inside of Database.transaction');
 });

@@ -49,7 +49,7 @@ export async function flushOutbox(tx: Queryable): Promise<void> {
   pending.delete(tx);
   if (events.length === 0) return;
   const column = <T>(of: (e: OutboxEvent) => T): T[] => events.map(of);
-  await tx.query(
+  const put = await tx.query(
     `WITH head AS (UPDATE outbox_head SET seq = seq + $1 RETURNING seq),
      put AS (
        INSERT INTO outbox (seq, event_id, topic, key, headers, value)
@@ -57,12 +57,15 @@ export async function flushOutbox(tx: Queryable): Promise<void> {
        FROM head, unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
          WITH ORDINALITY AS e (id, topic, key, headers, value, n)
        ORDER BY e.n ON CONFLICT (event_id) DO NOTHING)
-     SELECT pg_notify($7, '')`,
+     SELECT pg_notify($7, '') FROM head`,
     [
       ...[events.length, column((e) => e.headers.ce_id), column((e) => e.topic), column((e) => e.key)],
       ...[column((e) => jsonb(e.headers)), column((e) => e.value), OUTBOX_CHANNEL],
     ],
   );
+  // Without it nothing was put in, and a verdict would go without its events.
+  if (put.length !== 1)
+    throw new Error('outbox_head has no row: restore it with the number of the last event in outbox');
 }
 
 /**

@@ -114,6 +114,26 @@ describe('the ends of a slice beyond its keyframes', () => {
     expect(proved(ended)).toBe(null);
   });
 
+  test('are read beside black keyframes in there, in order of time', () => {
+    const flags = (t: number) => (t === 30 || t === 59.4 ? FRAME_FLAT : 0);
+    const upload = keyframes({ times: [30, 36, 39, 42, 45, 48, 51, 59.4], flags });
+    const read = (from: number, to: number) => sliceOf((t) => A.show(10 + t), [from, to]);
+    const whole = withEdges(upload, [read(30, 36), read(53.5, 60)]);
+    expect([...whole.frames.time]).toEqual([...whole.frames.time].sort((a, b) => a - b));
+    expect(proved(whole)!.segments[0]).toMatchObject({ upload: SPAN, frames: { matched: 6 + 12 + 13 } });
+  });
+
+  test('stay open where what is read there is black, or nothing', () => {
+    const upload = keyframes({ times: [30.2, 33, 36, 39, 42, 45] });
+    expect(openEdges(upload)).toEqual([[47.05, 60]]);
+    const black = fingerprintOf(
+      [48, 50, 52, 54, 56, 58].map((time) => ({ time, code: A.show(time), flags: FRAME_FLAT })),
+      { span: [47.05, 60] },
+    );
+    expect(openEdges(withEdges(upload, [black]))).toEqual([[47.05, 60]]);
+    expect(openEdges(withEdges(upload, [fingerprintOf([], { span: [47.05, 60] })]))).toEqual([[47.05, 60]]);
+  });
+
   test('are closed where a keyframe is near', () => {
     expect(openEdges(keyframes())).toEqual([]);
   });

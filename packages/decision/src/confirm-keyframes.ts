@@ -8,6 +8,7 @@ import {
   isFit,
   RADIUS,
   type Span,
+  tableOf,
 } from '@vigil/contracts';
 import { confidenceOf } from './confidence.ts';
 import { confirm } from './confirm.ts';
@@ -57,37 +58,34 @@ function nearest(t: number, reference: readonly Fingerprint[]): number {
 
 const fitTimes = (upload: Fingerprint): number[] => [...upload.frames.time].filter((_, frame) => isFit(upload, frame));
 
-/** The pictures of one slice that was read in parts, as one reading of its keyframes. */
+/** The pictures of one slice that was read in parts, as one reading of its keyframes: all frames in order of time. */
 export function withEdges(keyframes: Fingerprint, edges: readonly Fingerprint[]): Fingerprint {
-  const parts = [keyframes, ...edges].toSorted((a, b) => (a.frames.time[0] ?? 0) - (b.frames.time[0] ?? 0));
-  const column = <C extends Float64Array | Uint8Array | Uint16Array>(of: (part: Fingerprint) => C): C => {
-    const columns = parts.map(of);
-    const out = new (columns[0]!.constructor as new (n: number) => C)(columns.reduce((n, c) => n + c.length, 0));
-    let row = 0;
-    for (const c of columns) {
-      out.set(c, row);
-      row += c.length;
-    }
-    return out;
-  };
-  const before = parts.map((_, i) => parts.slice(0, i).reduce((n, { frames }) => n + frames.time.length, 0));
-  const pictures = (part: Fingerprint): CodeTable => part.tables.find(({ kind }) => kind === 'picture')!;
+  const parts = [keyframes, ...edges];
+  const frames = parts
+    .flatMap(({ frames: { time } }, part) => Array.from(time, (at, frame) => ({ part, frame, at })))
+    .sort((a, b) => a.at - b.at);
+  const places = parts.map(({ frames: { time } }) => new Uint16Array(time.length));
+  frames.forEach(({ part, frame }, place) => {
+    places[part]![frame] = place;
+  });
+  const tables = parts.map((part) => tableOf(part, 'picture'));
+  const bytes = (of: (table: CodeTable) => Uint8Array) => Uint8Array.from(tables.flatMap((table) => [...of(table)]));
   return {
     ...keyframes,
     frames: {
-      time: column(({ frames }) => frames.time),
-      quality: column(({ frames }) => frames.quality),
-      flags: column(({ frames }) => frames.flags),
+      time: Float64Array.from(frames, ({ at }) => at),
+      quality: Uint8Array.from(frames, ({ part, frame }) => parts[part]!.frames.quality[frame]!),
+      flags: Uint8Array.from(frames, ({ part, frame }) => parts[part]!.frames.flags[frame]!),
     },
     tables: [
       {
-        ...pictures(keyframes),
-        count: parts.reduce((n, part) => n + pictures(part).count, 0),
-        bits: column((part) => pictures(part).bits),
-        frame: column((part) => pictures(part).frame.map((frame) => frame + before[parts.indexOf(part)]!)),
-        place: column((part) => pictures(part).place),
-        turn: column((part) => pictures(part).turn),
-        quality: column((part) => pictures(part).quality),
+        ...tables[0]!,
+        count: tables.reduce((n, { count }) => n + count, 0),
+        bits: bytes(({ bits }) => bits),
+        frame: Uint16Array.from(tables.flatMap(({ frame }, part) => Array.from(frame, (f) => places[part]![f]!))),
+        place: Uint16Array.from(tables.flatMap(({ place }) => [...place])),
+        turn: bytes(({ turn }) => turn),
+        quality: bytes(({ quality }) => quality),
       },
     ],
   };

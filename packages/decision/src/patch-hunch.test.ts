@@ -63,6 +63,14 @@ describe('a hunch', () => {
     expect(hunchesOf({ ...scene, hits })).toHaveLength(hunched);
   });
 
+  test('is of two films where both are met by the same places: the library holds it twice', () => {
+    const scene = moved({ places: 13 });
+    const mine = scene.hits.slice(-13);
+    const theirs = mine.map((hit) => ({ ...hit, origin: { ...hit.origin, reference: key('twin') } }));
+    const found = hunchesOf({ ...scene, hits: [...mine, ...theirs] });
+    expect(found.map((hunch) => hunch.reference.id).sort()).toEqual(['film', 'twin']);
+  });
+
   /** The slice read closely, and the reference whose patches it shows, `bits` apart, under a geometry. */
   function copied(affine: ReturnType<typeof affineOf>, bits: number) {
     const random = seeded(5);

@@ -19,6 +19,8 @@ const LEAST_PLACES = 4;
  * which stood out; reading them closely cost more than all the rest.
  */
 const STANDS_OUT = 2;
+/** The same film may be there twice, under another holder's name: what is met by half of its places by the very same ones is followed too. */
+const MAX_HUNCHES = 2;
 /** An alignment with so many places says all that a hunch about the same reference could. */
 const SURE_INLIERS = 8;
 /** Seconds of offset that one stretch spans: any speed, over the length of a slice. */
@@ -32,7 +34,7 @@ const LOCAL_RADIUS = 44;
 const LOCAL_REACH = SPREAD / 2 + 1.5;
 const MAX_ALIGNED = 3;
 
-/** Of an upload's hits by group, one at most. Without a geometry, so without `affine`, `inliers` and `cells`; only of films in films. */
+/** Of an upload's hits by group. Without a geometry, so without `affine`, `inliers` and `cells`; only of films in films. */
 export function hunches(
   { sampling }: Pick<Fingerprint, 'sampling'>,
   queries: QueryCodes,
@@ -41,13 +43,21 @@ export function hunches(
 ): Alignment[] {
   if (sampling === 'still') return [];
   const sure = new Set(aligned.filter((a) => (a.inliers ?? 0) >= SURE_INLIERS).map((a) => a.reference.id));
-  const [best, next] = groups
+  const [best, ...others] = groups
     .filter(({ media, reference }) => media === 'video' && !sure.has(reference.id))
     .map((group) => ({ group, ...fullestStretch(group.votes) }))
     .sort((a, b) => b.places - a.places);
-  if (!best || best.places < LEAST_PLACES || best.places <= STANDS_OUT * (next?.places ?? 0)) return [];
-  const { group, offset, votes } = best;
-  const hunch: Alignment = {
+  if (!best || best.places < LEAST_PLACES) return [];
+  const met = new Set(best.votes.map(placeKey));
+  const isTwin = ({ group, votes }: typeof best) => {
+    if (group.reference.id === best.group.reference.id) return false;
+    const ids = [...new Set(votes.map(placeKey))];
+    return 2 * ids.filter((id) => met.has(id)).length >= ids.length;
+  };
+  const twins = others.filter((other) => other.places >= LEAST_PLACES && isTwin(other));
+  const next = others.find((other) => !twins.includes(other));
+  if (best.places <= STANDS_OUT * (next?.places ?? 0)) return [];
+  return [best, ...twins].slice(0, MAX_HUNCHES).map(({ group, offset, votes }) => ({
     reference: group.reference,
     kind: 'patch',
     referenceMedia: group.media,
@@ -56,8 +66,7 @@ export function hunches(
     speed: 1,
     frames: new Set(votes.map((v) => v.frame)).size,
     hits: hitsOf(votes.slice(0, MAX_KEPT), queries),
-  };
-  return [hunch];
+  }));
 }
 
 /** The stretch of offsets that most places of the upload meet; its votes nearest first. */

@@ -19,6 +19,8 @@ const UNREADABLE =
 const MAX_BYTES = 64 * 2 ** 20;
 const CACHED_SLICES = 512;
 const CACHED_ENDS = 4096;
+/** A registration that is read again may say another number of slices. */
+const ENDS_KEPT_MS = 60_000;
 
 /**
  * Codes of one version never change, so what was read once is kept (least recently used goes first). What cannot be read, because it
@@ -30,7 +32,7 @@ export function createReferenceCodes(
   { logger, metrics }: { logger: Pick<Logger, 'error'>; metrics?: Pick<Metrics, 'add'> },
 ): ReferenceCodes {
   const cache = new Map<string, Fingerprint>();
-  const ends = new Map<string, number>();
+  const ends = new Map<string, { slices: number; until: number }>();
 
   /**
    * How many slices it has: none is asked for beyond, which would be a question to the store each time, as only answers are kept. Not
@@ -39,10 +41,10 @@ export function createReferenceCodes(
   async function endOf(reference: ReferenceKey): Promise<number> {
     const key = referenceKey(reference);
     const known = ends.get(key);
-    if (known !== undefined) return known;
+    if (known && performance.now() < known.until) return known.slices;
     const slices = (await findReference(db, reference.id, reference.version))?.slices ?? null;
     if (slices === null) return Number.POSITIVE_INFINITY;
-    ends.set(key, slices);
+    ends.set(key, { slices, until: performance.now() + ENDS_KEPT_MS });
     if (ends.size > CACHED_ENDS) ends.delete(ends.keys().next().value!);
     return slices;
   }

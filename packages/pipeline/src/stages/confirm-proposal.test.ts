@@ -1,5 +1,5 @@
 /** Which of a proposal's alignments are looked at. Made films: every picture a random code. */
-import type { Alignment, Fingerprint, ReferenceKey, Span } from '@vigil/contracts';
+import { type Alignment, type Fingerprint, FRAME_FLAT, type ReferenceKey, type Span } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { madeFingerprint } from '../../../../test/support/made-library.ts';
 import { confirmAll, lookCloser } from './confirm-proposal.ts';
@@ -154,6 +154,17 @@ describe('a slice whose keyframes were read', () => {
       [0, 30],
     ]);
     expect(found).toEqual([['one', 26.75]]);
+  });
+
+  test('is read all of it where its end is black: nobody knows where the copy ended', async () => {
+    const black = { ...one, frames: { ...one.frames, flags: one.frames.flags.slice() } };
+    black.frames.flags.fill(FRAME_FLAT, 50);
+    const { read, found } = await looked(black, [0, 4, 8, 12, 16, 20, 24], [alignment('one')], { one });
+    expect(read).toEqual([
+      [26.05, 30],
+      [0, 30],
+    ]);
+    expect(found).toEqual([['one', 24.75]]);
   });
 
   test('is read all of it where another reference is left open', async () => {

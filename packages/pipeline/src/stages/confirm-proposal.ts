@@ -130,7 +130,9 @@ async function confirmByKeyframes(
     if (made.status === 'rejected') return null;
     looked.push(made.fingerprint);
   }
-  return prove(withEdges(keyframes, looked));
+  // Black, or nothing at all, says nothing of where the copy ended.
+  const all = withEdges(keyframes, looked);
+  return openEdges(all).length > 0 ? null : prove(all);
 }
 
 /**
