@@ -209,151 +209,48 @@ function edge(row: usize, out: usize, x: i32, width: i32): void {
   );
 }
 
+/** Of the circles of the sixteen pixels from `p` on, what lies at place k; the other way round where `flip` is all ones. */
+function around(p: usize, k: i32, flip: v128): v128 {
+  return v128.xor(v128.load(p + offset(k)), flip);
+}
+
 /** Of sixteen pixels the larger sum of what their circles are above `high` by, or below `low`, to SCORES. */
-function scoreAll(
-  v0: v128,
-  v1: v128,
-  v2: v128,
-  v3: v128,
-  v4: v128,
-  v5: v128,
-  v6: v128,
-  v7: v128,
-  v8: v128,
-  v9: v128,
-  v10: v128,
-  v11: v128,
-  v12: v128,
-  v13: v128,
-  v14: v128,
-  v15: v128,
-  high: v128,
-  low: v128,
-): void {
+function scoreAll(p: usize, high: v128, low: v128): void {
   let aboveA = i16x8.splat(0);
   let aboveB = aboveA;
-  let d = aboveA;
-  d = i8x16.sub_sat_u(v0, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v1, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v2, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v3, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v4, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v5, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v6, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v7, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v8, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v9, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v10, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v11, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v12, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v13, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v14, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(v15, high);
-  aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(d));
-  aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(d));
-  let belowA = i16x8.splat(0);
-  let belowB = belowA;
-  d = i8x16.sub_sat_u(low, v0);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v1);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v2);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v3);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v4);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v5);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v6);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v7);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v8);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v9);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v10);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v11);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v12);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v13);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v14);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
-  d = i8x16.sub_sat_u(low, v15);
-  belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(d));
-  belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(d));
+  let belowA = aboveA;
+  let belowB = aboveA;
+  for (let k: i32 = 0; k < 16; k++) {
+    const v = v128.load(p + offset(k));
+    const above = i8x16.sub_sat_u(v, high);
+    const below = i8x16.sub_sat_u(low, v);
+    aboveA = i16x8.add(aboveA, i16x8.extend_low_i8x16_u(above));
+    aboveB = i16x8.add(aboveB, i16x8.extend_high_i8x16_u(above));
+    belowA = i16x8.add(belowA, i16x8.extend_low_i8x16_u(below));
+    belowB = i16x8.add(belowB, i16x8.extend_high_i8x16_u(below));
+  }
   v128.store(SCORES, i16x8.max_u(aboveA, belowA));
   v128.store(SCORES, i16x8.max_u(aboveB, belowB), 16);
 }
 
 /** Of the sixteen arcs of nine on a circle, in each lane, the one whose darkest is lightest: how light that is. */
-function lightestArc(
-  v0: v128,
-  v1: v128,
-  v2: v128,
-  v3: v128,
-  v4: v128,
-  v5: v128,
-  v6: v128,
-  v7: v128,
-  v8: v128,
-  v9: v128,
-  v10: v128,
-  v11: v128,
-  v12: v128,
-  v13: v128,
-  v14: v128,
-  v15: v128,
-): v128 {
+function lightestArc(p: usize, flip: v128): v128 {
+  const v0 = around(p, 0, flip);
+  const v1 = around(p, 1, flip);
+  const v2 = around(p, 2, flip);
+  const v3 = around(p, 3, flip);
+  const v4 = around(p, 4, flip);
+  const v5 = around(p, 5, flip);
+  const v6 = around(p, 6, flip);
+  const v7 = around(p, 7, flip);
+  const v8 = around(p, 8, flip);
+  const v9 = around(p, 9, flip);
+  const v10 = around(p, 10, flip);
+  const v11 = around(p, 11, flip);
+  const v12 = around(p, 12, flip);
+  const v13 = around(p, 13, flip);
+  const v14 = around(p, 14, flip);
+  const v15 = around(p, 15, flip);
   const two1 = i8x16.min_u(v1, v2);
   const two3 = i8x16.min_u(v3, v4);
   const two5 = i8x16.min_u(v5, v6);
@@ -388,22 +285,12 @@ export function detect(at: usize, width: i32, height: i32, step: i32, score: usi
     store<i32>(OFFSETS + ((<usize>k) << 2), load<i32>(at) + load<i32>(at, 4) * width);
   }
   const o0 = offset(0);
-  const o1 = offset(1);
-  const o2 = offset(2);
-  const o3 = offset(3);
   const o4 = offset(4);
-  const o5 = offset(5);
-  const o6 = offset(6);
-  const o7 = offset(7);
   const o8 = offset(8);
-  const o9 = offset(9);
-  const o10 = offset(10);
-  const o11 = offset(11);
   const o12 = offset(12);
-  const o13 = offset(13);
-  const o14 = offset(14);
-  const o15 = offset(15);
   const steps = i8x16.splat(<i8>step);
+  const asIs = i8x16.splat(0);
+  const flipped = i8x16.splat(-1);
   const from = RADIUS - 1;
   let count: i32 = 0;
   for (let y = from; y < height - from; y++) {
@@ -414,57 +301,20 @@ export function detect(at: usize, width: i32, height: i32, step: i32, score: usi
       const high = i8x16.add_sat_u(c, steps);
       const low = i8x16.sub_sat_u(c, steps);
       // An arc of nine has one of every two that face each other.
-      const v0 = v128.load(p + o0);
-      const v4 = v128.load(p + o4);
-      const v8 = v128.load(p + o8);
-      const v12 = v128.load(p + o12);
-      const lighter = i8x16.gt_u(i8x16.min_u(i8x16.max_u(v0, v8), i8x16.max_u(v4, v12)), high);
-      const darker = i8x16.lt_u(i8x16.max_u(i8x16.min_u(v0, v8), i8x16.min_u(v4, v12)), low);
-      if (!v128.any_true(v128.or(lighter, darker))) continue;
-      const v1 = v128.load(p + o1);
-      const v2 = v128.load(p + o2);
-      const v3 = v128.load(p + o3);
-      const v5 = v128.load(p + o5);
-      const v6 = v128.load(p + o6);
-      const v7 = v128.load(p + o7);
-      const v9 = v128.load(p + o9);
-      const v10 = v128.load(p + o10);
-      const v11 = v128.load(p + o11);
-      const v13 = v128.load(p + o13);
-      const v14 = v128.load(p + o14);
-      const v15 = v128.load(p + o15);
-      let corners = i8x16.splat(0);
-      if (v128.any_true(lighter)) {
-        const lightest = lightestArc(v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15);
-        corners = i8x16.gt_u(lightest, high);
-      }
-      if (v128.any_true(darker)) {
-        const darkest = v128.not(
-          lightestArc(
-            v128.not(v0),
-            v128.not(v1),
-            v128.not(v2),
-            v128.not(v3),
-            v128.not(v4),
-            v128.not(v5),
-            v128.not(v6),
-            v128.not(v7),
-            v128.not(v8),
-            v128.not(v9),
-            v128.not(v10),
-            v128.not(v11),
-            v128.not(v12),
-            v128.not(v13),
-            v128.not(v14),
-            v128.not(v15),
-          ),
-        );
-        corners = v128.or(corners, i8x16.lt_u(darkest, low));
-      }
+      const n = v128.load(p + o0);
+      const e = v128.load(p + o4);
+      const s = v128.load(p + o8);
+      const w = v128.load(p + o12);
+      const lighter = i8x16.gt_u(i8x16.min_u(i8x16.max_u(n, s), i8x16.max_u(e, w)), high);
+      const darker = i8x16.lt_u(i8x16.max_u(i8x16.min_u(n, s), i8x16.min_u(e, w)), low);
+      let corners = asIs;
+      if (v128.any_true(lighter)) corners = i8x16.gt_u(lightestArc(p, asIs), high);
+      // The darkest arc is the lightest one of the negative.
+      if (v128.any_true(darker)) corners = v128.or(corners, i8x16.gt_u(lightestArc(p, flipped), v128.not(low)));
       let found = i8x16.bitmask(corners);
       if (x + 16 > end) found &= (1 << (end - x)) - 1;
       if (!found) continue;
-      scoreAll(v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, high, low);
+      scoreAll(p, high, low);
       while (found) {
         const lane = ctz<i32>(found);
         found &= found - 1;
