@@ -1,7 +1,17 @@
-import { type Alignment, type Fingerprint, FRAME_FLAT } from '@vigil/contracts';
+import { type Fingerprint, FRAME_FLAT } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { confirmKeyframes, keyframesReach, openEdges, withEdges } from './confirm-keyframes.ts';
-import { type Film, film, fingerprintOf, flipped, key, randomCode, referenceOf, seeded, sliceOf } from './synthetic.ts';
+import {
+  alignmentThrough,
+  type Film,
+  film,
+  fingerprintOf,
+  flipped,
+  randomCode,
+  referenceOf,
+  seeded,
+  sliceOf,
+} from './synthetic.ts';
 
 const A = film(1, 120);
 const slicesOfA = referenceOf(A);
@@ -26,18 +36,7 @@ function keyframes({
   return fingerprintOf(frames, { span: SPAN, sampling: 'keyframes' });
 }
 
-const through = (at: number, ref: number, more: Partial<Alignment> = {}): Alignment => ({
-  reference: key('r'),
-  kind: 'picture',
-  referenceMedia: 'video',
-  altered: {},
-  offset: ref - at,
-  speed: 1,
-  frames: 3,
-  hits: [{ at, ref, distance: 10, quality: 100, code: '0'.repeat(64) }],
-  ...more,
-});
-const proved = (upload: Fingerprint, source: Fingerprint[] = slicesOfA, alignment = through(41, 51)) =>
+const proved = (upload: Fingerprint, source: Fingerprint[] = slicesOfA, alignment = alignmentThrough(41, 51)) =>
   confirmKeyframes(upload, alignment, source);
 
 describe('keyframes that agree, each of them, prove all of the slice', () => {
@@ -55,7 +54,7 @@ describe('keyframes that agree, each of them, prove all of the slice', () => {
   test.each([0.8, 1.25])('at speed %f', (speed) => {
     const source = film(1, 120);
     const shows = (t: number) => source.show(20 + speed * (t - 30));
-    const alignment = through(41, 20 + speed * 11, { speed, offset: 20 - speed * 30, frames: 6 });
+    const alignment = alignmentThrough(41, 20 + speed * 11, { speed, offset: 20 - speed * 30, frames: 6 });
     const [s] = proved(keyframes({ shows }), slicesOfA, alignment)!.segments;
     expect(Math.abs(s!.speed - speed)).toBeLessThan(0.015);
     expect(Math.abs(s!.reference[0] - 20)).toBeLessThan(0.3);
@@ -85,12 +84,12 @@ describe('they prove nothing', () => {
     ['of a slice that was read densely', sliceOf((t) => A.show(10 + t), SPAN)],
   ])('%s', (_, upload, source = slicesOfA) => {
     const ref = _.includes('is over') ? 103 : 51;
-    expect(proved(upload, source, through(41, ref))).toBe(null);
+    expect(proved(upload, source, alignmentThrough(41, ref))).toBe(null);
   });
 
   test('of patches or stills', () => {
-    expect(proved(keyframes(), slicesOfA, through(41, 51, { kind: 'patch' }))).toBe(null);
-    expect(proved(keyframes(), slicesOfA, through(41, 51, { referenceMedia: 'image' }))).toBe(null);
+    expect(proved(keyframes(), slicesOfA, alignmentThrough(41, 51, { kind: 'patch' }))).toBe(null);
+    expect(proved(keyframes(), slicesOfA, alignmentThrough(41, 51, { referenceMedia: 'image' }))).toBe(null);
   });
 });
 

@@ -10,8 +10,7 @@ import {
   type Span,
   tableOf,
 } from '@vigil/contracts';
-import { confidenceOf } from './confidence.ts';
-import { confirm } from './confirm.ts';
+import { confirm, extentOf } from './confirm.ts';
 import { at } from './line.ts';
 import { isProof, rankOf } from './solid.ts';
 
@@ -112,14 +111,5 @@ export function confirmKeyframes(
   const shown = [at(segment, start), at(segment, end)].map((t) => nearest(t, reference)) as Span;
   if (Math.abs(shown[0] - at(segment, start)) > SLACK || Math.abs(shown[1] - at(segment, end)) > SLACK) return null;
   const whole = { ...segment, upload: [start, end] as Span, reference: shown };
-  const seconds = end - start;
-  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
-  return {
-    ...found,
-    segments: [whole],
-    longest: seconds,
-    total: seconds,
-    share: { upload: 1, reference: Math.min(1, (shown[1] - shown[0]) / length) },
-    confidence: confidenceOf([whole]),
-  };
+  return { ...found, ...extentOf([whole], upload, reference) };
 }

@@ -6,6 +6,7 @@ import { decideAll } from './decide.ts';
 import { queryCodes } from './query-codes.ts';
 import { isProof } from './solid.ts';
 import {
+  alignmentThrough,
   type Film,
   film,
   fingerprintOf,
@@ -36,22 +37,11 @@ function run(slice: Fingerprint, source: Film = A, slices = source === A ? slice
   });
 }
 
-const through = (at: number, ref: number): Alignment => ({
-  reference: key('r'),
-  kind: 'picture',
-  referenceMedia: 'video',
-  altered: {},
-  offset: ref - at,
-  speed: 1,
-  frames: 1,
-  hits: [{ at, ref, distance: 10, quality: 100, code: '0'.repeat(64) }],
-});
-
 describe('one hit grows to the whole copy', () => {
   test.each([1, 0.8, 1.06, 1.25])('at speed %f', (speed) => {
     const slice = sliceOf((t) => A.show(40 + speed * t), [0, 20]);
     // A keyframe that hit: the kept frame of the reference lies a little before.
-    const found = confirm(slice, through(7.5, 40 + speed * 7.5 - 0.04), slicesOfA);
+    const found = confirm(slice, alignmentThrough(7.5, 40 + speed * 7.5 - 0.04), slicesOfA);
     expect(found!.segments).toHaveLength(1);
     const [s] = found!.segments;
     expect(s!.upload).toEqual([0, 20]);
@@ -136,7 +126,7 @@ describe('the line between enough and too little', () => {
       }),
       { span: [0, n / 2] },
     );
-    return confirm(slice, through(0, 20), slices);
+    return confirm(slice, alignmentThrough(0, 20), slices);
   };
 
   test.each([
@@ -192,7 +182,7 @@ describe('what is not a copy', () => {
     expect(
       confirm(
         sliceOf((t) => B.show(t), [0, 30]),
-        through(10, 40),
+        alignmentThrough(10, 40),
         slicesOfA,
       ),
     ).toBeNull());
@@ -204,12 +194,12 @@ describe('what is not a copy', () => {
     expect(
       confirm(
         sliceOf((t) => A.show(t), [0, 30]),
-        through(10, 40),
+        alignmentThrough(10, 40),
         [],
       ),
     ).toBeNull());
   test('an empty slice', () =>
-    expect(confirm(fingerprintOf([], { span: [0, 30] }), through(10, 40), slicesOfA)).toBeNull());
+    expect(confirm(fingerprintOf([], { span: [0, 30] }), alignmentThrough(10, 40), slicesOfA)).toBeNull());
 });
 
 describe('what hardly changes', () => {
@@ -328,7 +318,7 @@ describe('images', () => {
       ...(luma && { thumbnails: thumbnails(luma) }),
     });
   const toImage = (altered: Alignment['altered'] = {}): Alignment => ({
-    ...through(0, 0),
+    ...alignmentThrough(0, 0),
     referenceMedia: 'image',
     altered,
   });

@@ -44,10 +44,6 @@ export function confirm(upload: Fingerprint, alignment: Alignment, reference: re
 
   const { segments, longest } = followedAll(distances, alignment, upload.span);
   if (!longest) return null;
-  const seconds = segments.map((s) => s.upload[1] - s.upload[0]);
-  const total = covered(segments.map((s) => s.upload));
-  const shown = covered(segments.map((s) => s.reference));
-  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
   return {
     reference: alignment.reference,
     referenceMedia: alignment.referenceMedia,
@@ -58,8 +54,22 @@ export function confirm(upload: Fingerprint, alignment: Alignment, reference: re
       ...regionsOf(distances, longest.line, longest.stretch),
       ...(Math.abs(longest.line.speed - 1) > SPEED_ALTERED && { speed: longest.line.speed }),
     },
+    ...extentOf(segments, upload, reference),
+  };
+}
+
+/** What stretches come to, in seconds, and as shares of the slice and of the slices that it was held against. */
+export function extentOf(
+  segments: Segment[],
+  upload: Fingerprint,
+  reference: readonly Fingerprint[],
+): Pick<Evidence, 'segments' | 'longest' | 'total' | 'share' | 'confidence'> {
+  const total = covered(segments.map((s) => s.upload));
+  const shown = covered(segments.map((s) => s.reference));
+  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
+  return {
     segments,
-    longest: Math.max(...seconds),
+    longest: Math.max(...segments.map((s) => s.upload[1] - s.upload[0])),
     total,
     share: { upload: share(total, upload.span[1] - upload.span[0]), reference: share(shown, length) },
     confidence: confidenceOf(segments),

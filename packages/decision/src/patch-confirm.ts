@@ -1,10 +1,9 @@
 import { type Alignment, type Evidence, type Fingerprint, RADIUS, type Segment } from '@vigil/contracts';
-import { confidenceOf } from './confidence.ts';
-import { reachOf } from './confirm.ts';
+import { extentOf, reachOf } from './confirm.ts';
 import { spread } from './distinct.ts';
 import { clearlyBetter, refineLine } from './fit-line.ts';
 import { AGREES, SPEED_ALTERED, STILL_INLIERS } from './limits.ts';
-import { at, covered, type Line, median, SPEEDS } from './line.ts';
+import { at, type Line, median, SPEEDS } from './line.ts';
 import { regionsOf } from './patch-align.ts';
 import { confirmPatchesStill } from './patch-confirm-still.ts';
 import { type Affine, isSane, sizeOf } from './patch-geometry.ts';
@@ -76,9 +75,6 @@ export function confirmPatches(
     inliers: alignment.inliers ?? 0,
     cells: alignment.cells ?? 0,
   }));
-  const total = covered(segments.map((s) => s.upload));
-  const shown = covered(segments.map((s) => s.reference));
-  const length = reference.reduce((n, s) => n + s.span[1] - s.span[0], 0);
   const longest = segments.reduce((a, b) => (seconds(b) > seconds(a) ? b : a));
   const { speed: _, ...altered } = alignment.altered;
   return {
@@ -86,16 +82,11 @@ export function confirmPatches(
     referenceMedia: alignment.referenceMedia,
     kind: 'patch',
     altered: { ...altered, ...(Math.abs(longest.speed - 1) > SPEED_ALTERED && { speed: longest.speed }) },
-    segments,
-    longest: seconds(longest),
-    total,
-    share: { upload: share(total, upload.span[1] - upload.span[0]), reference: share(shown, length) },
-    confidence: confidenceOf(segments),
+    ...extentOf(segments, upload, reference),
   };
 }
 
 const seconds = (s: Segment): number => s.upload[1] - s.upload[0];
-const share = (part: number, all: number): number => (all > 0 ? Math.min(1, part / all) : 0);
 
 /** The alignment with the geometry and the places that the slice's patches show when they are held against the reference's own. */
 function closer(

@@ -1,5 +1,6 @@
 /** Test support: fingerprints of films that never were. Every picture is a random code, every edit so many flipped bits. */
 import {
+  type Alignment,
   CODE_BYTES,
   ENGINE_VERSION,
   type Evidence,
@@ -212,3 +213,16 @@ export function search(queries: QueryCodes, library: readonly Entry[]): QueryHit
   }
   return hits;
 }
+
+/** A line of speed 1 through one hit. */
+export const alignmentThrough = (at: number, ref: number, more: Partial<Alignment> = {}): Alignment => ({
+  reference: key('r'),
+  kind: 'picture',
+  referenceMedia: 'video',
+  altered: {},
+  offset: ref - at,
+  speed: 1,
+  frames: 1,
+  hits: [{ at, ref, distance: 10, quality: 100, code: '0'.repeat(64) }],
+  ...more,
+});

@@ -11,7 +11,7 @@ import {
 } from '@vigil/contracts/fingerprint';
 import type { PatchCodes } from './patch-codes.ts';
 import { patchTable } from './patch-sampling.ts';
-import { levelsOf, lowerMedian, type PdqTurns, pdqTurns, thumbnailOf } from './pdq.ts';
+import { levelsOf, lowerMedian, type PdqTurns, pdqTurns } from './pdq.ts';
 import { type Luma, pixelsOf, type Region } from './pdq-filter.ts';
 
 export const AS_IS: readonly Turn[] = ['none'];
@@ -85,7 +85,7 @@ export function frameCodes(
   const { quality } = whole.block;
   const flags = (codes.length === 0 ? FRAME_FLAT : 0) | (isPage(levels, width, height, trim) ? FRAME_PAGE : 0);
   const coded: CodedFrame = { codes, flags, quality };
-  if (options.thumbnail) coded.thumbnail = whole.thumbnail ?? thumbnailOf(levels, width, height);
+  if (whole.thumbnail) coded.thumbnail = whole.thumbnail;
   return coded;
 }
 

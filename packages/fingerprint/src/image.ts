@@ -209,7 +209,6 @@ export function fingerprintPixels(decoded: Decoded, purpose: Purpose): Fingerpri
     whole,
     trim: findBorders([levels], pixels.width, pixels.height),
     levels,
-    thumbnail: true,
     fullSize,
   });
   if (coded.codes.length === 0) {
