@@ -1,8 +1,8 @@
 import { codeToHex, type Evidence, Policy, type Segment } from '@vigil/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide, manifestAlready } from './decide.ts';
-import { join } from './join.ts';
+import { decide, isCertain, manifestAlready } from './decide.ts';
+import { joined } from './join.ts';
 import { evidenceWith, key, randomCode, seeded, segmentAt } from './synthetic.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -284,10 +284,10 @@ describe('already manifest', () => {
             ]);
           });
         const p: Policy = { ...policy, excluded: exclude ? [{ reference: 'r', span: [150, 170] }] : [] };
-        const [before] = join(build(some), lengths);
-        if (!before || !manifestAlready(before, p, film)) return;
-        const [after] = join(build([...some, ...more]), lengths);
-        expect(manifestAlready(after!, p, film)).toBe(true);
+        const [before] = joined(build(some), lengths);
+        if (!before || !isCertain(before, p, film)) return;
+        const [after] = joined(build([...some, ...more]), lengths);
+        expect(isCertain(after!, p, film)).toBe(true);
       }),
       { numRuns: 500 },
     );

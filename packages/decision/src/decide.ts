@@ -160,7 +160,8 @@ function firstThatFires(c: Case, trials: Decision['trials']): { rule: string; ac
 export const manifestAlready = (evidence: Evidence, policy: Policy, upload?: Upload): boolean =>
   isCertain(alone(evidence), policy, upload);
 
-function isCertain({ evidence, without }: Joined, policy: Policy, upload?: Upload): boolean {
+/** The same of evidence whose slices are at hand, as `decideAll` asks it. */
+export function isCertain({ evidence, without }: Joined, policy: Policy, upload?: Upload): boolean {
   if (upload?.account && policy.allowlist.includes(upload.account)) return false;
   const left = without(spansIn([...policy.excluded, ...policy.contested], evidence));
   if (left === null) return false;
