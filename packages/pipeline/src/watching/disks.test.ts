@@ -90,6 +90,23 @@ describe('disks', () => {
     await watched;
   });
 
+  test('also of a stop that somebody else saw, and that was over before the next look', async () => {
+    const stop = new AbortController();
+    const alarms: string[] = [];
+    const watched = disks.watch(stop.signal, async (message) => void alarms.push(message));
+    await clock.advance(100);
+    free['/data'] = 0;
+    await disks.look();
+    free['/data'] = 2 * GIB;
+    await disks.look();
+    expect(disks.stopped()).toBe(false);
+    await clock.advance(10_000);
+    expect(alarms).toHaveLength(1);
+    stop.abort();
+    await clock.advance(0);
+    await watched;
+  });
+
   test('a small disk keeps a tenth of itself, not all of it', async () => {
     size = GIB;
     free = { '/data': 0.2 * GIB, '/tmp': 0.2 * GIB };

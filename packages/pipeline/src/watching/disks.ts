@@ -51,6 +51,8 @@ export function createDisks(deps: {
 }): Disks {
   const { paths, reserveBytes, clock, logger, stat = statfs } = deps;
   let why: string | null = null;
+  /** Of the last stop, until its alarm went out: whoever looked may have seen it, and it may be over. */
+  let owed: string | null = null;
   let unread = '';
 
   async function look(): Promise<Disk[]> {
@@ -72,7 +74,10 @@ export function createDisks(deps: {
     // A file system that has no size, as some network ones, says nothing of what is free either.
     const full = found.filter((d) => d.sizeBytes > 0 && d.freeBytes < d.reserveBytes * factor);
     const words = full.map((d) => `${d.disk} disk: ${mib(d.freeBytes)} MiB free of ${mib(d.sizeBytes)}`).join('; ');
-    if (full.length > 0 && why === null) logger.error({ disks: words }, 'intake stops: a disk is nearly full');
+    if (full.length > 0 && why === null) {
+      logger.error({ disks: words }, 'intake stops: a disk is nearly full');
+      owed = words;
+    }
     if (full.length === 0 && why !== null) logger.info({}, 'intake goes on: there is room again');
     why = full.length > 0 ? words : null;
     return found;
@@ -91,17 +96,16 @@ export function createDisks(deps: {
       if (why !== null) throw new IntakeStopped(`nothing is taken in until there is room: ${why}`);
     },
     async watch(signal, alarm) {
-      let told = false;
       while (!signal.aborted) {
         await look();
-        if (why === null) told = false;
-        else if (!told) {
-          told = await alarm(`intake is stopped until there is room: ${why}`).then(
-            () => true,
-            (error: unknown) => {
-              logger.warn({ error }, 'the alarm about a full disk did not go out, and is tried again');
-              return false;
+        if (owed !== null) {
+          const telling = owed;
+          await alarm(`intake is stopped until there is room: ${telling}`).then(
+            () => {
+              if (owed === telling) owed = null;
             },
+            (error: unknown) =>
+              logger.warn({ error }, 'the alarm about a full disk did not go out, and is tried again'),
           );
         }
         await Promise.allSettled([clock.sleep(LOOK_MS, signal)]);
