@@ -3,20 +3,25 @@
  * relative in its own film, and how many codes of strangers lie within the radius of a lookup. The model was fitted to the
  * development corpus (TARGETS); `fitOf` measures the same of what was made, and every bench that uses it prints both.
  *
- * Bits are signs of a few common Gaussian factors, through fixed loadings, plus noise of their own: that makes patch
- * codes of unrelated pictures 2.7 times more scattered in distance than fair coins would, as they are. Picture codes
- * need hardly any of it. A share of the codes is drawn from an earlier code of the same film instead.
+ * Bits are signs of a few common factors, through fixed loadings, plus noise of their own: that makes patch codes of
+ * unrelated pictures 2.7 times more scattered in distance than fair coins would, as they are. The loadings of patches are
+ * those of real bits (patch-factors.bin, by fingerprint/tools/learn-bit-order.ts), so that an order of the bits is worth
+ * to made codes what it is to real ones. Picture codes need hardly any of it, and theirs are drawn. A share of the codes
+ * is drawn from an earlier code of the same film instead.
  */
+import { readFileSync } from 'node:fs';
 import { CODE_BITS, CODE_BYTES, ENGINE_VERSION, emptyTable, type Fingerprint, hamming } from '@vigil/contracts';
 import { createIndex } from '@vigil/similarity';
+import { CHUNKS } from '../../packages/similarity/src/layout.ts';
+import { CODE_WORDS, permuteCode } from '../../packages/similarity/src/permutation.ts';
 
 export type FittedKind = 'picture' | 'patch';
 
 interface Model {
-  /** How many Gaussian factors all codes share, the weight of each over the one before, and the share of a bit's variance that they make. */
-  factors: number;
-  decay: number;
-  common: number;
+  /** How the factors that all codes share weigh on each bit, whose variance is 1: [bit * factors + factor]. */
+  loadings: Float64Array;
+  /** A code's factors are normal, each times e to the power of so many deviations: few outweigh the others in some codes. */
+  spread: number;
   /** Share of codes that are drawn from the code `back` places earlier. */
   chained: number;
   back: number;
@@ -27,9 +32,8 @@ interface Model {
 /** Of reference codes: pictures kept at more than 20 bits; patches every 2 s, common ones dropped. */
 const MODELS: Record<FittedKind, Model> = {
   picture: {
-    factors: 8,
-    decay: 1,
-    common: 0.16,
+    loadings: drawnLoadings(8, 0.16),
+    spread: 0,
     chained: 0.85,
     back: 1,
     apart: [
@@ -42,9 +46,11 @@ const MODELS: Record<FittedKind, Model> = {
     ],
   },
   patch: {
-    factors: 18,
-    decay: 0.93,
-    common: 0.98,
+    loadings: Float64Array.from(
+      new Int8Array(readFileSync(new URL('patch-factors.bin', import.meta.url))),
+      (v) => v / 127,
+    ),
+    spread: 0.3,
     chained: 0.08,
     back: 60,
     apart: [
@@ -74,7 +80,7 @@ export const TARGETS: Readonly<Record<FittedKind, Fit>> = {
   picture: {
     mean: 128.0,
     deviation: 8.16,
-    chunkSkew: 0.98,
+    chunkSkew: 1.02,
     withNeighbour: 0.48,
     neighbours: 0.99,
     accidents: { 20: 0, 24: 0, 28: 0, 31: 0 },
@@ -82,7 +88,7 @@ export const TARGETS: Readonly<Record<FittedKind, Fit>> = {
   patch: {
     mean: 126.8,
     deviation: 22.4,
-    chunkSkew: 4.47,
+    chunkSkew: 1.37,
     withNeighbour: 0.13,
     neighbours: 0.21,
     accidents: { 20: 0.16, 24: 0.66, 28: 1.9, 31: 5.1 },
@@ -95,7 +101,7 @@ export const FITTED_FILM: Readonly<Record<FittedKind, number>> = { picture: 2000
 /** `count` codes, 32 bytes each; the same for the same seed, and the first of many the same as of few. */
 export function fittedCodes(kind: FittedKind, count: number, seed: number, model = MODELS[kind]): Uint8Array {
   const random = createRandom(seed ^ (kind === 'patch' ? 0x5eed : 0));
-  const chance = chances(model, createRandom(0xf17));
+  const chance = chances(model);
   const film = FITTED_FILM[kind];
   const out = new Uint8Array(count * CODE_BYTES);
   for (let i = 0; i < count; i++) {
@@ -109,19 +115,30 @@ export function fittedCodes(kind: FittedKind, count: number, seed: number, model
   return out;
 }
 
-/** Draws one code without relatives. */
-function chances({ factors, decay, common }: Model, loadings: Random) {
-  const weights = new Float32Array(CODE_BITS * factors);
+/** Loadings in all directions, whose squares add up to `common`. */
+function drawnLoadings(factors: number, common: number): Float64Array {
+  const random = createRandom(0xf17);
+  const loadings = new Float64Array(CODE_BITS * factors);
   for (let b = 0; b < CODE_BITS; b++) {
-    const row = Array.from({ length: factors }, (_, j) => loadings.normal() * decay ** j);
-    const length = Math.hypot(...row);
-    row.forEach((w, j) => {
-      weights[b * factors + j] = ((w / length) * Math.sqrt(common)) / Math.sqrt(1 - common);
-    });
+    const row = Array.from({ length: factors }, () => random.normal());
+    loadings.set(
+      row.map((v) => (v / Math.hypot(...row)) * Math.sqrt(common)),
+      b * factors,
+    );
   }
+  return loadings;
+}
+
+/** Draws one code without relatives. */
+function chances({ loadings, spread }: Model) {
+  const factors = loadings.length / CODE_BITS;
+  const weights = Float32Array.from(loadings, (v, i) => {
+    const row = loadings.subarray(i - (i % factors), i - (i % factors) + factors);
+    return v / Math.sqrt(1 - row.reduce((sum, w) => sum + w * w, 0));
+  });
   const f = new Float32Array(factors);
   return (out: Uint8Array, at: number, random: Random) => {
-    for (let j = 0; j < factors; j++) f[j] = random.normal();
+    for (let j = 0; j < factors; j++) f[j] = random.normal() * (spread === 0 ? 1 : Math.exp(spread * random.normal()));
     for (let b = 0, w = 0; b < CODE_BITS; ) {
       let word = random.word();
       for (const end = b + 2; b < end; b++, word >>>= 16) {
@@ -194,6 +211,7 @@ export function fitOf(kind: FittedKind, codes: Uint8Array): Fit {
   const count = codes.length / CODE_BYTES;
   const film = FITTED_FILM[kind];
   const random = createRandom(0xf1);
+  const [left, right] = [new Uint32Array(CODE_WORDS), new Uint32Array(CODE_WORDS)];
   let [pairs, sum, squares, near, chunks] = [0, 0, 0, 0, 0];
   while (pairs < FIT_PAIRS) {
     const [x, y] = [random.below(count), random.below(count)];
@@ -202,11 +220,12 @@ export function fitOf(kind: FittedKind, codes: Uint8Array): Fit {
     pairs++;
     sum += d;
     squares += d * d;
-    // Made bits are alike in all places, so the codes' own order of bits does for the index's.
-    for (let c = 0; d > 80 && c < CODE_BYTES; c += 2, chunks++) {
-      const [p, q] = [x * CODE_BYTES + c, y * CODE_BYTES + c];
-      const word = (codes[p]! ^ codes[q]!) | ((codes[p + 1]! ^ codes[q + 1]!) << 8);
-      if ((word & (word - 1)) === 0) near++;
+    if (d <= 80) continue;
+    permuteCode(codes, x, left, 0);
+    permuteCode(codes, y, right, 0);
+    for (let c = 0; c < CHUNKS; c++, chunks++) {
+      const chunk = ((left[c >> 1]! ^ right[c >> 1]!) >>> (16 * (c & 1))) & 0xffff;
+      if ((chunk & (chunk - 1)) === 0) near++;
     }
   }
   using index = createIndex();

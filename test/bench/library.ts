@@ -24,6 +24,8 @@ import {
   searchSlice,
 } from '@vigil/pipeline';
 import { createIndex, type Index } from '@vigil/similarity';
+import { layoutOf } from '../../packages/similarity/src/layout.ts';
+import { RULES, tablesOf } from '../../packages/similarity/src/rules.ts';
 import { CORPUS, corpusHere } from '../support/corpus.ts';
 import { machine } from './cpu-time.ts';
 import { type Coder, type FileCodes, openCoder } from './file-codes.ts';
@@ -92,7 +94,10 @@ function budgetOf(name: string): Budget {
 }
 
 /** Bytes a code of an index that is large enough for its tables to count as they do in the end. */
-const SETTLED_BYTES = 160;
+const settled = (kind: CodeKind): number => layoutOf(1e6, tablesOf(RULES[kind]), 1).bytes / 1e6;
+const SETTLED_BYTES = { picture: settled('picture'), patch: settled('patch') };
+const megabytesOf = ({ picture, patch }: Record<CodeKind, number>): number =>
+  (picture * SETTLED_BYTES.picture + patch * SETTLED_BYTES.patch) / 1e6;
 
 async function measureReal(budgets: readonly Budget[]) {
   await using coder = await openCoder();
@@ -121,7 +126,7 @@ async function measureReal(budgets: readonly Budget[]) {
       codesAnHour: Math.round(codes / hours),
       picturesAnHour: Math.round(counts.picture / hours),
       patchesAnHour: Math.round(counts.patch / hours),
-      megabytesAnHour: (codes / hours / 1e6) * SETTLED_BYTES,
+      megabytesAnHour: megabytesOf(counts) / hours,
       hoursIn1e7Codes: Math.round((1e7 / codes) * hours),
       takenDown: down.length / copies.length,
       withReview: outcomes.filter((o) => o.verdict !== 'missed' && o.verdict !== 'wrong').length / copies.length,
@@ -143,7 +148,7 @@ async function measureReal(budgets: readonly Budget[]) {
     byBudget: rows,
     aThousandImages: {
       codes: Math.round(((counts.picture + counts.patch) / images.length) * 1000),
-      megabytes: ((counts.picture + counts.patch) / images.length / 1e3) * SETTLED_BYTES,
+      megabytes: (megabytesOf(counts) / images.length) * 1e3,
     },
   };
 }

@@ -8,16 +8,12 @@
  * are taken first, until none is left uncovered or MOST are taken. With --halves, nothing is written: one half of the
  * pictures is learned from, the other shows what it is worth, beside a plain sample of as many codes.
  */
-import { readdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { RADIUS } from '@vigil/contracts';
-import sharp from 'sharp';
-import { createPatchCoder } from '../src/patch-codes.ts';
+import { corpusPatches } from './corpus-patches.ts';
 
 const MOST = 9000;
-const CODES = 200;
-const FEWEST_PIXELS = 200 * 150;
 /** Pictures with more codes in common than this show the same things. */
 const RELATED = 6;
 
@@ -29,22 +25,7 @@ interface Codes {
   count: number;
 }
 
-const folder = join(positionals[0]!, 'images');
-const names = (await readdir(folder)).sort();
-const coder = createPatchCoder();
-const pictures: Uint32Array[] = [];
-for (const name of names) {
-  const image = sharp(join(folder, name), { failOn: 'none' }).resize(1200, 1200, {
-    fit: 'inside',
-    withoutEnlargement: true,
-  });
-  const flat = image.flatten({ background: 'white' }).greyscale().raw({ depth: 'uchar' });
-  const read = await flat.toBuffer({ resolveWithObject: true }).catch(() => null);
-  if (!read || read.info.width * read.info.height < FEWEST_PIXELS) continue;
-  const { data, info } = read;
-  const codes = coder.code(data, info.width, info.height, { count: CODES, kind: 'reference' });
-  pictures.push(new Uint32Array(codes.bits.buffer, 0, codes.count * 8));
-}
+const pictures = await corpusPatches(positionals[0]!);
 
 if (values.halves) {
   const [learned, held] = [0, 1].map((half) => together(pictures.filter((_, i) => i % 2 === half))) as [Codes, Codes];

@@ -10,6 +10,8 @@ const WIDE_BLOCK: u32 = 256;
 const STATE_AT: usize = 32768;
 const BOUNDS_AT: usize = 32832;
 const HITS_AT: usize = 36864;
+const WAITING_AT: usize = 45056;
+const WAITING: u32 = 256;
 const FIRST: u32 = 0xffffffff;
 
 function distance(code: usize, query: usize): u32 {
@@ -35,8 +37,8 @@ function chunkDistance(code: usize, query: usize, i: u32): u32 {
 }
 
 /** The first start that passes, which is the one that reports the code; CHUNKS when none does. */
-function firstStart(code: usize, query: usize, mostOwn: u32, mostTwo: u32, mostThree: u32): u32 {
-  for (let i: u32 = 0; i < CHUNKS; i++) {
+function firstStart(code: usize, query: usize, mostOwn: u32, mostTwo: u32, mostThree: u32, step: u32): u32 {
+  for (let i: u32 = 0; i < CHUNKS; i += step) {
     const own = chunkDistance(code, query, i);
     if (own > mostOwn) continue;
     const two = own + chunkDistance(code, query, i + 1);
@@ -70,30 +72,28 @@ export function walk(
   mostOwn: u32,
   mostTwo: u32,
   mostThree: u32,
+  step: u32,
 ): u32 {
   const flips: u32 = mostOwn === 0 ? 1 : keyBits + 1;
   const block = mostOwn === 0 ? WIDE_BLOCK : BLOCK;
-  const hits = scratch + HITS_AT;
   let t = load<u32>(scratch, STATE_AT);
   let q = load<u32>(scratch, STATE_AT + 4);
   let flip = load<u32>(scratch, STATE_AT + 8);
   let entry = load<u32>(scratch, STATE_AT + 12);
   let n: u32 = 0;
+  let waiting: u32 = 0;
 
-  for (; t < CHUNKS; t++, q = 0) {
-    const ends = tables + <usize>t * tableBytes;
+  for (; t < CHUNKS; t += step, q = 0) {
+    const ends = tables + <usize>(t / step) * tableBytes;
     const sig = ends + sigAt;
     const ids = ends + idsAt;
     for (; q < count; q++, flip = 0) {
       if ((q & (block - 1)) === 0 && flip === 0 && entry === FIRST)
         fetch(scratch, q, min(q + block, count), t, ends, sig, keyBits, flips);
-      const query = scratch + ((<usize>q) << 5);
-      const next: u32 = <u32>load<u16>(chunkAt(query, t + 1)) | ((<u32>load<u16>(chunkAt(query, t + 2))) << 16);
-      const nexts = i32x4.splat(next);
+      const nexts = i32x4.splat(nextOf(scratch, q, t));
       const bounds = scratch + BOUNDS_AT + ((<usize>((q & (block - 1)) * flips)) << 3);
       for (; flip < flips; flip++, entry = FIRST) {
-        const own: u32 = flip === 0 ? 0 : 1;
-        const limits = i32x4.splat(mostThree - own);
+        const limits = i32x4.splat(mostThree - <u32>(flip !== 0));
         const last = load<u32>(bounds + ((<usize>flip) << 3), 4);
         const first = entry === FIRST ? load<u32>(bounds + ((<usize>flip) << 3)) : entry;
         for (let i = first & ~15; i < last; i += 16) {
@@ -108,28 +108,90 @@ export function walk(
             i32x4.bitmask(a) | (i32x4.bitmask(b) << 4) | (i32x4.bitmask(c) << 8) | (i32x4.bitmask(d) << 12);
           if (last - i < 16) mask &= (1 << (last - i)) - 1;
           if (i < first) mask &= 0xffff << (first - i);
-          while (mask) {
-            const k = i + ctz<u32>(mask);
-            mask &= mask - 1;
-            if (popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ next) & 0xffff) > mostTwo - own) continue;
-            const id = load<u32>(ids + <usize>k * 3) & 0xffffff;
-            const code = codes + ((<usize>id) << 5);
-            const far = distance(code, query);
-            if (far > radius || isDead(dead, id) || firstStart(code, query, mostOwn, mostTwo, mostThree) !== t)
-              continue;
-            store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
-            store<u32>(hits + ((<usize>n) << 3), q, 4);
-            n++;
-            if (n === HITS_AT_ONCE) {
-              keep(scratch, t, q, flip, k + 1);
-              return n;
-            }
-          }
+          // Two at once, there or not: how many there are cannot be foreseen, and a branch would be guessed wrongly.
+          waiting = put(scratch, waiting, i, mask, q, flip);
+          mask &= mask - 1;
+          waiting = put(scratch, waiting, i, mask, q, flip);
+          mask &= mask - 1;
+          for (; mask; mask &= mask - 1) waiting = put(scratch, waiting, i, mask, q, flip);
+          if (waiting + 16 < WAITING) continue;
+          n = verify(scratch, waiting, n, t, codes, dead, sig, ids, radius, mostOwn, mostTwo, mostThree, step);
+          if (n === HITS_AT_ONCE) return n;
+          waiting = 0;
         }
       }
+      // The bounds are of this block: none of its candidates may outlast it, for a walk goes on behind one of them.
+      if (((q + 1) & (block - 1)) !== 0 && q + 1 < count) continue;
+      n = verify(scratch, waiting, n, t, codes, dead, sig, ids, radius, mostOwn, mostTwo, mostThree, step);
+      if (n === HITS_AT_ONCE) return n;
+      waiting = 0;
     }
   }
   keep(scratch, t, 0, 0, FIRST);
+  return n;
+}
+
+/** The two chunks of a query that come after chunk t, as an entry of table t has them. */
+function nextOf(scratch: usize, q: u32, t: u32): u32 {
+  const query = scratch + ((<usize>q) << 5);
+  return <u32>load<u16>(chunkAt(query, t + 1)) | ((<u32>load<u16>(chunkAt(query, t + 2))) << 16);
+}
+
+/** Puts the first entry of `mask` among those that wait, if there is one. Returns how many wait. */
+function put(scratch: usize, waiting: u32, i: u32, mask: u32, q: u32, flip: u32): u32 {
+  const p = scratch + WAITING_AT + <usize>waiting * 12;
+  store<u32>(p, i + ctz<u32>(mask));
+  store<u32>(p, q | (flip << 16), 4);
+  return waiting + <u32>(mask !== 0);
+}
+
+/**
+ * Compares the entries that wait with their queries in full: first the ids of all, then the codes of all, since loads that
+ * do not wait for each other overlap. Returns the number of hits; at
+ * HITS_AT_ONCE the walk goes on behind the last of them.
+ */
+function verify(
+  scratch: usize,
+  waiting: u32,
+  found: u32,
+  t: u32,
+  codes: usize,
+  dead: usize,
+  sig: usize,
+  ids: usize,
+  radius: u32,
+  mostOwn: u32,
+  mostTwo: u32,
+  mostThree: u32,
+  step: u32,
+): u32 {
+  const first = scratch + WAITING_AT;
+  let kept = first;
+  for (let p = first, end = first + <usize>waiting * 12; p < end; p += 12) {
+    const k = load<u32>(p);
+    const where = load<u32>(p, 4);
+    const two = popcnt<u32>((load<u32>(sig + ((<usize>k) << 2)) ^ nextOf(scratch, where & 0xffff, t)) & 0xffff);
+    store<u32>(kept, k);
+    store<u32>(kept, where, 4);
+    store<u32>(kept, load<u32>(ids + <usize>k * 3) & 0xffffff, 8);
+    kept += select<usize>(12, 0, two + <u32>(where >>> 16 !== 0) <= mostTwo);
+  }
+  let n = found;
+  for (let p = first; p < kept; p += 12) {
+    const id = load<u32>(p, 8);
+    const q = load<u32>(p, 4) & 0xffff;
+    const query = scratch + ((<usize>q) << 5);
+    const code = codes + ((<usize>id) << 5);
+    const far = distance(code, query);
+    if (far > radius || isDead(dead, id) || firstStart(code, query, mostOwn, mostTwo, mostThree, step) !== t) continue;
+    const hit = scratch + HITS_AT + ((<usize>n) << 3);
+    store<u32>(hit, id | (far << 24));
+    store<u32>(hit, q, 4);
+    n++;
+    if (n < HITS_AT_ONCE) continue;
+    keep(scratch, t, q, load<u32>(p, 4) >>> 16, load<u32>(p) + 1);
+    break;
+  }
   return n;
 }
 
@@ -179,6 +241,7 @@ export function scan(
   mostOwn: u32,
   mostTwo: u32,
   mostThree: u32,
+  step: u32,
 ): u32 {
   const hits = scratch + HITS_AT;
   let n: u32 = 0;
@@ -190,7 +253,7 @@ export function scan(
       const code = codes + ((<usize>id) << 5);
       const far = distance(code, query);
       if (far > radius || isDead(dead, id)) continue;
-      if (firstStart(code, query, mostOwn, mostTwo, mostThree) === CHUNKS) continue;
+      if (firstStart(code, query, mostOwn, mostTwo, mostThree, step) === CHUNKS) continue;
       store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
       store<u32>(hits + ((<usize>n) << 3), q, 4);
       n++;
@@ -201,12 +264,12 @@ export function scan(
   return n;
 }
 
-/** Counts the keys of chunk `table` of codes [from, to) two places late in `ends`. */
-export function count(codes: usize, ends: usize, keyBits: u32, table: u32, from: u32, to: u32): void {
+/** Counts the keys of a chunk of codes [from, to) two places late in `ends`. */
+export function count(codes: usize, ends: usize, keyBits: u32, chunk: u32, from: u32, to: u32): void {
   const keyMask: u32 = (1 << keyBits) - 1;
   const end = codes + ((<usize>to) << 5);
   for (let p = codes + ((<usize>from) << 5); p < end; p += 32) {
-    const at = ends + 8 + ((<usize>(<u32>load<u16>(p + ((<usize>table) << 1)) & keyMask)) << 2);
+    const at = ends + 8 + ((<usize>(<u32>load<u16>(p + ((<usize>chunk) << 1)) & keyMask)) << 2);
     store<u32>(at, load<u32>(at) + 1);
   }
 }
@@ -228,14 +291,14 @@ export function scatter(
   sig: usize,
   ids: usize,
   keyBits: u32,
-  table: u32,
+  chunk: u32,
   from: u32,
   to: u32,
 ): void {
   const keyMask: u32 = (1 << keyBits) - 1;
-  const own = (<usize>table) << 1;
-  const second = (<usize>((table + 1) & (CHUNKS - 1))) << 1;
-  const third = (<usize>((table + 2) & (CHUNKS - 1))) << 1;
+  const own = (<usize>chunk) << 1;
+  const second = (<usize>((chunk + 1) & (CHUNKS - 1))) << 1;
+  const third = (<usize>((chunk + 2) & (CHUNKS - 1))) << 1;
   for (let i = from, p = codes + ((<usize>from) << 5); i < to; i++, p += 32) {
     const bucket = ends + 4 + ((<usize>(<u32>load<u16>(p + own) & keyMask)) << 2);
     const at = <usize>load<u32>(bucket);

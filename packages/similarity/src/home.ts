@@ -60,8 +60,8 @@ export interface Contents {
 
 let homes = 0;
 
-/** An empty home for up to `capacity` codes. `tables` is 16 for a segment and 0 for a head; `slots`: threads that search it. */
-export function createHome(kernel: Kernel, capacity: number, tables: 0 | 16, slots = 1): Home {
+/** An empty home for up to `capacity` codes. `tables` is 16 or 8 for a segment (`tablesOf`) and 0 for a head; `slots`: threads that search it. */
+export function createHome(kernel: Kernel, capacity: number, tables: 0 | 8 | 16, slots = 1): Home {
   const layout = layoutOf(capacity, tables, slots);
   return homeOver(kernel, kernel.allocate(layout.bytes), layout, 0);
 }

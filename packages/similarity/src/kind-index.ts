@@ -2,7 +2,7 @@ import { type Batch, bury, createHome, type Home, settle } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { beginMerge, type Merge, PASSES } from './merge.ts';
 import { permuteCode } from './permutation.ts';
-import type { Rule } from './rules.ts';
+import { type Rule, tablesOf } from './rules.ts';
 import type { Place, SearchThreads } from './search-threads.ts';
 import { createSweep } from './sweep.ts';
 
@@ -83,10 +83,11 @@ export function createKindIndex({
   let owed = 0;
 
   const slots = 1 + (threads?.count ?? 0);
+  const tables = tablesOf(rule);
   const sweep = createSweep();
 
   const build = (home: Home): Home => {
-    const whole = beginMerge(kernel, [home], slots);
+    const whole = beginMerge(kernel, [home], tables, slots);
     while (whole.step() > 0);
     return whole.finish();
   };
@@ -152,7 +153,7 @@ export function createKindIndex({
   /** Hands over what should be merged. What a dead thread leaves undone is planned again. */
   const mergeAside = (by: SearchThreads) => {
     for (let inputs = plan(); inputs.length > 0; inputs = plan()) {
-      const merge = beginMerge(kernel, inputs, slots);
+      const merge = beginMerge(kernel, inputs, tables, slots);
       merges.push(merge);
       by.enter(merge.output);
       by.merge(merge.output, merge.moves).then(
@@ -178,7 +179,7 @@ export function createKindIndex({
       // A small merge does not wait for a large one, lest small segments pile up meanwhile.
       const inputs = plan();
       if (inputs.length > 0) {
-        merges.push(beginMerge(kernel, inputs, slots));
+        merges.push(beginMerge(kernel, inputs, tables, slots));
         merges.sort((a, b) => a.output.layout.codes - b.output.layout.codes);
       }
       const smallest = merges[0];
@@ -269,7 +270,7 @@ export function createKindIndex({
         });
         for (const home of chosen) waiting.splice(waiting.indexOf(home), 1);
         if (chosen.length === 1 && chosen[0]!.removed === 0) continue;
-        const whole = beginMerge(kernel, chosen, slots);
+        const whole = beginMerge(kernel, chosen, tables, slots);
         while (whole.step() > 0);
         replace(chosen, whole.finish());
       }

@@ -6,7 +6,7 @@
  * dead      a bit a code, set when it was removed
  * time      u32 a code, ten-thousandths of a second
  * place     4 x u16 a code
- * tables    a segment has 16, one for each chunk: for every value of the chunk's low `keyBits` bits, a bucket
+ * tables    a segment has one for each start of its rule, 16 or 8: for every value of the chunk's low `keyBits` bits, a bucket
  *   ends    u32, 2^keyBits + 2 of them: bucket k is entries [ends[k], ends[k + 1])
  *   sig     u32 an entry: the next chunk, and in the upper half the one after it, going round
  *   ids     3 bytes an entry: which code
@@ -41,12 +41,16 @@ export const HITS_AT_ONCE = 1024;
 export const BLOCK = 16;
 export const WIDE_BLOCK = 256;
 
+/** Entries that a walk has sieved out before it compares their codes, all together: three words each. */
+export const WAITING = 256;
+
 /** In a thread's scratch: */
 export const QUERIES_AT = 0;
 export const STATE_AT = QUERIES_AT + QUERIES_AT_ONCE * 32;
 export const BOUNDS_AT = STATE_AT + 64;
 export const HITS_AT = BOUNDS_AT + 4032;
-export const SCRATCH_BYTES = HITS_AT + HITS_AT_ONCE * 8;
+export const WAITING_AT = HITS_AT + HITS_AT_ONCE * 8;
+export const SCRATCH_BYTES = WAITING_AT + WAITING * 12;
 
 const aligned = (n: number) => Math.ceil(n / 64) * 64;
 
@@ -56,7 +60,7 @@ export function keyBitsFor(codes: number): number {
 }
 
 /** @throws RangeError when more codes are asked for than an id can name */
-export function layoutOf(codes: number, tables: 0 | 16, slots: number): Layout {
+export function layoutOf(codes: number, tables: 0 | 8 | 16, slots: number): Layout {
   if (!Number.isInteger(codes) || codes < 0 || codes > MAX_SEGMENT_CODES) {
     throw new RangeError(`a segment holds 0 to ${MAX_SEGMENT_CODES} codes, not ${codes}`);
   }

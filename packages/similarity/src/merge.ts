@@ -6,7 +6,7 @@ import type { Move } from './search-threads.ts';
 /** Codes that one step of a merge looks at, once. A step takes some tens of microseconds. */
 export const STEP_CODES = 4096;
 
-/** Steps of work that one code costs from copying to its last table. */
+/** Steps of work that one code costs from copying to its last table, where there is one for each chunk. */
 export const PASSES = 1 + 2 * CHUNKS;
 
 /** Some homes on their way to become one segment. The old ones answer searches until `finish`. */
@@ -21,7 +21,7 @@ export interface Merge {
   finish(): Home;
 }
 
-export function beginMerge(kernel: Kernel, inputs: readonly Home[], slots: number): Merge {
+export function beginMerge(kernel: Kernel, inputs: readonly Home[], tables: 8 | 16, slots: number): Merge {
   const moved: { batch: Batch; at: number }[] = [];
   let total = 0;
   for (const home of inputs) {
@@ -31,7 +31,7 @@ export function beginMerge(kernel: Kernel, inputs: readonly Home[], slots: numbe
       total += batch.count;
     }
   }
-  const output = createHome(kernel, total, 16, slots);
+  const output = createHome(kernel, total, tables, slots);
   // A batch that is removed meanwhile is copied all the same: its places are given, and `finish` buries them.
   const moves = movesOf(moved);
   const steps = mergeSteps(output, moves);
@@ -73,8 +73,8 @@ export function* mergeSteps(output: Home, moves: readonly Move[]): Generator<num
       yield n;
     }
   }
-  const { builder } = output;
-  for (let table = 0; table < CHUNKS; table++) {
+  const { builder, layout } = output;
+  for (let table = 0; table < layout.tables; table++) {
     for (let i = 0; i < total; i += STEP_CODES) {
       const end = Math.min(total, i + STEP_CODES);
       builder.count(table, i, end);

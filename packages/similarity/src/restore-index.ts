@@ -4,6 +4,7 @@ import { type Index, type IndexOptions, indexOf, kernelOf } from './create-index
 import { type Batch, bury, createHome, type Home, type Known, settle } from './home.ts';
 import type { Kernel } from './kernel.ts';
 import { keyBitsFor, MAX_SEGMENT_CODES } from './layout.ts';
+import { RULES, tablesOf } from './rules.ts';
 import { MEDIA, PARAMETERS, SECTIONS, type Section, stretchesOf } from './snapshot-format.ts';
 
 /**
@@ -91,7 +92,7 @@ async function readHome(
   if (!kind || codes > MAX_SEGMENT_CODES || words.at(2) !== keyBitsFor(codes)) {
     throw new SnapshotRefused('a segment is laid out in another way');
   }
-  const home = createHome(kernel, codes, 16, slots);
+  const home = createHome(kernel, codes, tablesOf(RULES[kind]), slots);
   home.count = codes;
   let end = 0;
   for (let i = 0; i < words.at(3); i++) {

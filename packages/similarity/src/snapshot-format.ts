@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { CODE_KINDS, type CodeKind, RADIUS } from '@vigil/contracts';
 import type { Batch, Contents, Home } from './home.ts';
 import { CHUNKS, type Layout } from './layout.ts';
-import { PERMUTATION_SEED } from './permutation.ts';
+import { BIT_ORDER } from './permutation.ts';
 
 /**
  * A snapshot, little-endian: MAGIC, FORMAT, the parameters that the codes were laid out by, and sections. A section is its
@@ -16,12 +16,12 @@ import { PERMUTATION_SEED } from './permutation.ts';
  * end         nothing
  */
 export const MAGIC = 0x31585656; // "VVX1"
-export const FORMAT = 1;
+export const FORMAT = 2;
 export const SECTIONS = ['note', 'references', 'slices', 'home', 'codes', 'time', 'place', 'tables', 'end'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 /** What the reader's code must agree with; removed codes are left out of the batches, not of the tables. */
-export const PARAMETERS = [MAGIC, FORMAT, RADIUS, CHUNKS, PERMUTATION_SEED];
+export const PARAMETERS = [MAGIC, FORMAT, RADIUS, CHUNKS, crc32(BIT_ORDER)];
 
 export const MEDIA = ['image', 'video'] as const;
 

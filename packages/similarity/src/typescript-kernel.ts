@@ -1,7 +1,7 @@
 import type { Kernel, TableBuilder, Walker } from './kernel.ts';
 import { CHUNK_BITS, CHUNKS, HITS_AT_ONCE, type Layout, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
-import { EXACT, type Rule } from './rules.ts';
+import { checkTables, EXACT, type Rule } from './rules.ts';
 
 /** The inner loops in plain TypeScript over typed arrays. */
 export const typescriptKernel: Kernel = {
@@ -38,7 +38,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   let rule: Rule = EXACT;
   let asked = 0;
   let count = 0;
-  // Where `next` goes on: a walk's table, query, flip and entry (-1: at the bucket's first); a scan's query and code.
+  // Where `next` goes on: the chunk of a walk's table, query, flip and entry (-1: at the bucket's first); a scan's query and code.
   let table = CHUNKS;
   let query = 0;
   let flip = 0;
@@ -74,7 +74,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
 
   /** The first start that passes; CHUNKS when none does. */
   const firstStart = (code: number, c: number): number => {
-    for (let i = 0; i < CHUNKS; i++) {
+    for (let i = 0; i < CHUNKS; i += rule.step) {
       const own = chunkDistance(code, c, i);
       if (own > rule.own) continue;
       const two = own + chunkDistance(code, c, i + 1);
@@ -86,8 +86,8 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   const walk = (): number => {
     const flips = rule.own === 0 ? 0 : keyBits;
     let n = 0;
-    for (; table < CHUNKS; table++, query = 0) {
-      const start = tablesAt + table * tableBytes;
+    for (; table < CHUNKS; table += rule.step, query = 0) {
+      const start = tablesAt + (table / rule.step) * tableBytes;
       const ends = start / 4;
       const sig = (start + sigAt) / 4;
       const ids = start + idsAt;
@@ -139,6 +139,7 @@ function createWalker(buffer: SharedArrayBuffer, layout: Layout): Walker {
   return {
     hits,
     beginWalk(from, howMany, by) {
+      checkTables(layout, by);
       begin(from, howMany, by);
       scanning = false;
     },
@@ -160,10 +161,11 @@ function createBuilder(buffer: SharedArrayBuffer, layout: Layout): TableBuilder 
   const keyMask = (1 << keyBits) - 1;
   const u16 = new Uint16Array(buffer, codesAt, layout.codes * CHUNKS);
   const endsOf = (table: number) => (tablesAt + table * tableBytes) / 4;
+  const step = CHUNKS / layout.tables;
   return {
     count(table, from, to) {
       const ends = endsOf(table) + 2;
-      for (let i = from, c = from * CHUNKS + table; i < to; i++, c += CHUNKS) u32[ends + (u16[c]! & keyMask)]!++;
+      for (let i = from, c = from * CHUNKS + table * step; i < to; i++, c += CHUNKS) u32[ends + (u16[c]! & keyMask)]!++;
     },
     sum(table) {
       const ends = endsOf(table);
@@ -175,10 +177,9 @@ function createBuilder(buffer: SharedArrayBuffer, layout: Layout): TableBuilder 
       const start = tablesAt + table * tableBytes;
       const sig = (start + sigAt) / 4;
       const ids = start + idsAt;
-      const second = (table + 1) % CHUNKS;
-      const third = (table + 2) % CHUNKS;
+      const [first, second, third] = [0, 1, 2].map((k) => (table * step + k) % CHUNKS) as [number, number, number];
       for (let i = from, c = from * CHUNKS; i < to; i++, c += CHUNKS) {
-        const key = ends + (u16[c + table]! & keyMask);
+        const key = ends + (u16[c + first]! & keyMask);
         const at = u32[key]!;
         u32[key] = at + 1;
         u32[sig + at] = u16[c + second]! | (u16[c + third]! << CHUNK_BITS);

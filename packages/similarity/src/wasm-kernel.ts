@@ -4,6 +4,7 @@ import {
   BLOCK,
   BOUNDS_AT,
   CHUNK_BITS,
+  CHUNKS,
   HITS_AT,
   HITS_AT_ONCE,
   type Layout,
@@ -14,7 +15,7 @@ import {
   WIDE_BLOCK,
 } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
-import { EXACT, type Rule } from './rules.ts';
+import { checkTables, EXACT, type Rule } from './rules.ts';
 
 /** What assembly/walk.ts exports. Addresses are bytes from the start of the memory. */
 interface Exports {
@@ -32,6 +33,7 @@ interface Exports {
     own: number,
     two: number,
     three: number,
+    step: number,
   ): number;
   scan(
     scratch: number,
@@ -43,8 +45,9 @@ interface Exports {
     own: number,
     two: number,
     three: number,
+    step: number,
   ): number;
-  count(codes: number, ends: number, keyBits: number, table: number, from: number, to: number): void;
+  count(codes: number, ends: number, keyBits: number, chunk: number, from: number, to: number): void;
   sum(ends: number, keyBits: number): void;
   scatter(
     codes: number,
@@ -52,7 +55,7 @@ interface Exports {
     sig: number,
     ids: number,
     keyBits: number,
-    table: number,
+    chunk: number,
     from: number,
     to: number,
   ): void;
@@ -119,10 +122,10 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
   let through = true;
   let asked = 0;
   let codes = 0;
-  let { radius, own, two, three }: Rule = EXACT;
+  let { radius, own, two, three, step }: Rule = EXACT;
 
   const begin = (from: Uint32Array, howMany: number, rule: Rule, entry: number) => {
-    ({ radius, own, two, three } = rule);
+    ({ radius, own, two, three, step } = rule);
     queries.set(from.subarray(0, howMany * CODE_WORDS));
     state.set([0, 0, 0, entry]);
     asked = howMany;
@@ -132,6 +135,7 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
   return {
     hits,
     beginWalk(from, howMany, rule) {
+      checkTables(layout, rule);
       begin(from, howMany, rule, FIRST);
       scanning = false;
     },
@@ -143,10 +147,10 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
     next() {
       if (through) return 0;
       const n = scanning
-        ? wasm.scan(scratch, asked, codesAt, deadAt, codes, radius, own, two, three)
+        ? wasm.scan(scratch, asked, codesAt, deadAt, codes, radius, own, two, three, step)
         : wasm.walk(
             ...([scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits] as const),
-            ...([radius, own, two, three] as const),
+            ...([radius, own, two, three, step] as const),
           );
       through = n < HITS_AT_ONCE;
       return n;
@@ -157,12 +161,13 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
 function createBuilder(wasm: Exports, layout: Layout): TableBuilder {
   const { codesAt, tablesAt, tableBytes, sigAt, idsAt, keyBits } = layout;
   const endsOf = (table: number) => tablesAt + table * tableBytes;
+  const step = CHUNKS / layout.tables;
   return {
-    count: (table, from, to) => wasm.count(codesAt, endsOf(table), keyBits, table, from, to),
+    count: (table, from, to) => wasm.count(codesAt, endsOf(table), keyBits, table * step, from, to),
     sum: (table) => wasm.sum(endsOf(table), keyBits),
     scatter(table, from, to) {
       const ends = endsOf(table);
-      wasm.scatter(codesAt, ends, ends + sigAt, ends + idsAt, keyBits, table, from, to);
+      wasm.scatter(codesAt, ends, ends + sigAt, ends + idsAt, keyBits, table * step, from, to);
     },
   };
 }
