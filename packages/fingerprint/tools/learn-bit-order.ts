@@ -26,7 +26,9 @@ const STEPS = 20;
 const MOST_COMMON = 0.985;
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { factors: { type: 'string' } } });
-const correlation = correlations(await corpusPatches(positionals[0]!));
+const [corpus] = positionals;
+if (!corpus) throw new Error('usage: learn-bit-order.ts CORPUS_FOLDER [--factors FILE]');
+const correlation = correlations(await corpusPatches(corpus));
 if (values.factors)
   await writeFile(
     values.factors,

@@ -16,7 +16,7 @@ export interface IndexBudget {
 /**
  * 21 MB an hour of films as fast as trailers and cartoons, measured by `npm run bench -- library`. All patched frames: those beside the
  * clock's are at cuts, where uploads have their keyframes (`CUT_SECONDS` of fingerprint). Of 141 altered pieces .957 are taken down,
- * with a million made codes beside; 36 patches, in twice as many tables of the index and as many megabytes, gave .943.
+ * with a million made codes beside, .943 with 36 patches.
  */
 export const INDEX_BUDGET: IndexBudget = { pictureBits: 50, patchSeconds: 0.4, patches: 54 };
 

@@ -62,7 +62,7 @@ async function lookOnce(index: SimilarityIndex, references: ReferenceCodes | nul
   };
   try {
     for (const kind of KINDS) {
-      // Of patches wide keys find what agrees in one chunk wholly: a few bits always leave such a one.
+      // Of patches wide keys find what agrees in one of eight chunks wholly, and nearly in the next two: three bits always leave such a one.
       const near = kind === 'picture' ? RADIUS : PATCH_BITS;
       const planted = codes[kind]!;
       const missed = (

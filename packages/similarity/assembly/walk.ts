@@ -1,6 +1,8 @@
 // The inner loops over one home's memory: layout.ts says what lies where, typescript-kernel.ts says what they mean.
 // That file is the oracle of this one: the same hits in the same order, the same tables to the bit.
 
+/** layout.ts has the same number: a kernel that was built from other sources is refused. */
+const KERNEL: u32 = 2;
 const CHUNKS: u32 = 16;
 const HITS_AT_ONCE: u32 = 1024;
 /** Buckets whose bounds are kept at once: of 16 queries by 17 buckets each, or of 256 by one. */
@@ -13,6 +15,10 @@ const HITS_AT: usize = 36864;
 const WAITING_AT: usize = 45056;
 const WAITING: u32 = 256;
 const FIRST: u32 = 0xffffffff;
+
+export function kernel(): u32 {
+  return KERNEL;
+}
 
 function distance(code: usize, query: usize): u32 {
   return <u32>(
@@ -55,7 +61,7 @@ function near(signatures: v128, query: v128, limits: v128): v128 {
 }
 
 /**
- * Goes on with the `count` queries in `scratch` from the state there: table, query, flip, entry (0, 0, 0, FIRST to begin).
+ * Goes on with the `count` queries in `scratch` from the state there: chunk, query, flip, entry (0, 0, 0, FIRST to begin).
  * Returns the number of hits that it left at HITS_AT; fewer than HITS_AT_ONCE means that it is through.
  */
 export function walk(
@@ -147,8 +153,7 @@ function put(scratch: usize, waiting: u32, i: u32, mask: u32, q: u32, flip: u32)
 
 /**
  * Compares the entries that wait with their queries in full: first the ids of all, then the codes of all, since loads that
- * do not wait for each other overlap. Returns the number of hits; at
- * HITS_AT_ONCE the walk goes on behind the last of them.
+ * do not wait for each other overlap. Returns the number of hits; at HITS_AT_ONCE the walk goes on behind the last.
  */
 function verify(
   scratch: usize,
@@ -223,8 +228,8 @@ function fetch(scratch: usize, from: u32, to: u32, t: u32, ends: usize, sig: usi
   store<u32>(scratch, touched, STATE_AT + 16);
 }
 
-function keep(scratch: usize, table: u32, query: u32, flip: u32, entry: u32): void {
-  store<u32>(scratch, table, STATE_AT);
+function keep(scratch: usize, chunk: u32, query: u32, flip: u32, entry: u32): void {
+  store<u32>(scratch, chunk, STATE_AT);
   store<u32>(scratch, query, STATE_AT + 4);
   store<u32>(scratch, flip, STATE_AT + 8);
   store<u32>(scratch, entry, STATE_AT + 12);

@@ -2,7 +2,7 @@ import { FRAME_FLAT, FRAME_KEY, FRAME_PAGE, RADIUS } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { createBruteForceIndex } from './brute-force.ts';
 import { createIndex, type IndexOptions } from './create-index.ts';
-import { createRandom, fingerprintOf, flipShuffled, joined, type MadeCode, reference } from './testing.ts';
+import { createRandom, fingerprintOf, flipOrdered, joined, type MadeCode, reference } from './testing.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
 
@@ -66,7 +66,7 @@ describe('at the radius', () => {
         const bits = pattern.flatMap((d, i) => random.some(d, 16).map((b) => ((i + turn) % 16) * 16 + b));
         const free = Array.from({ length: 256 }, (_, b) => b).filter((b) => !bits.includes(b));
         const more = random.some(extra, free.length).map((k) => free[k]!);
-        planted.push({ code: flipShuffled(asked, [...bits, ...more]) });
+        planted.push({ code: flipOrdered(asked, [...bits, ...more]) });
       }
     }
     for (let i = 0; i < planted.length; i += 6) add('film', i, planted.slice(i, i + 6));
@@ -84,7 +84,7 @@ describe('at the radius', () => {
       add(
         'film',
         start,
-        [RADIUS - 1, RADIUS, RADIUS + 1].map((n) => ({ code: flipShuffled(asked, run(n)) })),
+        [RADIUS - 1, RADIUS, RADIUS + 1].map((n) => ({ code: flipOrdered(asked, run(n)) })),
       );
       const hits = agree([asked], 1000);
       expect(hits.filter((h) => h.distance === RADIUS).length).toBe(start / 4 + 1);
@@ -106,7 +106,7 @@ test('agrees with brute force on random codes and their neighbours', () => {
     );
   }
   const queries = Array.from({ length: 150 }, (_, i) =>
-    flipShuffled(codes[random.next(codes.length)]!, random.some(20 + (i % 14), 256)),
+    flipOrdered(codes[random.next(codes.length)]!, random.some(20 + (i % 14), 256)),
   );
   expect(agree(queries).length).toBeGreaterThan(50);
   while (index.maintain(1e6));
@@ -122,10 +122,10 @@ test('agrees on structured codes: clusters, duplicates, constant chunks', () => 
   const blank = new Uint8Array(32);
   const make = (i: number): Uint8Array => {
     if (i % 4 === 0) return centres[i % 3]!;
-    if (i % 4 === 1) return flipShuffled(centres[i % 4]!, random.some(random.next(24), 256));
+    if (i % 4 === 1) return flipOrdered(centres[i % 4]!, random.some(random.next(24), 256));
     // Only three chunks ever differ from nought.
-    if (i % 4 === 2) return flipShuffled(blank, random.some(random.next(30), 48));
-    return flipShuffled(blank, random.some(random.next(34), 256));
+    if (i % 4 === 2) return flipOrdered(blank, random.some(random.next(30), 48));
+    return flipOrdered(blank, random.some(random.next(34), 256));
   };
   const codes = Array.from({ length: 1200 }, (_, i) => make(i));
   for (let i = 0; i < codes.length; i += 40)
@@ -149,7 +149,7 @@ test('hands over more hits than one call of the walk holds', () => {
   const random = createRandom(13);
   const { index, add, agree } = both({ headCodes: 4096 });
   const code = random.code();
-  const near = Array.from({ length: 2600 }, (_, i) => ({ code: flipShuffled(code, random.some(i % 33, 256)) }));
+  const near = Array.from({ length: 2600 }, (_, i) => ({ code: flipOrdered(code, random.some(i % 33, 256)) }));
   add('many', 0, near);
   expect(index.stats()[0]).toMatchObject({ head: 2600, segments: 0 });
   expect(agree([code, code], 10_000).length).toBe(2 * near.filter((_, i) => i % 33 <= RADIUS).length);
@@ -208,7 +208,7 @@ describe('what a hit says', () => {
       distance: 2,
       origin: { reference: reference('r', 3), media: 'video', time: 12.3457, place: [1, 1, 65535, 65534] },
     };
-    const bits = joined([random.code(), flipShuffled(code, [3, 200])]);
+    const bits = joined([random.code(), flipOrdered(code, [3, 200])]);
     expect(index.search('picture', bits)).toEqual([hit]);
     index.compact();
     expect(index.search('picture', bits)).toEqual([hit]);

@@ -26,7 +26,7 @@ export interface IndexOptions {
   segmentCodes?: number;
   /** A segment is merged with all smaller ones when it holds at most so many times their codes. Default 4. */
   mergeRatio?: number;
-  /** Code passes of merging (33 rewrite a code) that each code added or removed pays for. Default 1056. */
+  /** Code passes of merging (33 rewrite a picture code, 17 a patch) that each code added or removed pays for. Default 1056. */
   mergeWork?: number;
   /** Threads that answer `searchAsync`, and merge. Default 0: everything is done by the caller's. At most 64. */
   threads?: number;

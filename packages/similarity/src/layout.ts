@@ -1,7 +1,7 @@
 /**
  * How the codes of one home (a segment, or the head) lie in one stretch of shared memory. Little-endian; offsets in bytes.
  *
- * scratch   SCRATCH_BYTES for each thread that may search it: queries, state, bucket bounds and hits
+ * scratch   SCRATCH_BYTES for each thread that may search it: queries, state, bucket bounds, hits and what waits
  * codes     32 B a code, bits in BIT_ORDER; chunk i of a code is its 16 bits from byte 2i on
  * dead      a bit a code, set when it was removed
  * time      u32 a code, ten-thousandths of a second
@@ -26,6 +26,9 @@ export interface Layout {
   readonly idsAt: number;
   readonly bytes: number;
 }
+
+/** Of what assembly/walk.ts agrees on with its callers, constants and arguments: one more with each change of either. */
+export const KERNEL = 2;
 
 export const CHUNKS = 16;
 export const CHUNK_BITS = 16;

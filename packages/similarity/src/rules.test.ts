@@ -41,8 +41,13 @@ test('a segment has a table for each start', () => {
 test('no segment is walked by tables that it does not have', () => {
   for (const kernel of [typescriptKernel, wasmKernel()]) {
     if (!kernel) continue;
-    const { walker } = createHome(kernel, 8, 8);
-    expect(() => walker.beginWalk(new Uint32Array(8), 1, EXACT)).toThrow(RangeError);
-    expect(() => walker.beginWalk(new Uint32Array(8), 1, WIDE_KEYS)).not.toThrow();
+    for (const tables of [0, 8, 16] as const) {
+      const { walker } = createHome(kernel, 8, tables);
+      for (const rule of [EXACT, WIDE_KEYS]) {
+        const walk = () => walker.beginWalk(new Uint32Array(8), 1, rule);
+        if (tables === tablesOf(rule)) expect(walk).not.toThrow();
+        else expect(walk).toThrow(RangeError);
+      }
+    }
   }
 });

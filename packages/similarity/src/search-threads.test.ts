@@ -5,7 +5,7 @@ import { createHome } from './home.ts';
 import { restoreIndex } from './restore-index.ts';
 import { EXACT } from './rules.ts';
 import { openSearchThreads, SearchThreadDied, SearchThreadsGone } from './search-threads.ts';
-import { createRandom, fingerprintOf, flipShuffled, joined, reference } from './testing.ts';
+import { createRandom, fingerprintOf, flipOrdered, joined, reference } from './testing.ts';
 import { typescriptKernel } from './typescript-kernel.ts';
 import { wasmKernel } from './wasm-kernel.ts';
 
@@ -15,7 +15,7 @@ type Random = ReturnType<typeof createRandom>;
 
 /** Codes near a few centres, around the radius. */
 const near = (random: Random, centres: readonly Uint8Array[]) =>
-  flipShuffled(centres[random.next(centres.length)]!, random.some(random.next(34), 256));
+  flipOrdered(centres[random.next(centres.length)]!, random.some(random.next(34), 256));
 
 const breath = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -125,7 +125,7 @@ test('many segments of a bounded size, searched in parts by all threads, give wh
   }
   await merged(index);
   expect(index.stats()[0]!.segments).toBeGreaterThan(8);
-  const asked = Array.from({ length: 900 }, (_, i) => flipShuffled(codes[i]!, random.some(29 + (i % 4), 256)));
+  const asked = Array.from({ length: 900 }, (_, i) => flipOrdered(codes[i]!, random.some(29 + (i % 4), 256)));
   const found = await index.searchAsync('picture', joined(asked));
   expect(found).toEqual(oracle.search('picture', joined(asked)));
   // Planted at 29, 30, 31 and 32: three of four are there.
@@ -137,7 +137,7 @@ test('cuts to the nearest by distance, then by name, as the caller itself would'
   const code = random.code();
   using index = createIndex({ headCodes: 16, threads: 2 });
   for (let id = 0; id < 90; id++) {
-    const codes = Array.from({ length: 8 }, () => ({ code: flipShuffled(code, random.some(random.next(4), 256)) }));
+    const codes = Array.from({ length: 8 }, () => ({ code: flipOrdered(code, random.some(random.next(4), 256)) }));
     index.add(reference(id), 0, 'image', fingerprintOf(codes));
   }
   for (const limit of [0, 1, 7, 200, 1000]) {

@@ -32,8 +32,8 @@ export function createRandom(seed: number) {
   };
 }
 
-/** The code with these bits turned over; the bits are numbered as the index shuffles them, so bits 16i.. are chunk i. */
-export function flipShuffled(code: Uint8Array, bits: Iterable<number>): Uint8Array {
+/** The code with these bits turned over; the bits are numbered in the order of the index, so bits 16i.. are chunk i. */
+export function flipOrdered(code: Uint8Array, bits: Iterable<number>): Uint8Array {
   const flipped = code.slice();
   for (const bit of bits) flipped[BIT_ORDER[bit]! >> 3]! ^= 1 << (BIT_ORDER[bit]! & 7);
   return flipped;

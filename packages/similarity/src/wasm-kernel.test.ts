@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { describeWith } from '../../../test/support/require.ts';
 import { createHome, type Home } from './home.ts';
 import type { Kernel } from './kernel.ts';
-import { HITS_AT_ONCE, type Layout } from './layout.ts';
+import { HITS_AT_ONCE, type Layout, QUERIES_AT_ONCE } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
 import { EXACT, tablesOf, WIDE_KEYS } from './rules.ts';
 import { createRandom } from './testing.ts';
@@ -11,6 +15,18 @@ import { typescriptKernel } from './typescript-kernel.ts';
 import { openWasmKernel, wasmKernel } from './wasm-kernel.ts';
 
 const kernel = wasmKernel();
+
+test('refuses a kernel that was built from other sources', () => {
+  // A module of nothing.
+  const nothing = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+  const file = pathToFileURL(path.join(mkdtempSync(path.join(tmpdir(), 'vigil-walk-')), 'walk.wasm'));
+  writeFileSync(file, nothing);
+  try {
+    expect(() => openWasmKernel(file)).toThrow(/npm run build:wasm/);
+  } finally {
+    rmSync(path.dirname(file.pathname), { recursive: true });
+  }
+});
 
 test('says that it was not built rather than fail', () => {
   expect(openWasmKernel(new URL('file:///nowhere/walk.wasm'))).toBe(null);
@@ -102,6 +118,17 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
       { numRuns: 24, seed: 20260103 },
     );
     expect(hits).toBeGreaterThan(50 * HITS_AT_ONCE);
+  });
+
+  test('goes on where it left off among queries of several blocks', () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const { queries: _, ...made } = make(seed, 1500, 3);
+      const queries = make(seed, QUERIES_AT_ONCE, 3).codes;
+      const [home, twin] = [kernel!, typescriptKernel].map((by) => homeWith(by, { ...made, queries }, WIDE_KEYS));
+      const expected = hitsOf(twin!, queries, QUERIES_AT_ONCE, false, WIDE_KEYS);
+      expect(expected.length).toBeGreaterThan(20);
+      expect(hitsOf(home!, queries, QUERIES_AT_ONCE, false, WIDE_KEYS)).toEqual(expected);
+    }
   });
 
   test('threads that search one segment at once do not disturb each other', () => {

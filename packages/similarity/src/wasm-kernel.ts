@@ -7,6 +7,7 @@ import {
   CHUNKS,
   HITS_AT,
   HITS_AT_ONCE,
+  KERNEL,
   type Layout,
   QUERIES_AT,
   QUERIES_AT_ONCE,
@@ -19,6 +20,7 @@ import { checkTables, EXACT, type Rule } from './rules.ts';
 
 /** What assembly/walk.ts exports. Addresses are bytes from the start of the memory. */
 interface Exports {
+  kernel?(): number;
   walk(
     scratch: number,
     count: number,
@@ -75,13 +77,17 @@ const ARTEFACT = new URL('../build/walk.wasm', import.meta.url);
 
 /**
  * The inner loops of assembly/walk.ts, or null where they were not built (`npm run build:wasm`).
- * @throws WebAssembly.CompileError when the artefact is there and broken
+ * @throws WebAssembly.CompileError when the artefact is there and broken, Error when it was built from other sources
  */
 export function openWasmKernel(artefact: URL = ARTEFACT): Kernel | null {
   const bytes = read(artefact);
   if (!bytes) return null;
   const module = new WebAssembly.Module(bytes);
   const instances = new WeakMap<Memory, Exports>();
+  const pagesOf = (bytes: number): Memory => {
+    const pages = Math.max(1, Math.ceil(bytes / PAGE));
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+  };
 
   const exportsOver = (memory: Memory): Exports => {
     let found = instances.get(memory);
@@ -92,12 +98,13 @@ export function openWasmKernel(artefact: URL = ARTEFACT): Kernel | null {
     return found;
   };
 
+  // One that takes fewer arguments would not say so, and search other tables than there are.
+  if (exportsOver(pagesOf(1)).kernel?.() !== KERNEL)
+    throw new Error(`${artefact.pathname} was built from other sources; build it: npm run build:wasm`);
+
   return {
     name: 'wasm',
-    allocate(bytes) {
-      const pages = Math.max(1, Math.ceil(bytes / PAGE));
-      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    },
+    allocate: pagesOf,
     walker: (memory, layout, slot) => createWalker(exportsOver(memory), memory, layout, slot),
     builder: (memory, layout) => createBuilder(exportsOver(memory), layout),
   };
