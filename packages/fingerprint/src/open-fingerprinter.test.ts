@@ -67,7 +67,7 @@ const MADE: Record<string, string[]> = {
   'fifty seconds, one keyframe': ['-f', 'lavfi', '-i', FILM, '-t', '50', '-g', '600', '-c:v', 'mpeg4', 'k.mp4'],
   cut: ['-f', 'lavfi', '-i', `${FILM},negate=enable='gte(t,5.25)'`, '-t', '12', '-c:v', 'mpeg4', '-q:v', '3', 'c.mp4'],
   stream: ['-f', 'lavfi', '-i', FILM, '-t', '20', '-c:v', 'mpeg4', '-q:v', '3', '-f', 'mpegts', 't.ts'],
-  long: ['-f', 'lavfi', '-i', 'testsrc2=s=1280x720:r=60', '-t', '20', '-c:v', 'mpeg4', '-q:v', '5', 'l.mp4'],
+  long: ['-f', 'lavfi', '-i', 'testsrc2=s=960x540:r=60', '-t', '20', '-c:v', 'mpeg4', '-q:v', '5', 'l.mp4'],
 };
 beforeAll(async () => {
   for (const [name, args] of Object.entries(MADE)) {

@@ -121,7 +121,7 @@ describeWith('wasm', kernel !== null, 'the WASM kernel, built by npm run build:w
   });
 
   test('goes on where it left off among queries of several blocks', () => {
-    for (const seed of [1, 2, 3, 4, 5, 6]) {
+    for (const seed of [1, 2, 3]) {
       const { queries: _, ...made } = make(seed, 1500, 3);
       const queries = make(seed, QUERIES_AT_ONCE, 3).codes;
       const [home, twin] = [kernel!, typescriptKernel].map((by) => homeWith(by, { ...made, queries }, WIDE_KEYS));
