@@ -2,7 +2,7 @@
 // That file is the oracle of this one: the same hits in the same order, the same tables to the bit.
 
 /** layout.ts has the same number: a kernel that was built from other sources is refused. */
-const KERNEL: u32 = 2;
+const KERNEL: u32 = 3;
 const CHUNKS: u32 = 16;
 const HITS_AT_ONCE: u32 = 1024;
 /** Buckets whose bounds are kept at once: of 16 queries by 17 buckets each, or of 256 by one. */
@@ -10,6 +10,7 @@ const BLOCK: u32 = 16;
 const WIDE_BLOCK: u32 = 256;
 /** In a thread's scratch: 1024 queries at 0, and behind them */
 const STATE_AT: usize = 32768;
+const RULE_AT: usize = 32800;
 const BOUNDS_AT: usize = 32832;
 const HITS_AT: usize = 36864;
 const WAITING_AT: usize = 45056;
@@ -18,6 +19,23 @@ const FIRST: u32 = 0xffffffff;
 
 export function kernel(): u32 {
   return KERNEL;
+}
+
+// The rule of the search that is under way (rules.ts), behind its state.
+function radiusOf(scratch: usize): u32 {
+  return load<u32>(scratch, RULE_AT);
+}
+function mostOwn(scratch: usize): u32 {
+  return load<u32>(scratch, RULE_AT + 4);
+}
+function mostTwo(scratch: usize): u32 {
+  return load<u32>(scratch, RULE_AT + 8);
+}
+function mostThree(scratch: usize): u32 {
+  return load<u32>(scratch, RULE_AT + 12);
+}
+function stepOf(scratch: usize): u32 {
+  return load<u32>(scratch, RULE_AT + 16);
 }
 
 function distance(code: usize, query: usize): u32 {
@@ -43,12 +61,13 @@ function chunkDistance(code: usize, query: usize, i: u32): u32 {
 }
 
 /** The first start that passes, which is the one that reports the code; CHUNKS when none does. */
-function firstStart(code: usize, query: usize, mostOwn: u32, mostTwo: u32, mostThree: u32, step: u32): u32 {
+function firstStart(scratch: usize, code: usize, query: usize): u32 {
+  const step = stepOf(scratch);
   for (let i: u32 = 0; i < CHUNKS; i += step) {
     const own = chunkDistance(code, query, i);
-    if (own > mostOwn) continue;
+    if (own > mostOwn(scratch)) continue;
     const two = own + chunkDistance(code, query, i + 1);
-    if (two <= mostTwo && two + chunkDistance(code, query, i + 2) <= mostThree) return i;
+    if (two <= mostTwo(scratch) && two + chunkDistance(code, query, i + 2) <= mostThree(scratch)) return i;
   }
   return CHUNKS;
 }
@@ -74,14 +93,11 @@ export function walk(
   sigAt: usize,
   idsAt: usize,
   keyBits: u32,
-  radius: u32,
-  mostOwn: u32,
-  mostTwo: u32,
-  mostThree: u32,
-  step: u32,
 ): u32 {
-  const flips: u32 = mostOwn === 0 ? 1 : keyBits + 1;
-  const block = mostOwn === 0 ? WIDE_BLOCK : BLOCK;
+  const flips: u32 = mostOwn(scratch) === 0 ? 1 : keyBits + 1;
+  const block = flips === 1 ? WIDE_BLOCK : BLOCK;
+  const three = mostThree(scratch);
+  const step = stepOf(scratch);
   let t = load<u32>(scratch, STATE_AT);
   let q = load<u32>(scratch, STATE_AT + 4);
   let flip = load<u32>(scratch, STATE_AT + 8);
@@ -99,7 +115,7 @@ export function walk(
       const nexts = i32x4.splat(nextOf(scratch, q, t));
       const bounds = scratch + BOUNDS_AT + ((<usize>((q & (block - 1)) * flips)) << 3);
       for (; flip < flips; flip++, entry = FIRST) {
-        const limits = i32x4.splat(mostThree - <u32>(flip !== 0));
+        const limits = i32x4.splat(three - <u32>(flip !== 0));
         const last = load<u32>(bounds + ((<usize>flip) << 3), 4);
         const first = entry === FIRST ? load<u32>(bounds + ((<usize>flip) << 3)) : entry;
         for (let i = first & ~15; i < last; i += 16) {
@@ -121,14 +137,14 @@ export function walk(
           mask &= mask - 1;
           for (; mask; mask &= mask - 1) waiting = put(scratch, waiting, i, mask, q, flip);
           if (waiting + 16 < WAITING) continue;
-          n = verify(scratch, waiting, n, t, codes, dead, sig, ids, radius, mostOwn, mostTwo, mostThree, step);
+          n = verify(scratch, waiting, n, t, codes, dead, sig, ids);
           if (n === HITS_AT_ONCE) return n;
           waiting = 0;
         }
       }
       // The bounds are of this block: none of its candidates may outlast it, for a walk goes on behind one of them.
       if (((q + 1) & (block - 1)) !== 0 && q + 1 < count) continue;
-      n = verify(scratch, waiting, n, t, codes, dead, sig, ids, radius, mostOwn, mostTwo, mostThree, step);
+      n = verify(scratch, waiting, n, t, codes, dead, sig, ids);
       if (n === HITS_AT_ONCE) return n;
       waiting = 0;
     }
@@ -164,12 +180,9 @@ function verify(
   dead: usize,
   sig: usize,
   ids: usize,
-  radius: u32,
-  mostOwn: u32,
-  mostTwo: u32,
-  mostThree: u32,
-  step: u32,
 ): u32 {
+  const most = mostTwo(scratch);
+  const radius = radiusOf(scratch);
   const first = scratch + WAITING_AT;
   let kept = first;
   for (let p = first, end = first + <usize>waiting * 12; p < end; p += 12) {
@@ -179,7 +192,7 @@ function verify(
     store<u32>(kept, k);
     store<u32>(kept, where, 4);
     store<u32>(kept, load<u32>(ids + <usize>k * 3) & 0xffffff, 8);
-    kept += select<usize>(12, 0, two + <u32>(where >>> 16 !== 0) <= mostTwo);
+    kept += select<usize>(12, 0, two + <u32>(where >>> 16 !== 0) <= most);
   }
   let n = found;
   for (let p = first; p < kept; p += 12) {
@@ -188,7 +201,7 @@ function verify(
     const query = scratch + ((<usize>q) << 5);
     const code = codes + ((<usize>id) << 5);
     const far = distance(code, query);
-    if (far > radius || isDead(dead, id) || firstStart(code, query, mostOwn, mostTwo, mostThree, step) !== t) continue;
+    if (far > radius || isDead(dead, id) || firstStart(scratch, code, query) !== t) continue;
     const hit = scratch + HITS_AT + ((<usize>n) << 3);
     store<u32>(hit, id | (far << 24));
     store<u32>(hit, q, 4);
@@ -236,18 +249,8 @@ function keep(scratch: usize, chunk: u32, query: u32, flip: u32, entry: u32): vo
 }
 
 /** Compares the `count` queries with codes [0, codeCount), from the query and code in the state; returns as `walk` does. */
-export function scan(
-  scratch: usize,
-  count: u32,
-  codes: usize,
-  dead: usize,
-  codeCount: u32,
-  radius: u32,
-  mostOwn: u32,
-  mostTwo: u32,
-  mostThree: u32,
-  step: u32,
-): u32 {
+export function scan(scratch: usize, count: u32, codes: usize, dead: usize, codeCount: u32): u32 {
+  const radius = radiusOf(scratch);
   const hits = scratch + HITS_AT;
   let n: u32 = 0;
   let q = load<u32>(scratch, STATE_AT + 4);
@@ -258,7 +261,7 @@ export function scan(
       const code = codes + ((<usize>id) << 5);
       const far = distance(code, query);
       if (far > radius || isDead(dead, id)) continue;
-      if (firstStart(code, query, mostOwn, mostTwo, mostThree, step) === CHUNKS) continue;
+      if (firstStart(scratch, code, query) === CHUNKS) continue;
       store<u32>(hits + ((<usize>n) << 3), id | (far << 24));
       store<u32>(hits + ((<usize>n) << 3), q, 4);
       n++;

@@ -1,7 +1,7 @@
 /**
  * How the codes of one home (a segment, or the head) lie in one stretch of shared memory. Little-endian; offsets in bytes.
  *
- * scratch   SCRATCH_BYTES for each thread that may search it: queries, state, bucket bounds, hits and what waits
+ * scratch   SCRATCH_BYTES for each thread that may search it: queries, state, rule, bucket bounds, hits and what waits
  * codes     32 B a code, bits in BIT_ORDER; chunk i of a code is its 16 bits from byte 2i on
  * dead      a bit a code, set when it was removed
  * time      u32 a code, ten-thousandths of a second
@@ -28,7 +28,7 @@ export interface Layout {
 }
 
 /** Of what assembly/walk.ts agrees on with its callers, constants and arguments: one more with each change of either. */
-export const KERNEL = 2;
+export const KERNEL = 3;
 
 export const CHUNKS = 16;
 export const CHUNK_BITS = 16;
@@ -50,7 +50,8 @@ export const WAITING = 256;
 /** In a thread's scratch: */
 export const QUERIES_AT = 0;
 export const STATE_AT = QUERIES_AT + QUERIES_AT_ONCE * 32;
-export const BOUNDS_AT = STATE_AT + 64;
+export const RULE_AT = STATE_AT + 32;
+export const BOUNDS_AT = RULE_AT + 32;
 export const HITS_AT = BOUNDS_AT + 4032;
 export const WAITING_AT = HITS_AT + HITS_AT_ONCE * 8;
 export const SCRATCH_BYTES = WAITING_AT + WAITING * 12;

@@ -11,12 +11,13 @@ import {
   type Layout,
   QUERIES_AT,
   QUERIES_AT_ONCE,
+  RULE_AT,
   SCRATCH_BYTES,
   STATE_AT,
   WIDE_BLOCK,
 } from './layout.ts';
 import { CODE_WORDS } from './permutation.ts';
-import { checkTables, EXACT, type Rule } from './rules.ts';
+import { checkTables, type Rule } from './rules.ts';
 
 /** What assembly/walk.ts exports. Addresses are bytes from the start of the memory. */
 interface Exports {
@@ -31,24 +32,8 @@ interface Exports {
     sigAt: number,
     idsAt: number,
     keyBits: number,
-    radius: number,
-    own: number,
-    two: number,
-    three: number,
-    step: number,
   ): number;
-  scan(
-    scratch: number,
-    count: number,
-    codes: number,
-    dead: number,
-    codeCount: number,
-    radius: number,
-    own: number,
-    two: number,
-    three: number,
-    step: number,
-  ): number;
+  scan(scratch: number, count: number, codes: number, dead: number, codeCount: number): number;
   count(codes: number, ends: number, keyBits: number, chunk: number, from: number, to: number): void;
   sum(ends: number, keyBits: number): void;
   scatter(
@@ -123,16 +108,16 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
   const scratch = slot * SCRATCH_BYTES;
   const queries = new Uint32Array(memory.buffer, scratch + QUERIES_AT, QUERIES_AT_ONCE * CODE_WORDS);
   const state = new Uint32Array(memory.buffer, scratch + STATE_AT, 4);
+  const inForce = new Uint32Array(memory.buffer, scratch + RULE_AT, 5);
   const hits = new Uint32Array(memory.buffer, scratch + HITS_AT, 2 * HITS_AT_ONCE);
   const { codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits } = layout;
   let scanning = true;
   let through = true;
   let asked = 0;
   let codes = 0;
-  let { radius, own, two, three, step }: Rule = EXACT;
 
   const begin = (from: Uint32Array, howMany: number, rule: Rule, entry: number) => {
-    ({ radius, own, two, three, step } = rule);
+    inForce.set([rule.radius, rule.own, rule.two, rule.three, rule.step]);
     queries.set(from.subarray(0, howMany * CODE_WORDS));
     state.set([0, 0, 0, entry]);
     asked = howMany;
@@ -154,11 +139,8 @@ function createWalker(wasm: Exports, memory: Memory, layout: Layout, slot: numbe
     next() {
       if (through) return 0;
       const n = scanning
-        ? wasm.scan(scratch, asked, codesAt, deadAt, codes, radius, own, two, three, step)
-        : wasm.walk(
-            ...([scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits] as const),
-            ...([radius, own, two, three, step] as const),
-          );
+        ? wasm.scan(scratch, asked, codesAt, deadAt, codes)
+        : wasm.walk(scratch, asked, codesAt, deadAt, tablesAt, tableBytes, sigAt, idsAt, keyBits);
       through = n < HITS_AT_ONCE;
       return n;
     },
