@@ -52,6 +52,32 @@ describe('reading an object by ranges', () => {
     expect(requests).toEqual([[0, 1000]]);
   });
 
+  it('gives a block as soon as its own bytes are there, and what came whole stays good when the rest fails', async () => {
+    const rest = Promise.withResolvers<void>();
+    async function* slowly([start, end]: [number, number]) {
+      yield data.subarray(start, start + 1500);
+      await rest.promise;
+      yield data.subarray(start + 1500, end);
+    }
+    const requests: [number, number][] = [];
+    const store: Pick<BlobStore, 'get'> = {
+      async get(_bucket, _key, range) {
+        requests.push([range!.start, range!.end]);
+        return Readable.from(slowly(requests.at(-1)!));
+      },
+    };
+    const source = blobSource(store, 'b', 'k', { size: 4000 }, { ...small, ahead: 8 });
+    expect(await source.read(0, 1000)).toEqual(data.slice(0, 1000));
+    const later = source.read(1000, 2000);
+    later.catch(() => undefined);
+    rest.reject(new Error('the connection broke'));
+    await expect(later).rejects.toThrow('the connection broke');
+    expect(requests).toEqual([[0, 4000]]);
+    // Nothing of a request that failed is kept.
+    expect(await source.read(0, 1000)).toEqual(data.slice(0, 1000));
+    expect(requests.length).toBe(2);
+  });
+
   it('asks for ever more blocks at once where it reads on, and at once for one range', async () => {
     const { store, requests } = counted();
     const source = blobSource(store, 'b', 'k', { size: data.length }, { blockBytes: 1000, blocks: 16, ahead: 4 });

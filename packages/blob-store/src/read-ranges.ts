@@ -105,40 +105,59 @@ export function blobSource(
   let expected = -1;
   let run = 1;
 
-  async function fetch(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array> {
-    const out = new Uint8Array(end - start);
-    let at = 0;
+  /** Bytes [start, end) in pieces of so many bytes, each as soon as it is whole. */
+  async function fetch(
+    start: number,
+    end: number,
+    pieceBytes: number,
+    onPiece: (piece: Uint8Array, number: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    let piece = new Uint8Array(Math.min(pieceBytes, end - start));
+    let number = 0;
+    let filled = 0;
+    let left = end - start;
     for await (const chunk of await store.get(bucket, key, range(start, end), signal)) {
-      if (at + chunk.length > out.length) throw changed();
-      out.set(chunk as Uint8Array, at);
-      at += chunk.length;
+      let rest = chunk as Uint8Array;
+      left -= rest.length;
+      if (left < 0) throw changed();
+      while (rest.length > 0) {
+        const part = rest.subarray(0, piece.length - filled);
+        piece.set(part, filled);
+        filled += part.length;
+        rest = rest.subarray(part.length);
+        if (filled < piece.length) break;
+        onPiece(piece, number++);
+        filled = 0;
+        piece = new Uint8Array(Math.min(pieceBytes, left + rest.length));
+      }
     }
-    if (at < out.length) throw changed();
-    return out;
+    if (left > 0) throw changed();
   }
 
   const range = (start: number, end: number) => ({ start, end, ...(version === undefined ? {} : { version }) });
   const changed = () => new BlobStoreError('missing', `${bucket}/${key} is no longer the object of ${size} bytes`);
 
-  /** Starts one request for the blocks from..to, which are not in the cache. */
+  /** Starts one request for the blocks from..to, which are not in the cache. Each of them is there as soon as its own bytes are. */
   function request(from: number, to: number): void {
     const names = Array.from({ length: to - from + 1 }, (_, i) => nameOf(from + i));
     const request: Request = { abort: new AbortController(), waiting: 0, settled: false, names };
+    const blocks = names.map((name) => {
+      const block = Promise.withResolvers<Uint8Array>();
+      block.promise.catch(() => 'whoever waits for the block hears of it');
+      cache.set(name, { bytes: block.promise, request, owner: me });
+      return block;
+    });
     const end = Math.min(size, (to + 1) * blockBytes);
-    const all = fetch(from * blockBytes, end, request.abort.signal);
-    const settle = () => {
-      request.settled = true;
-    };
-    all.then(settle, () => {
-      settle();
-      for (const name of names) cache.drop(name, request);
-    });
-    names.forEach((name, i) => {
-      // A copy, so that a block that stays does not hold on to its neighbours, where there are any.
-      const bytes = names.length === 1 ? all : all.then((whole) => whole.slice(i * blockBytes, (i + 1) * blockBytes));
-      bytes.catch(() => 'whoever waits for the block hears of it');
-      cache.set(name, { bytes, request, owner: me });
-    });
+    void fetch(from * blockBytes, end, blockBytes, (bytes, i) => blocks[i]!.resolve(bytes), request.abort.signal)
+      .catch((error: unknown) => {
+        // What has come already is good.
+        for (const block of blocks) block.reject(error);
+        for (const name of names) cache.drop(name, request);
+      })
+      .finally(() => {
+        request.settled = true;
+      });
   }
 
   async function wait(block: Block, signal?: AbortSignal): Promise<Uint8Array> {
@@ -172,7 +191,11 @@ export function blobSource(
       if (from >= to) return new Uint8Array(0);
       const [first, last] = [Math.floor(from / blockBytes), Math.floor((to - 1) / blockBytes)];
       // A read that would sweep out most of the cache is a copy of a large part: it is passed through.
-      if (last - first + 1 > maxBlocks / 2) return fetch(from, to, signal);
+      if (last - first + 1 > maxBlocks / 2) {
+        const whole = Promise.withResolvers<Uint8Array>();
+        await fetch(from, to, to - from, whole.resolve, signal);
+        return whole.promise;
+      }
       const needed: Promise<Uint8Array>[] = [];
       for (let n = first; n <= last; n++) {
         if (!cache.has(nameOf(n))) {

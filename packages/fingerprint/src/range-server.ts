@@ -23,6 +23,13 @@ export interface RangeServer {
 /** Reads grow while a decoder reads on, because many a request is left after a few kilobytes to seek elsewhere. */
 const FIRST_BYTES = 64 * 1024;
 const MOST_BYTES = 1024 * 1024;
+/**
+ * A socket takes megabytes that its reader never asks for, and many a reader closes it after a look at the head: of the first bytes
+ * of a range, each piece waits so long after the one before. A probe of twelve clips of 1.6 to 4.6 MB read 1.2 MB of each instead of
+ * 2.4.
+ */
+const LOOKED_AT_BYTES = 2 ** 20;
+const PAUSE_MS = 3;
 const MAX_SOCKETS = 256;
 
 interface Shared {
@@ -116,8 +123,13 @@ async function serve(shared: Shared, request: IncomingMessage, response: ServerR
     if (chunk.length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
     at += chunk.length;
     shared.served += chunk.length;
-    next = at < end ? read(at) : null; // while this one is on its way
+    const pauses = at - start < LOOKED_AT_BYTES && at < end;
+    next = at < end && !pauses ? read(at) : null; // while this one is on its way
     if (!response.write(chunk) && !response.destroyed) await drained(response);
+    if (!pauses) continue;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    if (response.destroyed) return;
+    next = read(at);
   }
   response.end();
 }
