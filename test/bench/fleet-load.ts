@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jsonEnvelope, TOPICS, type UploadEvent, uploadId } from '@vigil/contracts';
 import { openInstance } from '@vigil/pipeline';
 import { createLogger, readConfig } from '@vigil/runtime';
-import { FLEET, type Fleet, type Member } from '../network/open-fleet.ts';
+import type { Fleet, Members } from '../network/open-fleet.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { byProgram, cpuSecondsOf, processTree, pssOf } from '../support/process-tree.ts';
 import { type Answer, hearAnswers } from './answers.ts';
@@ -16,9 +16,9 @@ export interface Stored {
   media: UploadEvent['media'];
 }
 
-/** CPU seconds so far, or bytes: of each role of Vigil, and of each server that it stands on. */
+/** CPU seconds so far, or bytes: of each member of the fleet, and of each server that it stands on. */
 export interface Share {
-  vigil: Record<Member, number>;
+  vigil: Record<string, number>;
   servers: Record<'kafka' | 's3' | 'postgres', number>;
 }
 
@@ -32,19 +32,20 @@ export interface FleetPlatform {
   /** How often a slice of the uploads was read again to confirm what was found. */
   readAgain(uploads: readonly string[]): Promise<number>;
   /** Proportional set size of each process of Vigil with its decoders, in bytes. */
-  memory(): Promise<Record<Member, number>>;
+  memory(): Promise<Record<string, number>>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 const SERVERS = { kafka: 'java', s3: 'versitygw', postgres: 'postgres' } as const;
-const members = Object.keys(FLEET) as Member[];
 
-/** Worker threads of all members that decode; see `openInstance`. */
-export const FLEET_DECODERS = members
-  .map((name) => Number((FLEET[name] as { VIGIL_CONCURRENCY?: string }).VIGIL_CONCURRENCY ?? 0))
-  .filter((concurrency) => concurrency > 0);
+/** Slices that are decoded at once by each member that decodes; see `openInstance`. */
+export const decodersOf = (members: Members): number[] =>
+  Object.values(members)
+    .map(({ VIGIL_CONCURRENCY = '0' }) => Number(VIGIL_CONCURRENCY))
+    .filter((concurrency) => concurrency > 0);
 
 export async function openFleetPlatform(fleet: Fleet, dataFolder: string): Promise<FleetPlatform> {
+  const members = Object.keys(fleet.members);
   const stack = new AsyncDisposableStack();
   const config = readConfig({ ...process.env, ...fleet.env, VIGIL_ROLES: 'api', VIGIL_DATA: dataFolder });
   const logger = createLogger({ level: 'error' });
@@ -122,7 +123,7 @@ export async function openFleetPlatform(fleet: Fleet, dataFolder: string): Promi
       const sizes = await Promise.all(
         members.map(async (name) => [name, await pssOf(await processTree(fleet.member(name).pid))] as const),
       );
-      return Object.fromEntries(sizes) as Record<Member, number>;
+      return Object.fromEntries(sizes);
     },
 
     [Symbol.asyncDispose]: () => running.disposeAsync(),
@@ -136,4 +137,5 @@ export function between(before: Share, after: Share): Share {
   return { vigil: minus(before.vigil, after.vigil), servers: minus(before.servers, after.servers) } as Share;
 }
 
-export const sumOf = (shares: Record<string, number>): number => Object.values(shares).reduce((a, b) => a + b, 0);
+export const sumOf = (shares: Readonly<Record<string, number>> | readonly number[]): number =>
+  Object.values(shares).reduce((a, b) => a + b, 0);

@@ -4,7 +4,6 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mulberry32 } from '../network/deliver-twice.ts';
-import type { Member } from '../network/open-fleet.ts';
 import { ffmpegHere, run } from '../support/ffmpeg.ts';
 import { madeOnce } from '../support/made-once.ts';
 import { type FleetPlatform, sumOf } from './fleet-load.ts';
@@ -125,7 +124,7 @@ export async function measureFilm(
   say('the film of which the last quarter is a copy ...');
   const [stored] = await platform.store([upload]);
   const done = new AbortController();
-  const samples: Record<Member, number>[] = [];
+  const samples: Record<string, number>[] = [];
   const watching = (async () => {
     while (!done.signal.aborted) {
       samples.push(await platform.memory());
@@ -167,9 +166,9 @@ export async function measureFilm(
       max: megabytes(Math.max(...memory)),
       medianOfQuarters: mediansOfQuarters(memory).map(megabytes),
       medianOfQuartersOf: Object.fromEntries(
-        (Object.keys(samples[0] ?? {}) as Member[]).map((name) => [
+        Object.keys(samples[0] ?? {}).map((name) => [
           name,
-          mediansOfQuarters(samples.map((sample) => sample[name])).map(megabytes),
+          mediansOfQuarters(samples.map((sample) => sample[name]!)).map(megabytes),
         ]),
       ),
       growthFromSecondToLastQuarter: round(growth),

@@ -3,24 +3,25 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { openFleet } from '../network/open-fleet.ts';
+import { FLEET, type Members, openFleet, TOGETHER } from '../network/open-fleet.ts';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 import { cpuSecondsOf, processTree } from '../support/process-tree.ts';
 import { seedsHere } from '../support/seeds.ts';
 import { WITHOUT_BRAKES } from '../support/vigil-process.ts';
 import { type BareLoop, type BareWork, startBareLoop } from './bare-loop.ts';
 import { machine } from './cpu-time.ts';
-import { between, FLEET_DECODERS, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
+import { between, decodersOf, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
 import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
 import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
 import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
-  [--only images,clips,film] [--quick]
-  images, clips: uploads a second through the whole fleet (Kafka, S3, PostgreSQL, every role a process) and the CPU time
-  that they cost it, beside the same files in a bare loop: fingerprinted and no more, and judged, which is all that the
-  engine does for them (search, closer look and judgement too). In turns, round by round. One of six is a copy.
+  [--only images,clips,film] [--fleet apart,together] [--quick]
+  images, clips: uploads a second through a whole fleet (Kafka, S3, PostgreSQL) and the CPU time that they cost it, beside
+  the same files in a bare loop: fingerprinted and no more, and judged, which is all that the engine does for them (search,
+  closer look and judgement too). In turns, round by round. One of six is a copy.
+  fleet: apart, every role a process; together, two processes that do everything. The film runs through the first one.
   film: a film of which the last quarter is a copy; when its takedown comes, and whether memory stays flat.
   Prints one JSON line; ends with 1 when an aim is missed.`;
 
@@ -31,6 +32,7 @@ const PATIENCE_MS = 180_000;
 const IN_FLIGHT = { image: 32, clip: 8 };
 const IDLE_SECONDS = 10;
 const PARTS = ['images', 'clips', 'film'];
+const FLEETS: Readonly<Record<string, Members>> = { apart: FLEET, together: TOGETHER };
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 const round = (x: number): number => Math.round(x * 10_000) / 10_000;
@@ -45,6 +47,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       rounds: { type: 'string' },
       'film-minutes': { type: 'string' },
       only: { type: 'string', default: PARTS.join(',') },
+      fleet: { type: 'string', default: Object.keys(FLEETS).join(',') },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -59,6 +62,9 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const only = values.only.split(',');
   const odd = only.find((part) => !PARTS.includes(part));
   if (odd !== undefined) throw new RangeError(`--only: there is no ${odd}\n${HELP}`);
+  const fleets = values.fleet.split(',');
+  const unknown = fleets.find((name) => !Object.hasOwn(FLEETS, name));
+  if (unknown !== undefined) throw new RangeError(`--fleet: there is no ${unknown}\n${HELP}`);
 
   const seeds = await seedsHere();
   say('making media ...');
@@ -69,47 +75,53 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
   const films = only.includes('film') ? await makeTwoFilms(filmMinutes * 60, seed) : null;
   const host = { ...machine(), ffmpeg: (await ffmpegHere()).version };
 
-  const folder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  say('starting the fleet ...');
-  const fleet = await openFleet({
-    settings: WITHOUT_BRAKES,
-    log: (line) => {
-      if (/^no |fetching|building/.test(line)) say(line);
-    },
-  });
-  if (!fleet) throw new Error('the fleet needs Kafka and S3: see infra/README.md for what can bring them');
-  stack.use(fleet);
-  const platform = stack.use(await openFleetPlatform(fleet, folder));
-  await platform.protect(seeds.references);
-  const threads = FLEET_DECODERS.reduce((sum, concurrency) => sum + concurrency + 1, 0);
-
   const result: Record<string, unknown> = {};
   const missed: string[] = [];
-  if (samples.image.length + samples.clip.length > 0) {
-    await using bare = await startBareLoop(
-      threads,
-      seeds.references.map(({ name, path: file }) => ({ name, file })),
-    );
-    say('idle ...');
-    const upkeep = await idle(platform);
-    result.idleCpuPerSecond = upkeep;
-    for (const kind of ['image', 'clip'] as const) {
-      if (samples[kind].length === 0) continue;
-      const found = await besideBare(platform, bare, kind, samples[kind], rounds, upkeep.vigil);
-      result[`${kind}s`] = found;
-      if (found.cpuOverBare > AIMS.overBareCpu) missed.push(`${kind}s: CPU over bare`);
-      if (Object.keys(found.wrong).length > 0) missed.push(`${kind}s: wrong verdicts`);
+  for (const name of fleets) {
+    say(`starting the fleet, ${name} ...`);
+    await using stack = new AsyncDisposableStack();
+    const folder = await mkdtemp(path.join(tmpdir(), 'vigil-bench-'));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    const members = FLEETS[name]!;
+    const fleet = await openFleet({
+      members,
+      settings: WITHOUT_BRAKES,
+      log: (line) => {
+        if (/^no |fetching|building/.test(line)) say(line);
+      },
+    });
+    if (!fleet) throw new Error('the fleet needs Kafka and S3: see infra/README.md for what can bring them');
+    stack.use(fleet);
+    const platform = stack.use(await openFleetPlatform(fleet, folder));
+    await platform.protect(seeds.references);
+    const decoders = decodersOf(members);
+    const found: Record<string, unknown> = {};
+    if (samples.image.length + samples.clip.length > 0) {
+      await using bare = await startBareLoop(
+        sumOf(decoders) + decoders.length,
+        seeds.references.map(({ name, path: file }) => ({ name, file })),
+      );
+      say('idle ...');
+      const upkeep = await idle(platform);
+      found.idleCpuPerSecond = upkeep;
+      for (const kind of ['image', 'clip'] as const) {
+        if (samples[kind].length === 0) continue;
+        const atOnce = sumOf(decoders) + (kind === 'image' ? decoders.length : 0);
+        const beside = await besideBare(platform, bare, kind, samples[kind], { rounds, atOnce, idle: upkeep.vigil });
+        found[`${kind}s`] = beside;
+        if (beside.cpuOverBare > AIMS.overBareCpu) missed.push(`${name}, ${kind}s: CPU over bare`);
+        if (Object.keys(beside.wrong).length > 0) missed.push(`${name}, ${kind}s: wrong verdicts`);
+      }
     }
-  }
-  if (films) {
-    const film = await measureFilm(platform, films, AIMS, say);
-    result.film = film;
-    missed.push(...film.missed);
+    if (films && name === fleets[0]) {
+      const film = await measureFilm(platform, films, AIMS, say);
+      found.film = film;
+      missed.push(...film.missed);
+    }
+    result[name] = found;
   }
   if (missed.length > 0) process.exitCode = 1;
-  const options = { seed, images, clips, rounds, filmMinutes, only, quick, threads, inFlight: IN_FLIGHT };
+  const options = { seed, images, clips, rounds, filmMinutes, only, fleets, quick, inFlight: IN_FLIGHT };
   return { bench: 'pipeline', options, seeds: seeds.version, machine: host, aims: AIMS, ...result, missed };
 }
 
@@ -132,11 +144,9 @@ async function besideBare(
   bare: BareLoop,
   kind: 'image' | 'clip',
   samples: readonly Sample[],
-  rounds: number,
-  idlePerSecond: number,
+  { rounds, atOnce, idle: idlePerSecond }: { rounds: number; atOnce: number; idle: number },
 ) {
   const files = samples.map(({ file }) => file);
-  const atOnce = FLEET_DECODERS.reduce((sum, n) => sum + n + (kind === 'image' ? 1 : 0), 0);
   const bareRound = async (work: BareWork, part = files): Promise<Measured> => {
     const before = await cpuSecondsOf(await processTree(bare.pid));
     const seconds = await bare.run(part, atOnce, work);

@@ -17,9 +17,14 @@ export const FLEET = {
   'matcher-0': { VIGIL_ROLES: 'match', VIGIL_SHARD: '0' },
   'matcher-1': { VIGIL_ROLES: 'match', VIGIL_SHARD: '1' },
   decider: { VIGIL_ROLES: 'decide' },
-} as const satisfies Record<string, Record<string, string>>;
-export type Member = keyof typeof FLEET;
-const SHARDS = '2';
+} as const satisfies Members;
+
+/** As on a small platform: two processes, each of which does everything; they share the work by partitions, too. */
+export const TOGETHER = {
+  'all-a': { VIGIL_ROLES: 'plan,fingerprint,match,confirm,decide,api', VIGIL_CONCURRENCY: '1' },
+  'all-b': { VIGIL_ROLES: 'plan,fingerprint,match,confirm,decide,api', VIGIL_CONCURRENCY: '1' },
+} as const satisfies Members;
+export type Members = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** Kafka, S3 and PostgreSQL, and every role of Vigil as a process of its own. */
 export interface Fleet {
@@ -27,9 +32,10 @@ export interface Fleet {
   env: Record<string, string>;
   kafka: LocalKafka;
   s3: S3;
+  members: Members;
   /** Running, or the last one of that name. */
   member(name: string): VigilProcess;
-  /** Starts a member (again), and waits until it listens. `roles` are those of FLEET where it is one of these. */
+  /** Starts a member (again), and waits until it listens. `roles` are those of `members` where it is one of these. */
   spawn(name: string, roles?: Record<string, string>, options?: StartOptions): Promise<VigilProcess>;
   /** The same, and waits until it is ready. */
   start(name: string, roles?: Record<string, string>, options?: StartOptions): Promise<VigilProcess>;
@@ -37,6 +43,8 @@ export interface Fleet {
 }
 
 export interface FleetOptions {
+  /** FLEET unless told otherwise. */
+  members?: Members;
   log(line: string): void;
   /** A database that is there already; else one is made. */
   databaseUrl?: string;
@@ -49,6 +57,7 @@ export interface FleetOptions {
 
 /** Null where a server is not to be had; `log` says which. */
 export async function openFleet({
+  members = FLEET,
   log,
   databaseUrl,
   s3Endpoint,
@@ -76,34 +85,34 @@ export async function openFleet({
       VIGIL_KAFKA_REPLICAS: '1',
       ...(await vigilStore(s3)),
       ...(endpoint ? { VIGIL_S3_ENDPOINT: endpoint } : {}),
-      VIGIL_SHARDS: SHARDS,
+      VIGIL_SHARDS: String(1 + Math.max(...Object.values(members).map((m) => Number(m.VIGIL_SHARD ?? 0)))),
       VIGIL_LOG_LEVEL: 'warn',
       ...settings,
     };
-    const members = new Map<string, VigilProcess>();
+    const started = new Map<string, VigilProcess>();
     stack.defer(async () => {
-      const running = [...members.values()];
+      const running = [...started.values()];
       for (const m of running) m.kill('SIGTERM');
       await Promise.race([Promise.all(running.map((m) => m.ended)), sleep(12_000)]);
       await Promise.all(running.map((m) => m[Symbol.asyncDispose]()));
     });
 
     const spawn: Fleet['spawn'] = async (name, roles, options) => {
-      const own = roles ?? (FLEET as Record<string, Record<string, string>>)[name];
+      const own = roles ?? members[name];
       if (!own) throw new Error(`no roles are known of ${name}`);
       const settings = { ...process.env, ...env, ...own, VIGIL_REPLICA: name };
-      const started = await startVigil(path.join(folder, name), settings, options);
-      members.set(name, started);
-      return started;
+      const member = await startVigil(path.join(folder, name), settings, options);
+      started.set(name, member);
+      return member;
     };
 
     const start: Fleet['start'] = async (name, roles, options) => {
-      const started = await spawn(name, roles, options);
-      await until(`${name} is ready`, () => isReady(started.url), { seconds: 120 });
-      return started;
+      const member = await spawn(name, roles, options);
+      await until(`${name} is ready`, () => isReady(member.url), { seconds: 120 });
+      return member;
     };
 
-    const names = Object.keys(FLEET);
+    const names = Object.keys(members);
     // The first one makes topics and tables; the others find them.
     await start(names[0]!);
     await Promise.all(names.slice(1).map((name) => start(name)));
@@ -112,7 +121,8 @@ export async function openFleet({
       env,
       kafka,
       s3,
-      member: (name) => members.get(name)!,
+      members,
+      member: (name) => started.get(name)!,
       spawn,
       start,
       [Symbol.asyncDispose]: () => running.disposeAsync(),
