@@ -16,14 +16,13 @@ const image = (name: string) => ({ name, file: path.join(CORPUS, 'images', name)
  */
 const isFull = process.env.VIGIL_FULL === '1';
 const LONGEST = 'agent327_480p.mp4';
-const ONLY_IN_FULL = [LONGEST, 'popeye_sinbad_t03.mkv'];
+const ONLY_IN_FULL = [LONGEST, 'popeye_sinbad_t02.mkv', 'popeye_sinbad_t03.mkv'];
 const PHOTOGRAPHS = isFull ? 100 : 30;
 /** Those that are not protected are uploaded, as what must stay: parts of one film are each other's nearest like. */
 const FILMS = [
   'popeye_sinbad_t00.mkv',
-  'popeye_sinbad_t02.mkv',
   'tears_of_steel_battle_clip.webm',
-  ...(isFull ? [LONGEST, 'popeye_sinbad_t01.mkv', 'popeye_sinbad_t03.mkv'] : []),
+  ...(isFull ? ['popeye_sinbad_t01.mkv', ...ONLY_IN_FULL] : []),
 ];
 
 /** Where pieces begin, in seconds: arbitrary instants in the middle, never whole. */
