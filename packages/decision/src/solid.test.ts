@@ -1,6 +1,6 @@
-import { FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
+import { type Alignment, FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
-import { provesAll } from './solid.ts';
+import { addsTo, hasRoom, isHalfSeen, provesAll } from './solid.ts';
 import { evidenceWith, fingerprintOf, randomCode, seeded, segmentAt } from './synthetic.ts';
 
 const random = seeded(1);
@@ -61,4 +61,48 @@ describe('all of a picture is proved', () => {
     expect(provesAll(evidence([still({ correlation: 0.99 })], 'image'), sliceOf())).toBe(false);
     expect(provesAll(evidence([still({ correlation: 0.99 })], 'video'), sliceOf(0, 'still'))).toBe(false);
   });
+});
+
+describe('a slice that was read densely is read once more', () => {
+  const aligned = (more: Partial<Alignment>): Alignment[] => [
+    {
+      ...{
+        reference: { id: 'r', version: 1 },
+        kind: 'patch',
+        referenceMedia: 'video',
+        altered: {},
+        offset: 0,
+        speed: 1,
+      },
+      ...{ frames: 3, hits: [], inliers: 20, cells: 10, ...more },
+    },
+  ];
+  const half = segment({ upload: [30, 33], inliers: 20, cells: 10 });
+
+  test('where many places agree and the thumbnails follow for a part of it, or not at all', () => {
+    expect(isHalfSeen(sliceOf(), aligned({}), [])).toBe(true);
+    expect(isHalfSeen(sliceOf(), aligned({ inliers: 5 }), [evidence([half])])).toBe(true);
+  });
+
+  test.each<[string, Partial<Alignment>, Segment[]]>([
+    ['all of it is proved', {}, [segment()]],
+    ['few places agree', { inliers: 13 }, []],
+    ['they lie together', { cells: 7 }, [segment({ upload: [30, 33], inliers: 5, cells: 4 })]],
+    ['it is a picture that is shown in it', { referenceMedia: 'image' }, []],
+  ])('not where %s', (_, more, segments) => {
+    expect(isHalfSeen(sliceOf(), aligned(more), segments.length > 0 ? [evidence(segments)] : [])).toBe(false);
+  });
+
+  test('nor a still', () => {
+    expect(isHalfSeen(sliceOf(0, 'still'), aligned({}), [])).toBe(false);
+  });
+});
+
+test('there is room for another shot where fit frames of two seconds are unexplained; an echo adds nothing', () => {
+  const upload = sliceOf();
+  const [most, all] = [evidence([segment({ upload: [30, 37.4] })]), evidence([segment({ upload: [30, 38.4] })])];
+  expect([hasRoom(upload, [most]), hasRoom(upload, [all]), hasRoom(upload, [])]).toEqual([true, false, true]);
+  expect(hasRoom(sliceOf(0, 'still'), [])).toBe(false);
+  expect(addsTo([all], most, upload)).toBe(false);
+  expect(addsTo([most], all, upload)).toBe(true);
 });

@@ -1,8 +1,9 @@
-import { type Evidence, type Fingerprint, isFit, RADIUS, type Segment } from '@vigil/contracts';
+import { type Alignment, type Evidence, type Fingerprint, isFit, RADIUS, type Segment } from '@vigil/contracts';
 import {
   CLOSE_SECONDS,
   LONG_SECONDS,
   MIN_DISTINCT,
+  MIN_SECONDS,
   SOLID_CELLS,
   SOLID_INLIERS,
   STILL_CELLS,
@@ -52,3 +53,32 @@ export function provesAll({ segments, referenceMedia }: Evidence, upload: Finger
     upload.frames.time.every((t, frame) => (t >= from && t <= to) || !isFit(upload, frame));
   return segments.some((s) => isProof(s) && rankOf(s) === 0 && covers(s));
 }
+
+/**
+ * More places agree under one geometry than by any accident, and still the thumbnails follow it for a part of the slice at most: where
+ * much moves, those of a first look lie too far from the instants of the reference's. Of a slice that was read densely.
+ */
+export function isHalfSeen(upload: Fingerprint, alignments: readonly Alignment[], found: readonly Evidence[]): boolean {
+  if (upload.sampling === 'still' || found.some((evidence) => provesAll(evidence, upload))) return false;
+  const places = [...alignments.filter((a) => a.referenceMedia === 'video'), ...found.flatMap((e) => e.segments)];
+  return places.some(({ inliers = 0, cells = 0 }) => inliers >= SOLID_INLIERS && cells >= SOLID_CELLS);
+}
+
+/** Frames of a slice that are fit to be judged and that no evidence explains. */
+function openFrames(upload: Fingerprint, found: readonly Evidence[]): number[] {
+  const { time } = upload.frames;
+  const segments = found.flatMap((evidence) => evidence.segments);
+  const isOpen = (t: number) => !segments.some(({ upload: [from, to] }) => t >= from && t <= to);
+  return [...time.keys()].filter((frame) => isOpen(time[frame]!) && isFit(upload, frame));
+}
+
+/** Is there room in a slice for a shot that could prove something, beside what was found? */
+export function hasRoom(upload: Fingerprint, found: readonly Evidence[]): boolean {
+  const { length } = upload.frames.time;
+  const open = (openFrames(upload, found).length / Math.max(1, length)) * (upload.span[1] - upload.span[0]);
+  return upload.sampling !== 'still' && open >= MIN_SECONDS;
+}
+
+/** Does it explain anything that what was found before does not? */
+export const addsTo = (found: readonly Evidence[], evidence: Evidence, upload: Fingerprint): boolean =>
+  openFrames(upload, [...found, evidence]).length < openFrames(upload, found).length;

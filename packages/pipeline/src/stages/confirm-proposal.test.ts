@@ -181,3 +181,55 @@ describe('a slice whose keyframes were read', () => {
     expect(read).toEqual([[0, 30]]);
   });
 });
+
+describe('of a film that is found in a part of a slice', () => {
+  /** Rows of `from` of the upload are those of `to` on of the film. */
+  function shots(
+    film: Fingerprint,
+    stranger: Fingerprint,
+    places: readonly [from: number, to: number, count: number][],
+  ) {
+    const bits = stranger.tables[0]!.bits.slice();
+    for (const [from, to, count] of places)
+      bits.set(film.tables[0]!.bits.subarray(32 * to, 32 * (to + count)), 32 * from);
+    return { ...stranger, sampling: 'dense' as const, tables: [{ ...stranger.tables[0]!, bits }] };
+  }
+  const stranger = film('stranger', 7);
+  const look = (upload: Fingerprint, alignments: Alignment[], library: Record<string, Fingerprint>) => {
+    const asked: [string, number, number][] = [];
+    const between = async ({ id }: ReferenceKey, from: number, to: number) => {
+      asked.push([id, from, to]);
+      return library[id] ? [library[id]] : [];
+    };
+    const read = () => Promise.reject(new Error('all frames are there'));
+    return lookCloser(upload, { alignments, span: [0, 30] }, { between }, read).then((outcome) => ({
+      asked,
+      found: (outcome.status === 'confirmed' ? outcome.evidence : []).flatMap(({ reference, segments }) =>
+        segments.map((s) => [reference.id, ...s.upload.map(Math.round), Math.round(s.offset)]),
+      ),
+    }));
+  };
+
+  test('its other shots are found that no keyframe had proposed, and nothing is said twice', async () => {
+    // From second 4 for 6 s seconds 10 to 16; from 14 for 5 s seconds 1 to 6; from 22 for 5 s seconds 23 to 28.
+    const upload = shots(one, stranger, [
+      [8, 20, 12],
+      [28, 2, 10],
+      [44, 46, 10],
+    ]);
+    const { found } = await look(upload, [alignment('one', 6)], { one, stranger: film('other', 8) });
+    expect(found.sort()).toEqual([
+      ['one', 14, 19, -13],
+      ['one', 22, 27, 1],
+      ['one', 4, 10, 6],
+    ]);
+  });
+
+  test('nothing else is looked for where no room is left, and nowhere but in that film', async () => {
+    const { asked, found } = await look(shots(one, stranger, [[0, 0, 58]]), [alignment('one')], { one, stranger });
+    expect(found).toEqual([['one', 0, 29, 0]]);
+    expect(asked.length).toBe(1);
+    const none = await look({ ...stranger, sampling: 'dense' }, [alignment('one')], { one, stranger });
+    expect([none.found, none.asked.length]).toEqual([[], 1]);
+  });
+});

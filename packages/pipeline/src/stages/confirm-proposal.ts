@@ -8,16 +8,29 @@ import {
   type Span,
   type Step,
 } from '@vigil/contracts';
-import { confirm, confirmKeyframes, openEdges, provesAll, reachOf, withEdges } from '@vigil/decision';
+import {
+  addsTo,
+  confirm,
+  confirmKeyframes,
+  hasRoom,
+  isHalfSeen,
+  openEdges,
+  provesAll,
+  reachOf,
+  withEdges,
+} from '@vigil/decision';
 import type { FingerprintOutcome } from '@vigil/fingerprint';
 import { type Clock, createTurns } from '@vigil/runtime';
+import { createIndex } from '@vigil/similarity';
 import { sliceConfirmed } from '../events.ts';
+import { indexedCodes } from '../indexed-codes.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
 import type { Stage } from '../run-stage.ts';
+import { searchSlice } from './match-slice.ts';
 
 export interface ConfirmDeps {
   media: Media;
@@ -92,13 +105,21 @@ export async function lookCloser(
     evidence.length > 0
       ? { status: 'confirmed', evidence }
       : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
-  if (codes && codes.sampling !== 'keyframes') return said(await confirmAll(codes, proposal, references));
+  if (codes && codes.sampling !== 'keyframes') {
+    const found = await confirmDensely(codes, proposal, references);
+    if (!isHalfSeen(codes, proposal.alignments, found)) return said(found);
+    const made = await read(proposal.span);
+    const again = made.status === 'codes' ? await confirmDensely(made.fingerprint, proposal, references) : [];
+    return said(secondsOf(again) > secondsOf(found) ? again : found);
+  }
   const proved = codes ? await confirmByKeyframes(codes, proposal, references, read) : null;
   if (proved) return said(proved);
   const made = await read(proposal.span);
   if (made.status === 'rejected') return { status: 'failed', reason: made.reason, detail: made.detail };
-  return said(await confirmAll(made.fingerprint, proposal, references));
+  return said(await confirmDensely(made.fingerprint, proposal, references));
 }
+
+const secondsOf = (evidence: readonly Evidence[]): number => evidence.reduce((sum, { total }) => sum + total, 0);
 
 /** Where keyframes prove all that was proposed, and so does what lies at the slice's ends beyond them; else null. */
 async function confirmByKeyframes(
@@ -133,6 +154,39 @@ async function confirmByKeyframes(
   // Black, or nothing at all, says nothing of where the copy ended.
   const all = withEdges(keyframes, looked);
   return openEdges(all).length > 0 ? null : prove(all);
+}
+
+/** Seconds before and after what was found of a reference within which other shots of it are looked for. */
+const SHOTS_WITHIN = 3600;
+
+/**
+ * As `confirmAll`; and where a film is found in a part of the slice only, its other shots in there, which a few keyframes did not propose:
+ * all frames that were read are searched for among the codes of that film alone.
+ */
+async function confirmDensely(
+  upload: Fingerprint,
+  proposal: Pick<Proposal, 'alignments' | 'span'>,
+  references: Pick<ReferenceCodes, 'between'>,
+): Promise<Evidence[]> {
+  const { span } = proposal;
+  const evidence = await confirmAll(upload, proposal, references);
+  const films = evidence.filter(({ referenceMedia }) => referenceMedia === 'video');
+  for (const { reference, segments } of new Map(films.map((e) => [referenceKey(e.reference), e])).values()) {
+    if (!hasRoom(upload, evidence)) break;
+    const [near] = segments[0]!.reference;
+    using index = createIndex();
+    const turns = createTurns();
+    for (const [n, slice] of (
+      await references.between(reference, near - SHOTS_WITHIN, near + SHOTS_WITHIN)
+    ).entries()) {
+      index.add(reference, n, 'video', indexedCodes(slice));
+      if (turns.due()) await turns.rest();
+    }
+    const alignments = await searchSlice(index, upload);
+    const more = await confirmAll(upload, { alignments, span }, references);
+    evidence.push(...more.filter((found) => addsTo(evidence, found, upload)));
+  }
+  return evidence;
 }
 
 /**
