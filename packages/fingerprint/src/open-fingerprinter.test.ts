@@ -342,9 +342,9 @@ describe('a source that hangs until the time is over', () => {
   test('is no verdict on a container, whatever ffprobe had seen of it by then', async () => {
     const seen = [
       ['fifty seconds', 1],
-      ['fifty seconds', 7],
+      ['fifty seconds', 4],
       ['stream', 3],
-      ['stream', 12],
+      ['stream', 9],
     ] as const;
     const probeSeconds = await patienceFor(
       seen.map(
