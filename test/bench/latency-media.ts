@@ -23,7 +23,15 @@ const MOST_ARE_COPIES: IsClean = (i) => i % 6 === 5;
 export const MOST_ARE_CLEAN: IsClean = (i) => i % 6 !== 5;
 
 const IMAGE_EDITS = ['null', 'hflip', 'negate', 'transpose=clock', 'pad=iw*5/4:ih*7/5:(ow-iw)/2:(oh-ih)/2:0x305068'];
-const IMAGE_WIDTHS = [480, 800, 1280, 1920, 2560];
+/** Of what is sent: pixels across pictures, seconds of clips, lines of them (null: as many as their source has). */
+export interface MediaSize {
+  widths: readonly number[];
+  clipSeconds: number;
+  clipLines: number | null;
+}
+export const SMALL: MediaSize = { widths: [480, 800, 1280, 1920, 2560], clipSeconds: CLIP_SECONDS, clipLines: null };
+/** As telephones make them: twelve megapixels, a minute at 720 lines. */
+export const LARGE: MediaSize = { widths: [4032], clipSeconds: 60, clipLines: 720 };
 const CLIP_EDITS = ['null', 'hflip', 'scale=-2:240'];
 /** Frames between keyframes at 12 frames a second: 2 s, 5 s, and what x264 does when it is not told. */
 const CLIP_GOPS = [24, 60, 250];
@@ -36,6 +44,7 @@ export async function makeImages(
   count: number,
   seed: number,
   cleanOf = MOST_ARE_COPIES,
+  { widths } = SMALL,
 ): Promise<Sample[]> {
   const works = seeds.references.filter((r) => r.kind === 'image');
   const clean = seeds.uploads.filter((u) => u.kind === 'image' && u.expect.verdict === 'cleared' && !u.expect.or);
@@ -43,32 +52,44 @@ export async function makeImages(
   return inTurn(count, async (i) => {
     const isClean = cleanOf(i);
     const from = isClean ? pick(clean) : pick(works);
-    const filter = `scale=${pick(IMAGE_WIDTHS)}:-2:flags=bicubic,${pick(IMAGE_EDITS)}`;
+    const filter = `scale=${pick(widths)}:-2:flags=bicubic,${pick(IMAGE_EDITS)}`;
     const encode = ['-frames:v', '1', '-c:v', 'mjpeg', '-pix_fmt', 'yuvj420p', '-q:v', String(pick([2, 4, 8]))];
     const file = await cached(seeds, ['-i', from.path, '-vf', filter, ...encode], 'jpg');
     return { file, copyOf: isClean ? null : from.name };
   });
 }
 
-/** 30 s of a seeds' film from arbitrary instants on, altered, and clean clips of the same length. */
+/** Pieces of a seeds' film from arbitrary instants on, altered, and clean clips of the same length. */
 export async function makeClips(
   seeds: SeedSet,
   count: number,
   seed: number,
   cleanOf = MOST_ARE_COPIES,
+  { clipSeconds, clipLines } = SMALL,
 ): Promise<Sample[]> {
   const film = longestFilm(seeds);
   const clean = seeds.uploads.filter((u) => ['other-valley.mp4', 'glass-works.mp4'].includes(u.name));
   const { pick, next } = randomOf(seed + 1);
   return inTurn(count, async (i) => {
     const isClean = cleanOf(i);
-    const start = next() * (film.seconds - CLIP_SECONDS);
+    const start = next() * (film.seconds - clipSeconds);
     const source = isClean ? ['-stream_loop', '-1', '-i', pick(clean).path] : ['-i', film.path];
     const seek = isClean ? next() * 5 : start;
     const encode = ['-c:v', 'libx264', '-preset', 'ultrafast', '-sc_threshold', '40', '-g', String(pick(CLIP_GOPS))];
-    const video = ['-vf', pick(CLIP_EDITS), ...encode, '-crf', '26', '-pix_fmt', 'yuv420p', '-c:a', 'aac'];
+    const size = clipLines === null ? [] : [`scale=-2:${clipLines}`];
+    const video = [
+      '-vf',
+      [pick(CLIP_EDITS), ...size].join(),
+      ...encode,
+      '-crf',
+      '26',
+      '-pix_fmt',
+      'yuv420p',
+      '-c:a',
+      'aac',
+    ];
     const at = isClean ? [...source, '-ss', seek.toFixed(3)] : ['-ss', seek.toFixed(3), ...source];
-    const file = await cached(seeds, [...at, '-t', String(CLIP_SECONDS), ...video], 'mp4');
+    const file = await cached(seeds, [...at, '-t', String(clipSeconds), ...video], 'mp4');
     return { file, copyOf: isClean ? null : film.name };
   });
 }

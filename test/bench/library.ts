@@ -22,6 +22,7 @@ import {
   judge,
   lookCloser,
   searchSlice,
+  withOtherShots,
 } from '@vigil/pipeline';
 import { createIndex, type Index } from '@vigil/similarity';
 import { layoutOf } from '../../packages/similarity/src/layout.ts';
@@ -201,14 +202,14 @@ async function verdictOf(index: Index, films: readonly FileCodes[], copy: Copy) 
   const alignments: SliceAlignments[] = [];
   const evidence: SliceEvidence[] = [];
   const { duration } = copy.upload;
-  const references = {
-    between: async ({ id }: { id: string }, from: number, to: number) => {
+  const references = withOtherShots({
+    between: async ({ id }, from, to) => {
       const film = films.find((f) => path.basename(f.file) === id);
       const near = ({ slice }: { slice: number }) =>
         (slice + 2) * SLICE_SECONDS >= from && (slice - 1) * SLICE_SECONDS <= to;
       return film ? film.slices.filter(near).map((s) => s.codes) : [];
     },
-  };
+  });
   for (const { slice, codes } of copy.upload.slices) {
     const span = sliceSpan(slice, duration);
     const found = await searchSlice(index, codes);

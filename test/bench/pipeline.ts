@@ -12,16 +12,17 @@ import { type BareLoop, type BareWork, startBareLoop } from './bare-loop.ts';
 import { machine } from './cpu-time.ts';
 import { between, decodersOf, type FleetPlatform, openFleetPlatform, type Share, sumOf } from './fleet-load.ts';
 import { closedLoop } from './latency-load.ts';
-import { MOST_ARE_CLEAN, makeClips, makeImages, type Sample } from './latency-media.ts';
+import { LARGE, MOST_ARE_CLEAN, makeClips, makeImages, type Sample, SMALL } from './latency-media.ts';
 import { makeTwoFilms, measureFilm } from './pipeline-film.ts';
 import { SEEDS, wholeNumber } from './whole-number.ts';
 
 const HELP = `npm run bench -- pipeline [--seed 1] [--images 120] [--clips 24] [--rounds 3] [--film-minutes 120]
-  [--only images,clips,film] [--fleet apart,together] [--quick]
+  [--only images,clips,film] [--fleet apart,together] [--large] [--quick]
   images, clips: uploads a second through a whole fleet (Kafka, S3, PostgreSQL) and the CPU time that they cost it, beside
   the same files in a bare loop: fingerprinted and no more, and judged, which is all that the engine does for them (search,
   closer look and judgement too). In turns, round by round. One of six is a copy.
   fleet: apart, every role a process; together, two processes that do everything. The film runs through the first one.
+  large: pictures of twelve megapixels and clips of a minute at 720 lines, in place of .1 to 5 and of 30 s at 360.
   film: a film of which the last quarter is a copy; when its takedown comes, and whether memory stays flat.
   Prints one JSON line; ends with 1 when an aim is missed.`;
 
@@ -48,6 +49,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
       'film-minutes': { type: 'string' },
       only: { type: 'string', default: PARTS.join(',') },
       fleet: { type: 'string', default: Object.keys(FLEETS).join(',') },
+      large: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -68,9 +70,10 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
 
   const seeds = await seedsHere();
   say('making media ...');
+  const size = values.large ? LARGE : SMALL;
   const samples = {
-    image: only.includes('images') ? await makeImages(seeds, images, seed, MOST_ARE_CLEAN) : [],
-    clip: only.includes('clips') ? await makeClips(seeds, clips, seed, MOST_ARE_CLEAN) : [],
+    image: only.includes('images') ? await makeImages(seeds, images, seed, MOST_ARE_CLEAN, size) : [],
+    clip: only.includes('clips') ? await makeClips(seeds, clips, seed, MOST_ARE_CLEAN, size) : [],
   };
   const films = only.includes('film') ? await makeTwoFilms(filmMinutes * 60, seed) : null;
   const host = { ...machine(), ffmpeg: (await ffmpegHere()).version };
@@ -121,7 +124,7 @@ export async function bench(args: string[]): Promise<Record<string, unknown>> {
     result[name] = found;
   }
   if (missed.length > 0) process.exitCode = 1;
-  const options = { seed, images, clips, rounds, filmMinutes, only, fleets, quick, inFlight: IN_FLIGHT };
+  const options = { seed, images, clips, rounds, filmMinutes, only, fleets, size, quick, inFlight: IN_FLIGHT };
   return { bench: 'pipeline', options, seeds: seeds.version, machine: host, aims: AIMS, ...result, missed };
 }
 

@@ -24,7 +24,7 @@ interface Block {
   owner: symbol | 'several';
 }
 
-/** One request to the store, for one or more blocks; it is given up when nobody waits for it any more. */
+/** One request to the store, for one or more blocks; it is given up when whoever waits for a block is called off, and nobody else waits. */
 interface Request {
   abort: AbortController;
   waiting: number;

@@ -86,11 +86,14 @@ describe('a slice that was read densely is read once more', () => {
 
   test.each<[string, Partial<Alignment>, Segment[]]>([
     ['all of it is proved', {}, [segment()]],
+    ['two shots leave no room', {}, [segment({ upload: [30, 35] }), segment({ upload: [35, 40], offset: -25 })]],
     ['few places agree', { inliers: 13 }, []],
     ['they lie together', { cells: 7 }, [segment({ upload: [30, 33], inliers: 5, cells: 4 })]],
     ['it is a picture that is shown in it', { referenceMedia: 'image' }, []],
   ])('not where %s', (_, more, segments) => {
     expect(isHalfSeen(sliceOf(), aligned(more), segments.length > 0 ? [evidence(segments)] : [])).toBe(false);
+    const picture = evidence([segment({ inliers: 60, cells: 30, upload: [30, 33] })], 'image');
+    expect(isHalfSeen(sliceOf(), aligned({ referenceMedia: 'image' }), [picture])).toBe(false);
   });
 
   test('nor a still', () => {

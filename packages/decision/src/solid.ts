@@ -55,12 +55,13 @@ export function provesAll({ segments, referenceMedia }: Evidence, upload: Finger
 }
 
 /**
- * More places agree under one geometry than by any accident, and still the thumbnails follow it for a part of the slice at most: where
- * much moves, those of a first look lie too far from the instants of the reference's. Of a slice that was read densely.
+ * More places agree under one geometry than by any accident, and still the thumbnails follow the film for a part of the slice at most:
+ * where much moves, those of a first look lie too far from the instants of the reference's. Of a slice that was read densely.
  */
 export function isHalfSeen(upload: Fingerprint, alignments: readonly Alignment[], found: readonly Evidence[]): boolean {
-  if (upload.sampling === 'still' || found.some((evidence) => provesAll(evidence, upload))) return false;
-  const places = [...alignments.filter((a) => a.referenceMedia === 'video'), ...found.flatMap((e) => e.segments)];
+  const films = found.filter(({ referenceMedia }) => referenceMedia === 'video');
+  if (!hasRoom(upload, films)) return false;
+  const places = [...alignments.filter((a) => a.referenceMedia === 'video'), ...films.flatMap((e) => e.segments)];
   return places.some(({ inliers = 0, cells = 0 }) => inliers >= SOLID_INLIERS && cells >= SOLID_CELLS);
 }
 

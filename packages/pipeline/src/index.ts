@@ -23,6 +23,7 @@ export * from './judgement.ts';
 export * from './layouts.ts';
 export * from './match-files.ts';
 export * from './matcher-parts.ts';
+export { withOtherShots } from './other-shots.ts';
 export * from './outcome.ts';
 export * from './route.ts';
 export * from './run-stage.ts';

@@ -20,7 +20,7 @@ import type { Fingerprinter, FingerprintOutcome, MediaSource } from '@vigil/fing
 import type { SimilarityIndex } from '@vigil/similarity';
 import { indexedCodes } from './indexed-codes.ts';
 import { type Judgement, judge } from './judgement.ts';
-import type { ReferenceCodes } from './reference-codes.ts';
+import { withOtherShots } from './other-shots.ts';
 import { lookCloser } from './stages/confirm-proposal.ts';
 import { codesToConfirm, countFrames, countProtecting, searchSlice } from './stages/match-slice.ts';
 
@@ -92,7 +92,7 @@ export function createFileMatcher(deps: {
   const { fingerprinter, index, policy } = deps;
   const learned = new Map<string, { duration: number; slices: Map<number, Fingerprint> }>();
 
-  const references: Pick<ReferenceCodes, 'between'> = {
+  const films = withOtherShots({
     async between(key: ReferenceKey, from, to) {
       const slices = learned.get(key.id)?.slices;
       if (!slices) return [];
@@ -103,7 +103,7 @@ export function createFileMatcher(deps: {
         .sort((a, b) => a - b)
         .map((n) => slices.get(n)!);
     },
-  };
+  });
 
   async function learn({ name, file }: NamedFile, signal?: AbortSignal): Promise<LearnedFile> {
     await using source = await openFile(file);
@@ -206,7 +206,7 @@ export function createFileMatcher(deps: {
     if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
     const proposal = `${upload}/${slice}`;
     const read = (part: Span) => fingerprinter.fingerprint(source, { probe, span: part, purpose: 'confirm' }, signal);
-    const outcome = await lookCloser(codesToConfirm(codes, alignments), { alignments, span }, references, read);
+    const outcome = await lookCloser(codesToConfirm(codes, alignments), { alignments, span }, films, read);
     return {
       alignments: said({ status: 'alignments', alignments, proposal }, codes),
       evidence: { proposal, upload, slice, shards: 1, shard: 0, checkpoint: 0, outcome, steps: [] },

@@ -1,8 +1,18 @@
 /** Which of a proposal's alignments are looked at. Made films: every picture a random code. */
-import { type Alignment, type Fingerprint, FRAME_FLAT, type ReferenceKey, type Span } from '@vigil/contracts';
+import {
+  type Alignment,
+  type Fingerprint,
+  FRAME_FLAT,
+  FRAMES_FORMAT,
+  type ReferenceKey,
+  type Span,
+} from '@vigil/contracts';
+import type { FingerprintOutcome } from '@vigil/fingerprint';
+import { realClock } from '@vigil/runtime';
 import { describe, expect, test } from 'vitest';
 import { madeFingerprint } from '../../../../test/support/made-library.ts';
-import { confirmAll, lookCloser } from './confirm-proposal.ts';
+import { withOtherShots } from '../other-shots.ts';
+import { confirmAll, confirmProposal, lookCloser } from './confirm-proposal.ts';
 import { codesToConfirm } from './match-slice.ts';
 
 const key = (id: string): ReferenceKey => ({ id, version: 1 });
@@ -116,7 +126,7 @@ describe('a slice whose keyframes were read', () => {
     const outcome = await lookCloser(
       codesToConfirm(codes, alignments),
       { alignments, span: [0, 30] },
-      { between: async ({ id }) => (library[id] ? [library[id]] : []) },
+      withOtherShots({ between: async ({ id }) => (library[id] ? [library[id]] : []) }),
       async (span) => {
         read.push(span);
         return { status: 'codes', fingerprint: part(upload, span) };
@@ -195,41 +205,94 @@ describe('of a film that is found in a part of a slice', () => {
     return { ...stranger, sampling: 'dense' as const, tables: [{ ...stranger.tables[0]!, bits }] };
   }
   const stranger = film('stranger', 7);
-  const look = (upload: Fingerprint, alignments: Alignment[], library: Record<string, Fingerprint>) => {
-    const asked: [string, number, number][] = [];
-    const between = async ({ id }: ReferenceKey, from: number, to: number) => {
-      asked.push([id, from, to]);
+  const never = (): Promise<FingerprintOutcome> => Promise.reject(new Error('all frames are there'));
+  async function look(
+    upload: Fingerprint,
+    alignments: Alignment[],
+    library: Record<string, Fingerprint>,
+    read: (span: Span) => Promise<FingerprintOutcome> = never,
+  ) {
+    const asked = new Set<string>();
+    const between = async ({ id }: ReferenceKey) => {
+      asked.add(id);
       return library[id] ? [library[id]] : [];
     };
-    const read = () => Promise.reject(new Error('all frames are there'));
-    return lookCloser(upload, { alignments, span: [0, 30] }, { between }, read).then((outcome) => ({
-      asked,
-      found: (outcome.status === 'confirmed' ? outcome.evidence : []).flatMap(({ reference, segments }) =>
-        segments.map((s) => [reference.id, ...s.upload.map(Math.round), Math.round(s.offset)]),
-      ),
-    }));
-  };
+    const outcome = await lookCloser(upload, { alignments, span: [0, 30] }, withOtherShots({ between }), read);
+    const found = (outcome.status === 'confirmed' ? outcome.evidence : []).flatMap(({ reference, segments }) =>
+      segments.map((s) => [reference.id, ...s.upload.map(Math.round), Math.round(s.offset)]),
+    );
+    return { asked: [...asked], found: found.sort() };
+  }
 
-  test('its other shots are found that no keyframe had proposed, and nothing is said twice', async () => {
-    // From second 4 for 6 s seconds 10 to 16; from 14 for 5 s seconds 1 to 6; from 22 for 5 s seconds 23 to 28.
-    const upload = shots(one, stranger, [
-      [8, 20, 12],
-      [28, 2, 10],
-      [44, 46, 10],
-    ]);
-    const { found } = await look(upload, [alignment('one', 6)], { one, stranger: film('other', 8) });
-    expect(found.sort()).toEqual([
-      ['one', 14, 19, -13],
-      ['one', 22, 27, 1],
-      ['one', 4, 10, 6],
-    ]);
+  // From second 4 for 6 s seconds 10 to 16; from 14 for 5 s seconds 1 to 6; from 22 for 5 s seconds 23 to 28.
+  const upload = shots(one, stranger, [
+    [8, 20, 12],
+    [28, 2, 10],
+    [44, 46, 10],
+  ]);
+  const shotsOf = (id: string) => [
+    [id, 14, 19, -13],
+    [id, 22, 27, 1],
+    [id, 4, 10, 6],
+  ];
+
+  test('its other shots are found that no keyframe had proposed, nothing is said twice, and no other film is asked for', async () => {
+    const { found, asked } = await look(upload, [alignment('one', 6)], { one, other: film('other', 8) });
+    expect(found).toEqual(shotsOf('one'));
+    expect(asked).toEqual(['one']);
   });
 
-  test('nothing else is looked for where no room is left, and nowhere but in that film', async () => {
-    const { asked, found } = await look(shots(one, stranger, [[0, 0, 58]]), [alignment('one')], { one, stranger });
-    expect(found).toEqual([['one', 0, 29, 0]]);
-    expect(asked.length).toBe(1);
-    const none = await look({ ...stranger, sampling: 'dense' }, [alignment('one')], { one, stranger });
-    expect([none.found, none.asked.length]).toEqual([[], 1]);
+  test('of the same film under another name as well, whoever holds it', async () => {
+    const { found } = await look(upload, [alignment('one', 6), alignment('also', 6)], { one, also: one });
+    expect(found).toEqual([...shotsOf('also'), ...shotsOf('one')]);
+  });
+
+  test('nothing else is looked for where no room is left, or nothing was found', async () => {
+    const whole = await look(shots(one, stranger, [[0, 0, 58]]), [alignment('one')], { one });
+    expect(whole.found).toEqual([['one', 0, 29, 0]]);
+    expect((await look({ ...stranger, sampling: 'dense' }, [alignment('one')], { one })).found).toEqual([]);
+  });
+
+  test('several uploads at once have each their own film, also when it gives way to others', async () => {
+    const films = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`f${n}`, film(`f${n}`, 20 + n)]));
+    const library = withOtherShots({ between: async ({ id }) => [films[id]!] });
+    const ask = async (id: string) => {
+      const own = shots(films[id]!, stranger, [[8, 20, 12]]);
+      return (await library.otherShots(own, key(id), 10)).map((a) => [a.reference.id, Math.round(a.offset)]);
+    };
+    const ids = Object.keys(films);
+    for (let round = 0; round < 2; round++) expect(await Promise.all(ids.map(ask))).toEqual(ids.map((id) => [[id, 6]]));
+  });
+
+  describe('and many places agree in it', () => {
+    const half = shots(one, stranger, [[8, 20, 12]]);
+    const proposed = { ...alignment('one', 6), inliers: 20, cells: 10 };
+    const more = shots(one, stranger, [[4, 16, 20]]);
+
+    test('it is read again, and what was found before stays', async () => {
+      const read = async () => ({ status: 'codes' as const, fingerprint: more });
+      expect((await look(half, [proposed], { one }, read)).found).toEqual([
+        ['one', 2, 12, 6],
+        ['one', 4, 10, 6],
+      ]);
+      const worse = async () => ({ status: 'codes' as const, fingerprint: stranger });
+      expect((await look(half, [proposed], { one }, worse)).found).toEqual([['one', 4, 10, 6]]);
+    });
+
+    test('what cannot be read again takes nothing from it; an outage is for those who try again', async () => {
+      const refused = async () => ({ status: 'rejected' as const, reason: 'missing' as const, detail: 'gone' });
+      expect((await look(half, [proposed], { one }, refused)).found).toEqual([['one', 4, 10, 6]]);
+      await expect(look(half, [proposed], { one }, never)).rejects.toThrow('all frames are there');
+    });
+
+    test('a list of frames is never read as a film', async () => {
+      const stage = confirmProposal({
+        ...{ references: { between: async () => [one] }, clock: realClock, concurrency: 1 },
+        lanes: { run: () => Promise.reject(new Error('no decoder reads a list')) },
+      } as never);
+      const data = { alignments: [proposed], span: [0, 30], probe: { format: FRAMES_FORMAT }, id: 'pr', steps: [] };
+      const outcome = await stage.run({ event: { data }, codes: half } as never, new AbortController().signal);
+      expect(outcome).toMatchObject({ kind: 'done', outputs: [{ data: { outcome: { status: 'confirmed' } } }] });
+    });
   });
 });

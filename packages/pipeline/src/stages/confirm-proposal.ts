@@ -1,6 +1,7 @@
 import {
   type Evidence,
   type Fingerprint,
+  FRAMES_FORMAT,
   type Opened,
   Proposal,
   referenceKey,
@@ -21,16 +22,14 @@ import {
 } from '@vigil/decision';
 import type { FingerprintOutcome } from '@vigil/fingerprint';
 import { type Clock, createTurns } from '@vigil/runtime';
-import { createIndex } from '@vigil/similarity';
 import { sliceConfirmed } from '../events.ts';
-import { indexedCodes } from '../indexed-codes.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
+import { type Films, withOtherShots } from '../other-shots.ts';
 import { done, type Outcome } from '../outcome.ts';
 import { READERS } from '../readers.ts';
 import type { ReferenceCodes } from '../reference-codes.ts';
 import type { Stage } from '../run-stage.ts';
-import { searchSlice } from './match-slice.ts';
 
 export interface ConfirmDeps {
   media: Media;
@@ -48,6 +47,7 @@ export interface ConfirmDeps {
  */
 export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
   const { media, references, lanes, clock, concurrency, lane = 'confirm' } = deps;
+  const films = withOtherShots(references);
   const evidenceOf = (
     p: Proposal,
     startedAt: number,
@@ -59,7 +59,15 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
     return { proposal: id, upload, slice, shards, shard, checkpoint, outcome, steps: [...steps, step] };
   };
 
-  function dense({ media: location, probe }: Proposal, span: Span, signal: AbortSignal, alive?: () => void) {
+  async function dense(
+    { media: location, probe }: Proposal,
+    span: Span,
+    signal: AbortSignal,
+    alive?: () => void,
+  ): Promise<FingerprintOutcome> {
+    if (probe.format === FRAMES_FORMAT) {
+      return { status: 'rejected', reason: 'no-frames', detail: 'a list has no more frames than were read' };
+    }
     const again = () => media.fingerprint(location, { probe, span, purpose: 'confirm' }, signal);
     return lanes.run(lane, signal, again, alive);
   }
@@ -68,7 +76,7 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
     const startedAt = clock.now();
     const proposal = event.data;
     const read = (span: Span) => dense(proposal, span, signal, alive);
-    const outcome = await lookCloser(codes, proposal, references, read);
+    const outcome = await lookCloser(codes, proposal, films, read);
     return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, noteOf(outcome)))]);
   }
 
@@ -98,7 +106,7 @@ function noteOf(outcome: SliceEvidence['outcome']): string {
 export async function lookCloser(
   codes: Fingerprint | null,
   proposal: Pick<Proposal, 'alignments' | 'span'>,
-  references: Pick<ReferenceCodes, 'between'>,
+  films: Films,
   read: (span: Span) => Promise<FingerprintOutcome>,
 ): Promise<SliceEvidence['outcome']> {
   const said = (evidence: Evidence[]): SliceEvidence['outcome'] =>
@@ -106,20 +114,20 @@ export async function lookCloser(
       ? { status: 'confirmed', evidence }
       : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
   if (codes && codes.sampling !== 'keyframes') {
-    const found = await confirmDensely(codes, proposal, references);
+    const found = await confirmDensely(codes, proposal, films);
     if (!isHalfSeen(codes, proposal.alignments, found)) return said(found);
     const made = await read(proposal.span);
-    const again = made.status === 'codes' ? await confirmDensely(made.fingerprint, proposal, references) : [];
-    return said(secondsOf(again) > secondsOf(found) ? again : found);
+    // What was found stays: `join` takes the nearer of two that say the same.
+    return said(
+      made.status === 'codes' ? [...found, ...(await confirmDensely(made.fingerprint, proposal, films))] : found,
+    );
   }
-  const proved = codes ? await confirmByKeyframes(codes, proposal, references, read) : null;
+  const proved = codes ? await confirmByKeyframes(codes, proposal, films, read) : null;
   if (proved) return said(proved);
   const made = await read(proposal.span);
   if (made.status === 'rejected') return { status: 'failed', reason: made.reason, detail: made.detail };
-  return said(await confirmDensely(made.fingerprint, proposal, references));
+  return said(await confirmDensely(made.fingerprint, proposal, films));
 }
-
-const secondsOf = (evidence: readonly Evidence[]): number => evidence.reduce((sum, { total }) => sum + total, 0);
 
 /** Where keyframes prove all that was proposed, and so does what lies at the slice's ends beyond them; else null. */
 async function confirmByKeyframes(
@@ -156,37 +164,31 @@ async function confirmByKeyframes(
   return openEdges(all).length > 0 ? null : prove(all);
 }
 
-/** Seconds before and after what was found of a reference within which other shots of it are looked for. */
-const SHOTS_WITHIN = 3600;
-
 /**
  * As `confirmAll`; and where a film is found in a part of the slice only, its other shots in there, which a few keyframes did not propose:
- * all frames that were read are searched for among the codes of that film alone.
+ * all frames that were read are searched for among the codes of that film alone. Each film for itself: one may be there under two names.
  */
 async function confirmDensely(
   upload: Fingerprint,
   proposal: Pick<Proposal, 'alignments' | 'span'>,
-  references: Pick<ReferenceCodes, 'between'>,
+  films: Films,
 ): Promise<Evidence[]> {
   const { span } = proposal;
-  const evidence = await confirmAll(upload, proposal, references);
-  const films = evidence.filter(({ referenceMedia }) => referenceMedia === 'video');
-  for (const { reference, segments } of new Map(films.map((e) => [referenceKey(e.reference), e])).values()) {
-    if (!hasRoom(upload, evidence)) break;
-    const [near] = segments[0]!.reference;
-    using index = createIndex();
-    const turns = createTurns();
-    for (const [n, slice] of (
-      await references.between(reference, near - SHOTS_WITHIN, near + SHOTS_WITHIN)
-    ).entries()) {
-      index.add(reference, n, 'video', indexedCodes(slice));
-      if (turns.due()) await turns.rest();
+  const evidence = await confirmAll(upload, proposal, films);
+  const more: Evidence[] = [];
+  for (const own of Map.groupBy(evidence, (e) => referenceKey(e.reference)).values()) {
+    const [longest] = own.toSorted((a, b) => b.longest - a.longest);
+    const { reference, referenceMedia, segments } = longest!;
+    if (referenceMedia !== 'video' || !hasRoom(upload, own)) continue;
+    const alignments = await films.otherShots(upload, reference, segments[0]!.reference[0]);
+    for (const found of await confirmAll(upload, { alignments, span }, films)) {
+      if (addsTo(own, found, upload)) {
+        own.push(found);
+        more.push(found);
+      }
     }
-    const alignments = await searchSlice(index, upload);
-    const more = await confirmAll(upload, { alignments, span }, references);
-    evidence.push(...more.filter((found) => addsTo(evidence, found, upload)));
   }
-  return evidence;
+  return [...evidence, ...more];
 }
 
 /**
