@@ -14,7 +14,7 @@ import { type Exchange, openTestApi, type TestApi } from '../../../test/support/
 
 const isFull = process.env.VIGIL_FULL === '1';
 const SEED = Number(process.env.VIGIL_FUZZ_SEED ?? 20_260_101);
-const EXAMPLES = Number(process.env.VIGIL_FUZZ_EXAMPLES ?? (isFull ? 100 : 4));
+const EXAMPLES = Number(process.env.VIGIL_FUZZ_EXAMPLES ?? (isFull ? 100 : 3));
 /** Chains of requests. */
 const CHAINS = 5 * EXAMPLES;
 const LIMIT_MS = isFull ? 45 * 60_000 : 5 * 60_000;
