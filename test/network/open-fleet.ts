@@ -26,7 +26,7 @@ export const TOGETHER = {
 } as const satisfies Members;
 export type Members = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** Kafka, S3 and PostgreSQL, and every role of Vigil as a process of its own. */
+/** Kafka, S3 and PostgreSQL, and Vigil as several processes. */
 export interface Fleet {
   /** What a process needs to belong to it: addresses and keys. */
   env: Record<string, string>;

@@ -106,15 +106,13 @@ export function blobSource(
   let run = 1;
 
   /** Bytes [start, end) in pieces of so many bytes, each as soon as it is whole. */
-  async function fetch(
+  async function* pieces(
     start: number,
     end: number,
     pieceBytes: number,
-    onPiece: (piece: Uint8Array, number: number) => void,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     let piece = new Uint8Array(Math.min(pieceBytes, end - start));
-    let number = 0;
     let filled = 0;
     let left = end - start;
     for await (const chunk of await store.get(bucket, key, range(start, end), signal)) {
@@ -127,7 +125,7 @@ export function blobSource(
         filled += part.length;
         rest = rest.subarray(part.length);
         if (filled < piece.length) break;
-        onPiece(piece, number++);
+        yield piece;
         filled = 0;
         piece = new Uint8Array(Math.min(pieceBytes, left + rest.length));
       }
@@ -148,13 +146,19 @@ export function blobSource(
       cache.set(name, { bytes: block.promise, request, owner: me });
       return block;
     });
-    const end = Math.min(size, (to + 1) * blockBytes);
-    void fetch(from * blockBytes, end, blockBytes, (bytes, i) => blocks[i]!.resolve(bytes), request.abort.signal)
-      .catch((error: unknown) => {
-        // What has come already is good.
-        for (const block of blocks) block.reject(error);
-        for (const name of names) cache.drop(name, request);
-      })
+    const fill = async () => {
+      let n = 0;
+      const end = Math.min(size, (to + 1) * blockBytes);
+      for await (const bytes of pieces(from * blockBytes, end, blockBytes, request.abort.signal))
+        blocks[n++]!.resolve(bytes);
+    };
+    const fail = (error: unknown) => {
+      // Blocks that were handed over already are good.
+      for (const block of blocks) block.reject(error);
+      for (const name of names) cache.drop(name, request);
+    };
+    void fill()
+      .catch(fail)
       .finally(() => {
         request.settled = true;
       });
@@ -192,9 +196,9 @@ export function blobSource(
       const [first, last] = [Math.floor(from / blockBytes), Math.floor((to - 1) / blockBytes)];
       // A read that would sweep out most of the cache is a copy of a large part: it is passed through.
       if (last - first + 1 > maxBlocks / 2) {
-        const whole = Promise.withResolvers<Uint8Array>();
-        await fetch(from, to, to - from, whole.resolve, signal);
-        return whole.promise;
+        let whole = new Uint8Array(0);
+        for await (const piece of pieces(from, to, to - from, signal)) whole = piece;
+        return whole;
       }
       const needed: Promise<Uint8Array>[] = [];
       for (let n = first; n <= last; n++) {

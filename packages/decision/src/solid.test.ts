@@ -66,15 +66,8 @@ describe('all of a picture is proved', () => {
 describe('a slice that was read densely is read once more', () => {
   const aligned = (more: Partial<Alignment>): Alignment[] => [
     {
-      ...{
-        reference: { id: 'r', version: 1 },
-        kind: 'patch',
-        referenceMedia: 'video',
-        altered: {},
-        offset: 0,
-        speed: 1,
-      },
-      ...{ frames: 3, hits: [], inliers: 20, cells: 10, ...more },
+      ...{ reference: { id: 'r', version: 1 }, kind: 'patch', referenceMedia: 'video', altered: {} },
+      ...{ offset: 0, speed: 1, frames: 3, hits: [], inliers: 20, cells: 10, ...more },
     },
   ];
   const half = segment({ upload: [30, 33], inliers: 20, cells: 10 });
@@ -92,6 +85,9 @@ describe('a slice that was read densely is read once more', () => {
     ['it is a picture that is shown in it', { referenceMedia: 'image' }, []],
   ])('not where %s', (_, more, segments) => {
     expect(isHalfSeen(sliceOf(), aligned(more), segments.length > 0 ? [evidence(segments)] : [])).toBe(false);
+  });
+
+  test('nor where the places are those of a picture that is shown in it', () => {
     const picture = evidence([segment({ inliers: 60, cells: 30, upload: [30, 33] })], 'image');
     expect(isHalfSeen(sliceOf(), aligned({ referenceMedia: 'image' }), [picture])).toBe(false);
   });

@@ -15,8 +15,12 @@ import {
 export function isSolid(s: Segment): boolean {
   if (s.inliers === undefined) return true;
   const one = s.reference[0] === s.reference[1];
-  return s.inliers >= (one ? STILL_INLIERS : SOLID_INLIERS) && (s.cells ?? 0) >= (one ? STILL_CELLS : SOLID_CELLS);
+  return one ? hasPlaces(s, STILL_INLIERS, STILL_CELLS) : hasPlaces(s);
 }
+
+type Places = Pick<Segment, 'inliers' | 'cells'>;
+const hasPlaces = ({ inliers = 0, cells = 0 }: Places, least = SOLID_INLIERS, leastCells = SOLID_CELLS): boolean =>
+  inliers >= least && cells >= leastCells;
 
 /** Near and solid; very near, of few patches; near, of few patches; not near. A union never ranks below its parts. */
 export const RANKS = [0, 1, 2, 3] as const;
@@ -49,9 +53,7 @@ export function provesAll({ segments, referenceMedia }: Evidence, upload: Finger
     const isImage = upload.sampling === 'still' && referenceMedia === 'image';
     return isImage && segments.some((s) => isSolid(s) && (s.correlation ?? 0) >= SURE_PICTURE);
   }
-  const covers = ({ upload: [from, to] }: Segment) =>
-    upload.frames.time.every((t, frame) => (t >= from && t <= to) || !isFit(upload, frame));
-  return segments.some((s) => isProof(s) && rankOf(s) === 0 && covers(s));
+  return segments.some((s) => isProof(s) && rankOf(s) === 0 && openFrames(upload, [s]) === 0);
 }
 
 /**
@@ -61,25 +63,25 @@ export function provesAll({ segments, referenceMedia }: Evidence, upload: Finger
 export function isHalfSeen(upload: Fingerprint, alignments: readonly Alignment[], found: readonly Evidence[]): boolean {
   const films = found.filter(({ referenceMedia }) => referenceMedia === 'video');
   if (!hasRoom(upload, films)) return false;
-  const places = [...alignments.filter((a) => a.referenceMedia === 'video'), ...films.flatMap((e) => e.segments)];
-  return places.some(({ inliers = 0, cells = 0 }) => inliers >= SOLID_INLIERS && cells >= SOLID_CELLS);
+  const places = [...alignments.filter((a) => a.referenceMedia === 'video'), ...segmentsOf(films)];
+  return places.some((p) => hasPlaces(p));
 }
 
-/** Frames of a slice that are fit to be judged and that no evidence explains. */
-function openFrames(upload: Fingerprint, found: readonly Evidence[]): number[] {
-  const { time } = upload.frames;
-  const segments = found.flatMap((evidence) => evidence.segments);
+const segmentsOf = (found: readonly Evidence[]): Segment[] => found.flatMap(({ segments }) => segments);
+
+/** How many frames of a slice are fit to be judged and lie in none of the segments. */
+function openFrames(upload: Fingerprint, segments: readonly Segment[]): number {
   const isOpen = (t: number) => !segments.some(({ upload: [from, to] }) => t >= from && t <= to);
-  return [...time.keys()].filter((frame) => isOpen(time[frame]!) && isFit(upload, frame));
+  return upload.frames.time.reduce((n, t, frame) => n + Number(isOpen(t) && isFit(upload, frame)), 0);
 }
 
-/** Is there room in a slice for a shot that could prove something, beside what was found? */
+/** Is there room in a slice of film for a shot that could prove something, beside what was found? */
 export function hasRoom(upload: Fingerprint, found: readonly Evidence[]): boolean {
-  const { length } = upload.frames.time;
-  const open = (openFrames(upload, found).length / Math.max(1, length)) * (upload.span[1] - upload.span[0]);
-  return upload.sampling !== 'still' && open >= MIN_SECONDS;
+  const { frames, span } = upload;
+  const share = openFrames(upload, segmentsOf(found)) / Math.max(1, frames.time.length);
+  return share * (span[1] - span[0]) >= MIN_SECONDS;
 }
 
 /** Does it explain anything that what was found before does not? */
 export const addsTo = (found: readonly Evidence[], evidence: Evidence, upload: Fingerprint): boolean =>
-  openFrames(upload, [...found, evidence]).length < openFrames(upload, found).length;
+  openFrames(upload, segmentsOf([...found, evidence])) < openFrames(upload, segmentsOf(found));

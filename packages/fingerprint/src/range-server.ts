@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MediaSource } from './media-source.ts';
 
 /** What a decoder may open while one job runs. */
@@ -127,7 +128,7 @@ async function serve(shared: Shared, request: IncomingMessage, response: ServerR
     next = at < end && !pauses ? read(at) : null; // while this one is on its way
     if (!response.write(chunk) && !response.destroyed) await drained(response);
     if (!pauses) continue;
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await sleep(PAUSE_MS);
     if (response.destroyed) return;
     next = read(at);
   }

@@ -21,20 +21,23 @@ export function withOtherShots(references: Pick<ReferenceCodes, 'between'>): Fil
   const held = new Map<string, { reference: ReferenceKey; near: number }>();
   let line: Promise<unknown> = Promise.resolve();
 
+  function drop(from: SimilarityIndex, key: string): void {
+    const known = held.get(key);
+    if (known) from.remove(known.reference.id, known.reference.version);
+    held.delete(key);
+  }
+
   /** Held, and last in the line of those that give way. */
   async function hold(into: SimilarityIndex, reference: ReferenceKey, near: number): Promise<void> {
     const key = referenceKey(reference);
     const known = held.get(key);
-    held.delete(key);
     if (known && Math.abs(known.near - near) <= WITHIN / 2) {
+      held.delete(key);
       held.set(key, known);
       return;
     }
-    if (known) into.remove(reference.id, reference.version);
-    for (const [name, oldest] of [...held].slice(0, Math.max(0, held.size - MOST_FILMS + 1))) {
-      into.remove(oldest.reference.id, oldest.reference.version);
-      held.delete(name);
-    }
+    drop(into, key);
+    if (held.size === MOST_FILMS) drop(into, held.keys().next().value!);
     const slices = await references.between(reference, near - WITHIN, near + WITHIN);
     const turns = createTurns();
     for (const slice of slices) {

@@ -174,21 +174,16 @@ async function confirmDensely(
   films: Films,
 ): Promise<Evidence[]> {
   const { span } = proposal;
-  const evidence = await confirmAll(upload, proposal, films);
-  const more: Evidence[] = [];
-  for (const own of Map.groupBy(evidence, (e) => referenceKey(e.reference)).values()) {
+  const found = Map.groupBy(await confirmAll(upload, proposal, films), (e) => referenceKey(e.reference));
+  for (const own of found.values()) {
     const [longest] = own.toSorted((a, b) => b.longest - a.longest);
     const { reference, referenceMedia, segments } = longest!;
     if (referenceMedia !== 'video' || !hasRoom(upload, own)) continue;
     const alignments = await films.otherShots(upload, reference, segments[0]!.reference[0]);
-    for (const found of await confirmAll(upload, { alignments, span }, films)) {
-      if (addsTo(own, found, upload)) {
-        own.push(found);
-        more.push(found);
-      }
-    }
+    for (const other of await confirmAll(upload, { alignments, span }, films))
+      if (addsTo(own, other, upload)) own.push(other);
   }
-  return [...evidence, ...more];
+  return [...found.values()].flat();
 }
 
 /**
