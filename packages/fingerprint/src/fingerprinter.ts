@@ -49,8 +49,15 @@ export interface Fingerprinter {
     job: { probe: Probe; span: Span },
     signal?: AbortSignal,
   ): Promise<FingerprintOutcome>;
-  /** The frame at a time (seconds; of an image its only one), as a small JPEG of at most PICTURE_SIDE a side, for people. */
-  picture(source: MediaSource, job: { probe: Probe; at: number }, signal?: AbortSignal): Promise<PictureOutcome>;
+  /**
+   * The frames at some times (seconds; of an image each time its only one), as small JPEGs of at most PICTURE_SIDE a side, for people.
+   * @returns one for each time, in their order
+   */
+  pictures(
+    source: MediaSource,
+    job: { probe: Probe; at: readonly number[] },
+    signal?: AbortSignal,
+  ): Promise<PictureOutcome[]>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -17,9 +17,12 @@ test('what goes wrong with a picture after it was decoded is thrown, and no verd
   const frame = { width: 64, height: 48 };
   await expect(fingerprintImage(bytes, DEFAULT_LIMITS)).rejects.toThrow('allocation failed');
   await expect(decodeFrame(bytes, DEFAULT_LIMITS, { width: 0, height: 48 }, frame)).rejects.toThrow('width');
-  await expect(imagePicture(bytes, DEFAULT_LIMITS, Number.NaN)).rejects.toThrow('width');
+  // Wider than a JPEG may be.
+  await expect(imagePicture(bytes, DEFAULT_LIMITS, { width: 70_000, height: 2 })).rejects.toThrow(
+    'too large for the JPEG format',
+  );
   const cut = bytes.subarray(0, 40);
   expect(await fingerprintImage(cut, DEFAULT_LIMITS)).toMatchObject({ status: 'rejected' });
   expect(await decodeFrame(cut, DEFAULT_LIMITS, frame, null)).toMatchObject({ status: 'rejected' });
-  expect(await imagePicture(cut, DEFAULT_LIMITS, 32)).toMatchObject({ status: 'rejected' });
+  expect(await imagePicture(cut, DEFAULT_LIMITS, frame)).toMatchObject({ status: 'rejected' });
 });

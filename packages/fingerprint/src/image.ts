@@ -156,14 +156,10 @@ export async function decodeFrame(
   return { status: 'decoded', luma: await at(working), larger: larger && (await at(larger)) };
 }
 
-/** A still as something small to look at, at most `side` pixels long. Bad media is an outcome. */
-export async function imagePicture(bytes: Uint8Array, limits: MediaLimits, side: number): Promise<PictureOutcome> {
-  const decoded = await decodeImage(bytes, limits).catch(refusal);
-  if ('status' in decoded) return decoded;
-  const pixels = onWhite(decoded.pixels);
-  const factor = Math.min(1, side / Math.max(pixels.width, pixels.height));
-  const to = (n: number) => Math.max(1, Math.round(n * factor));
-  return encodePicture(await resized(pixels, { width: to(pixels.width), height: to(pixels.height) }));
+/** A still as something to look at, of that size. Bad media is an outcome. */
+export async function imagePicture(bytes: Uint8Array, limits: MediaLimits, size: Size): Promise<PictureOutcome> {
+  const decoded = await decodeImage(bytes, limits, size).catch(refusal);
+  return 'status' in decoded ? decoded : encodePicture(onWhite(await resized(decoded.pixels, size)));
 }
 
 const PICTURE_QUALITY = 70;

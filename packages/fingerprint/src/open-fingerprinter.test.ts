@@ -370,7 +370,7 @@ describe('a source that hangs until the time is over', () => {
     const jobs = (by: Fingerprinter) => [
       (hung?: () => void, signal?: AbortSignal) => by.fingerprint(hangs(source, 2, hung), one, signal),
       (hung?: () => void, signal?: AbortSignal) => by.fingerprintRun(hangs(source, 2, hung), { probe, spans }, signal),
-      (hung?: () => void, signal?: AbortSignal) => by.picture(hangs(source, 2, hung), { probe, at: 40 }, signal),
+      (hung?: () => void, signal?: AbortSignal) => by.pictures(hangs(source, 2, hung), { probe, at: [40, 10] }, signal),
     ];
     await using patient = await openFingerprinter({ threads: 3, ffmpeg: build });
     const seconds = await patienceFor(jobs(patient));

@@ -6,7 +6,7 @@ import type { Fingerprinter, FingerprintOutcome, FrameImage, PictureOutcome, Pro
 import { isAnimatedGif } from './gif-frames.ts';
 import type { FrameLumas } from './image.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
-import type { PictureJob } from './picture.ts';
+import { mostSeconds, type PictureJob } from './picture.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer } from './range-server.ts';
 import { type SlowReads, SourceStalled, watchReads } from './slow-reads.ts';
@@ -178,19 +178,22 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const options = { seconds: Math.max(1, left()), transfer: transfer as ArrayBuffer[], signal };
       return onThread<FingerprintOutcome>('codeFrames', { frames, probe, span }, options);
     },
-    async picture(source, { probe, at }, signal) {
+    async pictures(source, { probe, at }, signal) {
       signal?.throwIfAborted();
       const { refusal } = await look(source, limits, signal);
-      if (refusal) return refusal;
-      const seconds = limits.probeSeconds * 3;
+      if (refusal) return at.map(() => refusal);
       if (probe.kind === 'video') {
-        return shared(source, limits.probeSeconds, (url) => {
+        const seconds = mostSeconds(at, limits);
+        return shared(source, limits.probeSeconds, async (url) => {
           const job: PictureJob = { url, probe, at, tools, limits };
-          return onThread<PictureOutcome>('pictureVideo', { job }, { seconds, signal });
+          const made = await onThread<PictureOutcome[]>('pictureVideo', { job }, { seconds, signal });
+          return 'status' in made ? at.map(() => made) : made;
         });
       }
       const bytes = await readAll(source, signal);
-      return onThread<PictureOutcome>('pictureImage', { bytes, limits }, { seconds, transfer: [bytes.buffer], signal });
+      const options = { seconds: limits.probeSeconds, transfer: [bytes.buffer], signal };
+      const made = await onThread<PictureOutcome>('pictureImage', { bytes, limits, probe }, options);
+      return at.map(() => made);
     },
     async [Symbol.asyncDispose]() {
       await jobs[Symbol.asyncDispose]();

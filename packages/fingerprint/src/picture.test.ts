@@ -40,8 +40,10 @@ const RED_THEN_BLUE: [number, [number, number, number]][] = [
 /** The film's pictures at those instants, which must show what belongs there. */
 async function redThenBlue({ source, probe }: Awaited<ReturnType<typeof opened>>) {
   const pictures = [];
-  for (const [at, wanted] of RED_THEN_BLUE) {
-    const outcome = await fingerprinter.picture(source, { probe, at });
+  const outcomes = await fingerprinter.pictures(source, { probe, at: RED_THEN_BLUE.map(([at]) => at) });
+  expect(outcomes).toHaveLength(RED_THEN_BLUE.length);
+  for (const [n, [at, wanted]] of RED_THEN_BLUE.entries()) {
+    const outcome = outcomes[n]!;
     if (outcome.status !== 'picture') throw new Error(outcome.detail);
     expect(near(await colourOf(outcome.jpeg), wanted), `${at} s`).toBe(true);
     pictures.push(outcome);
@@ -94,16 +96,27 @@ describe('a picture to look at', () => {
     const source = bytesSource(new Uint8Array(png));
     const probed = await fingerprinter.probe(source);
     const { probe } = probed as { probe: Probe };
-    const outcome = await fingerprinter.picture(source, { probe, at: 0 });
-    if (outcome.status !== 'picture') throw new Error(outcome.detail);
+    const [outcome, again] = await fingerprinter.pictures(source, { probe, at: [0, 3] });
+    if (outcome?.status !== 'picture') throw new Error(outcome?.detail);
+    expect(again).toEqual(outcome);
     expect([outcome.width, outcome.height]).toEqual([40, 320]);
     expect((await sharp(outcome.jpeg).metadata()).exif).toBeUndefined();
     expect(near(await colourOf(outcome.jpeg), [0, 255, 0])).toBe(true);
   });
 
+  test('past the end of a film is its last, and those before stay what they are', async () => {
+    const film = await opened('short.mp4', '-f', 'lavfi', '-i', 'color=c=red:s=64x64:r=10:d=2', '-c:v', 'mpeg4');
+    const outcomes = await fingerprinter.pictures(film.source, { probe: film.probe, at: [1, 2.4, 60, 0.5] });
+    expect(outcomes.map(({ status }) => status)).toEqual(['picture', 'picture', 'rejected', 'picture']);
+    expect(outcomes[2]).toMatchObject({ reason: 'no-frames' });
+  });
+
   test('of what is no longer media is an outcome', async () => {
     const film = await opened('g.mp4', '-f', 'lavfi', '-i', 'color=c=red:s=64x64:r=10:d=1', '-c:v', 'mpeg4');
-    const outcome = await fingerprinter.picture(bytesSource(new Uint8Array(5000)), { probe: film.probe, at: 0 });
-    expect(outcome).toMatchObject({ status: 'rejected', reason: 'not-media' });
+    const broken = bytesSource(new Uint8Array(5000));
+    expect(await fingerprinter.pictures(broken, { probe: film.probe, at: [0, 0.5] })).toMatchObject([
+      { status: 'rejected', reason: 'not-media' },
+      { status: 'rejected', reason: 'not-media' },
+    ]);
   });
 });

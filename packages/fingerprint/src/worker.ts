@@ -5,13 +5,13 @@
  */
 import { setPriority } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
-import type { Fingerprint, Span } from '@vigil/contracts';
+import type { Fingerprint, Probe, Span } from '@vigil/contracts';
 import { type HandedOver, handOver, task } from '@vigil/runtime/worker-pool';
 import type { DecodedFrame, Size, VideoJob } from './decode-frames.ts';
 import type { FingerprintOutcome, PictureOutcome, ProbeOutcome } from './fingerprinter.ts';
 import * as image from './image.ts';
 import type { MediaLimits } from './media-source.ts';
-import { PICTURE_SIDE, type PictureJob, videoPicture } from './picture.ts';
+import { type PictureJob, pictureSize, videoPictures } from './picture.ts';
 import * as video from './video.ts';
 
 /**
@@ -95,12 +95,12 @@ export const codeFrames = job<CodeFramesJob, FingerprintOutcome>(async ({ frames
   withoutCopy(video.codeFrames(frames, { probe, span })),
 );
 
-export const pictureImage = job<ProbeImageJob, PictureOutcome>(({ bytes, limits }) =>
-  image.imagePicture(bytes, limits, PICTURE_SIDE),
+export const pictureImage = job<ProbeImageJob & { probe: Probe }, PictureOutcome>(({ bytes, limits, probe }) =>
+  image.imagePicture(bytes, limits, pictureSize(probe)),
 );
 
-export const pictureVideo = job<Job & { job: PictureJob }, PictureOutcome>(({ job }, signal) =>
-  videoPicture(job, signal),
+export const pictureVideo = job<Job & { job: PictureJob }, PictureOutcome[]>(({ job }, signal) =>
+  videoPictures(job, signal),
 );
 
 function withoutCopy(outcome: FingerprintOutcome): FingerprintOutcome | HandedOver<FingerprintOutcome> {

@@ -55,12 +55,22 @@ export function takePictures(deps: PictureDeps): Stage<Pictures> {
     return probed.status === 'probed' ? { source: opened.source, probe: probed.probe } : probed.detail;
   }
 
-  async function keep(key: string, { source, probe }: Readable, at: number, signal: AbortSignal) {
-    const made = await media.fingerprinter.picture(source, { probe, at }, signal);
-    if (made.status === 'rejected') return null;
-    const sha256 = createHash('sha256').update(made.jpeg).digest('hex');
-    await blobs.put(OWN_BUCKET, key, made.jpeg, { sha256 });
-    return { key, sha256 };
+  /** Of each moment, in order: where its picture lies, and its digest; null where there is none. */
+  async function keep(
+    { source, probe }: Readable,
+    moments: readonly { key: string; at: number }[],
+    signal: AbortSignal,
+  ): Promise<({ key: string; sha256: string } | null)[]> {
+    const made = await media.fingerprinter.pictures(source, { probe, at: moments.map(({ at }) => at) }, signal);
+    return Promise.all(
+      made.map(async (picture, n) => {
+        if (picture.status === 'rejected') return null;
+        const { key } = moments[n]!;
+        const sha256 = createHash('sha256').update(picture.jpeg).digest('hex');
+        await blobs.put(OWN_BUCKET, key, picture.jpeg, { sha256 });
+        return { key, sha256 };
+      }),
+    );
   }
 
   async function take(event: Pictures, signal: AbortSignal, alive?: () => void): Promise<Outcome> {
@@ -74,27 +84,26 @@ export function takePictures(deps: PictureDeps): Stage<Pictures> {
     const theirs = await open(row.media, null, signal);
     if (typeof theirs === 'string') return skipped(`the reference cannot be opened: ${theirs}`);
 
+    const moments = (of: 'upload' | 'reference') =>
+      event.pairs.map((pair, n) => ({ key: `evidence/${id}/${n}-${of}.jpg`, at: pair[of] }));
+    const [mine, its] = await lanes.run(
+      'batch',
+      signal,
+      async () => [await keep(ours, moments('upload'), signal), await keep(theirs, moments('reference'), signal)],
+      alive,
+    );
     const pictures: EvidencePicture[] = [];
     const digests: { n: number; upload: string; reference: string }[] = [];
     for (const [n, pair] of event.pairs.entries()) {
-      const key = (of: string) => `evidence/${id}/${n}-${of}.jpg`;
-      const both = await lanes.run(
-        'batch',
-        signal,
-        async () => ({
-          upload: await keep(key('upload'), ours, pair.upload, signal),
-          reference: await keep(key('reference'), theirs, pair.reference, signal),
-        }),
-        alive,
-      );
-      if (!both.upload || !both.reference) continue;
-      digests.push({ n, upload: both.upload.sha256, reference: both.reference.sha256 });
+      const [a, b] = [mine![n], its![n]];
+      if (!a || !b) continue;
+      digests.push({ n, upload: a.sha256, reference: b.sha256 });
       pictures.push({
         claim: id,
         n,
-        uploadKey: both.upload.key,
+        uploadKey: a.key,
         uploadTime: pair.upload,
-        referenceKey: both.reference.key,
+        referenceKey: b.key,
         referenceTime: pair.reference,
         madeAt: clock.now(),
       });
