@@ -74,6 +74,16 @@ describe('frameCodes', () => {
     const bars = draw((u, v) => (v > 0.1 && v < 0.9 ? lively(u, v) : 0));
     expect(flagsOf(bars) & FRAME_PAGE).toBe(0);
   });
+
+  it('takes no dark scene for a page, however even it is', () => {
+    // A road at night: nine tenths within eight levels, on none of which most of it lies.
+    const road = (u: number, v: number) => 30 + 14 * v + (Math.abs(u - 0.5) < 0.04 ? 60 : 0);
+    expect(flagsOf(draw(road)) & FRAME_PAGE).toBe(0);
+    // Black with a little noise of the codec, and the names of those who made it.
+    const credits = (u: number, v: number) =>
+      16 + ((u * 911 + v * 577) % 3) + ((u * 97) % 7 < 1 && (v * 31) % 3 < 1 ? 200 : 0);
+    expect(flagsOf(draw(credits)) & FRAME_PAGE).toBe(FRAME_PAGE);
+  });
 });
 
 describe('assemble', () => {
