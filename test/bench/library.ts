@@ -232,7 +232,7 @@ async function verdictOf(index: Index, films: readonly FileCodes[], copy: Copy) 
     if (found.length === 0) continue;
     const dense = copy.dense.slices.find((s) => s.slice === slice)?.codes;
     const nothing = { status: 'rejected', reason: 'no-frames', detail: 'it is not read in parts here' } as const;
-    const looked = await lookCloser(
+    const { outcome: looked } = await lookCloser(
       codesToConfirm(codes, found),
       { alignments: found, span },
       references,

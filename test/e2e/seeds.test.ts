@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   actionId,
   openEnvelope,
@@ -12,6 +15,7 @@ import { isKafkaHere } from '../../infra/kafka/local-kafka.ts';
 import type { SeedSet } from '../../seeds/generate.ts';
 import { openFleet } from '../network/open-fleet.ts';
 import { type Network, openNetwork } from '../network/open-network.ts';
+import { ffmpegHere, run } from '../support/ffmpeg.ts';
 import { describeWith } from '../support/require.ts';
 import { s3Here } from '../support/s3.ts';
 import { seedsHere } from '../support/seeds.ts';
@@ -38,6 +42,7 @@ describeWith('kafka', kafkaHere, 'on the fleet set', () => {
 
 function suite(open: () => Promise<{ network: Network; fleet?: AsyncDisposable }>): void {
   const stack = new AsyncDisposableStack();
+  let opened: Awaited<ReturnType<typeof open>>;
   let seeds: SeedSet;
   let references: Map<string, string>;
   let uploads: Map<string, string>;
@@ -47,7 +52,8 @@ function suite(open: () => Promise<{ network: Network; fleet?: AsyncDisposable }
 
   beforeAll(async () => {
     seeds = await seedsHere();
-    const { network, fleet } = await open();
+    opened = await open();
+    const { network, fleet } = opened;
     if (fleet) stack.use(fleet);
     stack.use(network);
     const files = (list: readonly { name: string; path: string }[]) =>
@@ -101,4 +107,55 @@ function suite(open: () => Promise<{ network: Network; fleet?: AsyncDisposable }
     });
     expect(wrong).toEqual([]);
   });
+
+  test('a second work, of which no keyframe says anything, is found in what is left of the first one’s slice', async () => {
+    const [first, second] = seeds.references.filter(({ kind }) => kind === 'video');
+    const folder = await mkdtemp(path.join(tmpdir(), 'vigil-two-works-'));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    const file = path.join(folder, 'two.mp4');
+    const [{ ffmpeg }, shape] = [await ffmpegHere(), 'scale=640:360,setsar=1,fps=25'];
+    await run(ffmpeg, [
+      ...[
+        '-v',
+        'error',
+        '-nostdin',
+        '-ss',
+        '20',
+        '-t',
+        '9',
+        '-i',
+        first!.path,
+        '-ss',
+        '12',
+        '-t',
+        '10',
+        '-i',
+        second!.path,
+      ],
+      ...['-filter_complex', `[0:v]${shape}[a];[1:v]${shape}[b];[a][b]concat=n=2[out]`, '-map', '[out]'],
+      ...[
+        '-c:v',
+        'libx264',
+        '-preset',
+        'veryfast',
+        '-g',
+        '1000',
+        '-sc_threshold',
+        '0',
+        '-force_key_frames',
+        '0,3,6',
+        file,
+      ],
+    ]);
+    const { network: n } = opened;
+    const [upload] = (await n.upload([{ name: 'two works', file }])).values();
+    const both = [first!, second!].map(({ name }) => references.get(name)!).sort();
+    const last = await n.until('both works are named', async () => {
+      const said = (await n.verdicts()).filter((v) => v.upload === upload);
+      return said.find((v) => new Set(v.decisions.map((d) => d.evidence.reference.id)).size === both.length);
+    });
+    expect(last).toMatchObject({ verdict: 'taken-down', revision: 2, cause: 'late' });
+    expect(last.decisions.map((d) => d.evidence.reference.id).sort()).toEqual(both);
+    expect(last.decisions.map((d) => d.action)).toEqual(['takedown', 'takedown']);
+  }, 120_000);
 }

@@ -2,7 +2,7 @@
 export const RELEASE = '0.1.0';
 
 /** Version of everything that turns pixels into codes and codes into evidence. Raise it when results may differ. */
-export const ENGINE_VERSION = '2';
+export const ENGINE_VERSION = '3';
 
 /** A slice of video covers this much of the timeline, in seconds. Slices do not overlap; the last one may be shorter. */
 export const SLICE_SECONDS = 30;
@@ -43,6 +43,15 @@ export function sliceSpan(n: number, duration: number): [number, number] {
   const last = n === sliceCount(duration) - 1;
   return [n * SLICE_SECONDS, last ? Math.max(0, duration) : (n + 1) * SLICE_SECONDS];
 }
+
+/**
+ * What a closer look at slice `n` left over goes by a number of its own, beyond those of all slices: an upload is judged without it, and
+ * again when it has come.
+ */
+export const leftOf = (n: number, slices: number): number => n + slices;
+export const isLeft = (n: number, slices: number): boolean => n >= slices;
+export const sliceName = (n: number, slices: number): string =>
+  isLeft(n, slices) ? `slice ${n - slices}, what was left` : `slice ${n}`;
 
 /** A tail shorter than two seconds joins the slice before it, so that no slice is too short to judge. */
 export function sliceCount(duration: number): number {

@@ -126,6 +126,7 @@ export const SliceCodes = z.object({
   owner: Owner,
   media: MediaLocation,
   probe: Probe,
+  /** From `slices` on (`leftOf`): what a closer look at an upload's slice found nothing in, read densely. */
   slice: z.number().int().nonnegative(),
   slices: z.number().int().positive(),
   span: Span,

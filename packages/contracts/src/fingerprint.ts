@@ -80,6 +80,44 @@ export function tableOf(fingerprint: Fingerprint, kind: CodeKind): CodeTable {
   return fingerprint.tables.find((t) => t.kind === kind) ?? emptyTable(kind);
 }
 
+/** The same of some frames only, and of the thumbnails at the times that `shows` names. @param kept frames, in order */
+export function framesOf(f: Fingerprint, kept: readonly number[], shows: (time: number) => boolean): Fingerprint {
+  const place = new Map(kept.map((frame, n) => [frame, n]));
+  const pictured = [...f.thumbnails.time.keys()].filter((n) => shows(f.thumbnails.time[n]!));
+  const { luma } = f.thumbnails;
+  return {
+    ...f,
+    frames: {
+      time: Float64Array.from(kept, (n) => f.frames.time[n]!),
+      quality: Uint8Array.from(kept, (n) => f.frames.quality[n]!),
+      flags: Uint8Array.from(kept, (n) => f.frames.flags[n]!),
+    },
+    tables: f.tables.map((table) => {
+      const rows = [...table.frame.keys()].filter((row) => place.has(table.frame[row]!));
+      return {
+        kind: table.kind,
+        count: rows.length,
+        bits: taken(new Uint8Array(rows.length * CODE_BYTES), table.bits, rows),
+        frame: Uint16Array.from(rows, (row) => place.get(table.frame[row]!)!),
+        place: taken(new Uint16Array(rows.length * 4), table.place, rows),
+        turn: taken(new Uint8Array(rows.length), table.turn, rows),
+        quality: taken(new Uint8Array(rows.length), table.quality, rows),
+      };
+    }),
+    thumbnails: {
+      time: Float64Array.from(pictured, (n) => f.thumbnails.time[n]!),
+      luma: taken(new Uint8Array(pictured.length * THUMBNAIL_BYTES), luma, pictured),
+    },
+  };
+}
+
+/** Some rows of a column of rows that are equally wide, in `made`, which has room for just these. */
+function taken<T extends Uint8Array | Uint16Array>(made: T, from: T, rows: readonly number[]): T {
+  const width = made.length / Math.max(1, rows.length);
+  for (const [n, row] of rows.entries()) made.set(from.subarray(row * width, (row + 1) * width), n * width);
+  return made;
+}
+
 /** Little-endian, sections in this order; lengths precede data. A reader refuses what it does not know. */
 export function encodeFingerprint(f: Fingerprint): Uint8Array {
   const head = new TextEncoder().encode(f.engine);

@@ -6,5 +6,5 @@ export { joined } from './join.ts';
 export { alignAll, confirm, type Search, searches } from './kinds.ts';
 export { MIN_SECONDS } from './limits.ts';
 export { alteredText, type Outline, type Outlines, outlinesOf } from './outline.ts';
-export { addsTo, hasRoom, isHalfSeen, provesAll } from './solid.ts';
+export { addsTo, hasRoom, isHalfSeen, leftOver, provesAll } from './solid.ts';
 export { type Said, verdictOf } from './verdict.ts';

@@ -1,6 +1,6 @@
 import { type Alignment, FRAME_FLAT, FRAME_PAGE, type Segment } from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
-import { addsTo, hasRoom, isHalfSeen, provesAll } from './solid.ts';
+import { addsTo, hasRoom, isHalfSeen, leftOver, provesAll } from './solid.ts';
 import { evidenceWith, fingerprintOf, randomCode, seeded, segmentAt } from './synthetic.ts';
 
 const random = seeded(1);
@@ -104,4 +104,24 @@ test('there is room for another shot where fit frames of two seconds are unexpla
   expect(hasRoom(sliceOf(0, 'still'), [])).toBe(false);
   expect(addsTo([all], most, upload)).toBe(false);
   expect(addsTo([most], all, upload)).toBe(true);
+});
+
+describe('what is left of a slice', () => {
+  test('is its other frames that are fit, with their codes', () => {
+    const upload = sliceOf(FRAME_FLAT);
+    const left = leftOver(upload, [evidence([segment({ upload: [30, 35] })])])!;
+    // The last one is flat.
+    expect([...left.frames.time]).toEqual([35.5, 36, 36.5, 37, 37.5, 38, 38.5, 39]);
+    const [whole, table] = [upload.tables[0]!, left.tables[0]!];
+    expect(table.count).toBe(8);
+    expect([...table.frame]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(table.bits).toEqual(whole.bits.slice(11 * 32, 19 * 32));
+    expect(table.place).toEqual(whole.place.slice(11 * 4, 19 * 4));
+    expect(left.span).toEqual(SPAN);
+  });
+
+  test('is nothing where nothing was found, or hardly any room is left', () => {
+    expect(leftOver(sliceOf(), [])).toBeNull();
+    expect(leftOver(sliceOf(), [evidence([segment({ upload: [30, 39] })])])).toBeNull();
+  });
 });

@@ -1,4 +1,12 @@
-import { type Alignment, type Evidence, type Fingerprint, isFit, RADIUS, type Segment } from '@vigil/contracts';
+import {
+  type Alignment,
+  type Evidence,
+  type Fingerprint,
+  framesOf,
+  isFit,
+  RADIUS,
+  type Segment,
+} from '@vigil/contracts';
 import {
   CLOSE_SECONDS,
   LONG_SECONDS,
@@ -69,10 +77,23 @@ export function isHalfSeen(upload: Fingerprint, alignments: readonly Alignment[]
 
 const segmentsOf = (found: readonly Evidence[]): Segment[] => found.flatMap(({ segments }) => segments);
 
-/** How many frames of a slice are fit to be judged and lie in none of the segments. */
-function openFrames(upload: Fingerprint, segments: readonly Segment[]): number {
-  const isOpen = (t: number) => !segments.some(({ upload: [from, to] }) => t >= from && t <= to);
-  return upload.frames.time.reduce((n, t, frame) => n + Number(isOpen(t) && isFit(upload, frame)), 0);
+const isOpen = (t: number, segments: readonly Segment[]): boolean =>
+  !segments.some(({ upload: [from, to] }) => t >= from && t <= to);
+
+/** The frames of a slice that are fit to be judged and lie in none of the segments. */
+const framesLeft = (upload: Fingerprint, segments: readonly Segment[]): number[] =>
+  [...upload.frames.time.keys()].filter((n) => isOpen(upload.frames.time[n]!, segments) && isFit(upload, n));
+
+const openFrames = (upload: Fingerprint, segments: readonly Segment[]): number => framesLeft(upload, segments).length;
+
+/**
+ * What of a slice that was read densely is still to be looked for, where a part of it was found: another work may be there, of which a
+ * few keyframes said nothing. Null where nothing was found, or no room is left.
+ */
+export function leftOver(upload: Fingerprint, found: readonly Evidence[]): Fingerprint | null {
+  if (found.length === 0 || !hasRoom(upload, found)) return null;
+  const segments = segmentsOf(found);
+  return framesOf(upload, framesLeft(upload, segments), (time) => isOpen(time, segments));
 }
 
 /** Is there room in a slice of film for a shot that could prove something, beside what was found? */

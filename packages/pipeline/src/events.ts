@@ -2,6 +2,7 @@ import {
   derivedId,
   ENGINE_VERSION,
   type Fingerprint,
+  leftOf,
   type Manifest,
   type Owner,
   type Pictures,
@@ -91,6 +92,19 @@ export function sliceFingerprinted(
   return slice.owner.type === 'upload'
     ? { to: 'fingerprints', key: own, id, type, data, codes }
     : { to: 'referenceCodes', key: `${own}/${slice.slice}`, id, type, data, codes };
+}
+
+/** What a closer look at a slice left over, as a slice of its own beyond the upload's: it is matched as any other. */
+export function leftFingerprinted(proposal: Proposal, codes: Fingerprint): Output {
+  const { upload, media, probe, slice, slices, span, shards, receivedAt, steps } = proposal;
+  const data: SliceCodes = {
+    owner: { type: 'upload', id: upload },
+    ...{ media, probe, slice: leftOf(slice, slices), slices, span, shards, epoch: shards, receivedAt },
+    outcome: { status: 'codes' },
+    steps: steps.filter((s) => s.stage === 'plan'),
+  };
+  const id = derivedId('ev', upload, data.slice, 'fingerprint', ENGINE_VERSION, shards);
+  return { to: 'fingerprints', key: upload, id, type: 'vigil.slice.fingerprinted', data, codes };
 }
 
 /** One result a slice, layout, shard and checkpoint: searching again in a library that has grown is another result. */

@@ -1,4 +1,4 @@
-import type { Step, Verdict } from '@vigil/contracts';
+import { type Step, sliceName, type Verdict } from '@vigil/contracts';
 import {
   acknowledgementsOf,
   actionsOf,
@@ -79,18 +79,20 @@ export function createInspect(deps: {
       if (!row) return null;
       const { alignments, evidence } = await resultsOf(db, id);
       const steps: TraceView['steps'] = [];
+      const planned = row.manifest?.outcome;
+      const slices = planned?.status === 'planned' ? planned.slices : Number.POSITIVE_INFINITY;
       const add = (part: string, list: readonly Step[]) => {
         for (const step of list) steps.push({ ...step, part });
       };
       add('', row.manifest?.steps ?? []);
       for (const a of alignments)
         add(
-          `slice ${a.slice}`,
+          sliceName(a.slice, slices),
           a.steps.filter((s) => s.stage !== 'plan'),
         );
       for (const e of evidence)
         add(
-          `slice ${e.slice}`,
+          sliceName(e.slice, slices),
           e.steps.filter((s) => s.stage === 'confirm'),
         );
       for (const v of await verdictsOf(db, id)) {

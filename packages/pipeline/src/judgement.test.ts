@@ -1,4 +1,11 @@
-import type { Manifest, SliceAlignments, SliceEvidence } from '@vigil/contracts';
+import {
+  type Evidence,
+  leftOf,
+  type Manifest,
+  Policy,
+  type SliceAlignments,
+  type SliceEvidence,
+} from '@vigil/contracts';
 import { describe, expect, test } from 'vitest';
 import { judge } from './judgement.ts';
 
@@ -53,5 +60,44 @@ describe('layouts in a judgement', () => {
       outcome: { status: 'nothing', why: 'it does not hold' },
     };
     expect(judged(manifest(2), waits, [confirmed])).toMatchObject({ complete: true, coverage: 1, verdict: 'cleared' });
+  });
+});
+
+describe('what was left of a slice', () => {
+  const left = leftOf(0, 2);
+  test('is not waited for, and counts for no slice', () => {
+    expect(judged(manifest(1), [result(0, [0, 1]), result(left, [0, 1])])).toMatchObject({
+      ...{ complete: false, coverage: 0.5 },
+    });
+    const proposed = [...both(1, [0]), result(left, [0, 1], 'pr_left')];
+    expect(judged(manifest(1), proposed)).toMatchObject({ complete: true, coverage: 1, verdict: 'cleared' });
+  });
+
+  test('adds what was found there; a failure is named, and takes nothing from what was seen', () => {
+    const all = [...both(1, [0]), result(left, [0, 1], 'pr_left')];
+    const said = (outcome: SliceEvidence['outcome']): SliceEvidence => ({
+      ...{ proposal: 'pr_left', upload, slice: left, shards: 1, shard: 0, checkpoint: 10, steps: [] },
+      outcome,
+    });
+    const evidence: Evidence = {
+      ...{ reference: { id: 'second', version: 1 }, referenceMedia: 'video', kind: 'picture', altered: {} },
+      segments: [
+        {
+          ...{ upload: [16, 28], reference: [40, 52], offset: 24, speed: 1, distinct: 8, timed: true },
+          ...{ frames: { matched: 24, eligible: 24 }, distance: { mean: 10, worst: 20 } },
+        },
+      ],
+      ...{ longest: 12, total: 12, share: { upload: 0.2, reference: 0.02 }, confidence: 0.99 },
+    };
+    const facts = { live: true, duration: 600, policy: Policy.parse({}) };
+    const found = judge({
+      ...{ manifest: manifest(1), alignments: all, evidence: [said({ status: 'confirmed', evidence: [evidence] })] },
+      references: () => facts,
+    });
+    expect(found).toMatchObject({ complete: true, verdict: 'taken-down', coverage: 1 });
+    expect(found.decisions.map((d) => d.evidence.reference.id)).toEqual(['second']);
+    const failed = judged(manifest(1), all, [said({ status: 'failed', reason: 'too-slow', detail: 'x' })]);
+    expect(failed).toMatchObject({ complete: true, verdict: 'cleared', coverage: 1 });
+    expect(failed.failures).toEqual([{ slice: 0, shard: 0, reason: 'too-slow' }]);
   });
 });

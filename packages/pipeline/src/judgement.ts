@@ -2,6 +2,7 @@ import {
   ACTIONS,
   type Decision,
   type Evidence,
+  isLeft,
   type Manifest,
   type Policy,
   type ReferenceKey,
@@ -29,7 +30,7 @@ export interface Known {
 }
 
 export interface Judgement {
-  /** Every slice, shard and proposal has its terminal result. */
+  /** Every slice, shard and proposal has its terminal result; what is left of slices after that may come later. */
   complete: boolean;
   verdict: Verdict['verdict'];
   reason: string | null;
@@ -53,17 +54,21 @@ export function judge({ manifest, alignments: results, evidence, references }: K
   const proposals = new Map(evidence.map((e) => [e.proposal, e]));
   const isAnswered = ({ outcome: o }: SliceAlignments) =>
     o.status !== 'alignments' || o.proposal === null || proposals.has(o.proposal);
-  const shards = layoutOf(outcome.shards, slices, results.filter(isAnswered));
-  const alignments = results.filter((a) => a.shards === shards);
+  const whole = results.filter((a) => isAnswered(a) && !isLeft(a.slice, slices));
+  const shards = layoutOf(outcome.shards, slices, whole);
+  const searched = results.filter((a) => a.shards === shards);
+  // What was left of a slice may add to what is found, and is not waited for.
+  const alignments = searched.filter((a) => !isLeft(a.slice, slices));
   const failures: Verdict['failures'] = [];
   const failedSlices = new Set<number>();
   const found: Evidence[] = [];
   const answered = alignments.filter(isAnswered).length;
   const fail = (at: { slice: number; shard: number }, reason: string) => {
-    failures.push({ slice: at.slice, shard: at.shard, reason });
-    failedSlices.add(at.slice);
+    failures.push({ slice: at.slice % slices, shard: at.shard, reason });
+    // All of the slice had been searched before.
+    if (!isLeft(at.slice, slices)) failedSlices.add(at.slice);
   };
-  for (const result of alignments) {
+  for (const result of searched) {
     if (result.outcome.status === 'failed') fail(result, result.outcome.reason);
     if (result.outcome.status !== 'alignments' || result.outcome.proposal === null) continue;
     const confirmed = proposals.get(result.outcome.proposal);

@@ -2,6 +2,7 @@ import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type Fingerprint,
+  leftOf,
   type Manifest,
   type Policy,
   type Probe,
@@ -161,9 +162,13 @@ export function createFileMatcher(deps: {
         const job = { probe: looked.probe, spans: run.map(({ span }) => span) };
         const made = await fingerprinter.fingerprintRun(media!, job, signal);
         for (const [i, { n, span }] of run.entries()) {
-          const result = await judgeSlice(media!, looked.probe, name, n, span, made[i]!, signal);
-          alignments.push(result.alignments);
-          if (result.evidence) evidence.push(result.evidence);
+          const about = { source: media!, probe: looked.probe, upload: name, span };
+          const first = await judgeSlice(about, n, made[i]!, signal);
+          const again = first.left && (await judgeSlice(about, leftOf(n, spans.length), codesMade(first.left), signal));
+          for (const one of again ? [first, again] : [first]) {
+            alignments.push(one.alignments);
+            if (one.evidence) evidence.push(one.evidence);
+          }
         }
       }
     }
@@ -181,14 +186,11 @@ export function createFileMatcher(deps: {
   }
 
   async function judgeSlice(
-    source: MediaSource,
-    probe: Probe,
-    upload: string,
+    { source, probe, upload, span }: { source: MediaSource; probe: Probe; upload: string; span: Span },
     slice: number,
-    span: [number, number],
     made: FingerprintOutcome,
     signal?: AbortSignal,
-  ): Promise<{ alignments: SliceAlignments; evidence: SliceEvidence | null }> {
+  ): Promise<{ alignments: SliceAlignments; evidence: SliceEvidence | null; left: Fingerprint | null }> {
     const said = (outcome: SliceAlignments['outcome'], codes: Fingerprint | null): SliceAlignments => ({
       upload,
       slice,
@@ -200,21 +202,26 @@ export function createFileMatcher(deps: {
       frames: countFrames(codes),
       steps: [],
     });
-    if (made.status === 'rejected') return { alignments: said({ ...made, status: 'failed' }, null), evidence: null };
+    const none = { evidence: null, left: null };
+    if (made.status === 'rejected') return { alignments: said({ ...made, status: 'failed' }, null), ...none };
     const codes = made.fingerprint;
     const alignments = await searchSlice(index, codes);
-    if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), evidence: null };
+    if (alignments.length === 0) return { alignments: said({ status: 'nothing', why: '' }, codes), ...none };
     const proposal = `${upload}/${slice}`;
     const read = (part: Span) => fingerprinter.fingerprint(source, { probe, span: part, purpose: 'confirm' }, signal);
-    const outcome = await lookCloser(codesToConfirm(codes, alignments), { alignments, span }, films, read);
+    const along = codesToConfirm(codes, alignments);
+    const { outcome, left } = await lookCloser(along, { alignments, span }, films, read);
     return {
       alignments: said({ status: 'alignments', alignments, proposal }, codes),
       evidence: { proposal, upload, slice, shards: 1, shard: 0, checkpoint: 0, outcome, steps: [] },
+      left,
     };
   }
 
   return { learn, judge: judgeFile };
 }
+
+const codesMade = (fingerprint: Fingerprint): FingerprintOutcome => ({ status: 'codes', fingerprint });
 
 interface SliceSpan {
   n: number;

@@ -1,5 +1,6 @@
 import {
   ENGINE_VERSION,
+  isLeft,
   type Manifest,
   type Opened,
   type Proposal,
@@ -88,14 +89,23 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
     return made;
   }
 
-  async function confirmed(input: Opened<Proposal>, signal: AbortSignal): Promise<SliceEvidence> {
-    return outputsOf(await confirm.run(input, signal)).find((o) => o.to === 'evidence')!.data as SliceEvidence;
+  /** Evidence, and what was left of the slice, which is to be searched as well. */
+  async function confirmed(input: Opened<Proposal>, signal: AbortSignal) {
+    const outputs = outputsOf(await confirm.run(input, signal));
+    const left = outputs.find((o) => o.to === 'fingerprints');
+    return {
+      evidence: outputs.find((o) => o.to === 'evidence')!.data as SliceEvidence,
+      left: left ? openedOf<SliceCodes>(left) : null,
+    };
   }
 
   async function ofCodes(input: Opened<SliceCodes>, known: KnownUpload | null, signal: AbortSignal): Promise<Looked> {
     const slice = input.event.data;
-    const looked: Looked = { ...nothing(slice.slices), seen: [slice.slice] };
+    const isWhole = !isLeft(slice.slice, slice.slices);
+    const looked: Looked = { ...nothing(slice.slices), seen: isWhole ? [slice.slice] : [] };
     if (input.codes && input.codes.engine !== ENGINE_VERSION) {
+      // What is left of it is found again where the slice itself is read again.
+      if (!isWhole) return looked;
       // Codes of another engine are not compared with those of this one: the media are read anew.
       const { outcome: _o, ...rest } = slice;
       const position = Math.max(0, visitOrder(slice.slices).indexOf(slice.slice));
@@ -111,12 +121,15 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
         continue;
       }
       const proposal = outputs.find((o) => o.to === 'proposals');
-      const evidence = proposal ? await confirmed(openedOf(proposal), signal) : null;
+      const { evidence, left } = proposal
+        ? await confirmed(openedOf(proposal), signal)
+        : { evidence: null, left: null };
       if (evidence?.outcome.status === 'failed') {
         looked.trouble ??= troubleOf(evidence.outcome);
         continue;
       }
       looked.results.push({ alignments, evidence });
+      if (left) addTo(looked, await ofCodes(left, known, signal));
     }
     return looked;
   }
@@ -181,13 +194,15 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
       const alignments = recordedOf(known, input.event.data);
       // Proposed by a look that another has taken the place of.
       if (alignments?.outcome.status !== 'alignments' || alignments.outcome.proposal !== id) return looked;
-      const evidence = await confirmed(input, signal);
+      const { evidence, left } = await confirmed(input, signal);
       const before = known!.evidence.find((e) => e.proposal === id);
       if (evidence.outcome.status === 'failed' && before?.outcome.status !== 'failed') {
         return { ...looked, trouble: troubleOf(evidence.outcome) };
       }
-      if (before && canonical(before.outcome) === canonical(evidence.outcome)) return { ...looked, same: [alignments] };
-      return { ...looked, results: [{ alignments, evidence }] };
+      if (before && canonical(before.outcome) === canonical(evidence.outcome)) looked.same.push(alignments);
+      else looked.results.push({ alignments, evidence });
+      if (left) addTo(looked, await ofCodes(left, known, signal));
+      return looked;
     },
 
     ofResult(result, known) {

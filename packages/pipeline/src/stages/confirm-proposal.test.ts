@@ -123,7 +123,7 @@ describe('a slice whose keyframes were read', () => {
   ) {
     const read: Span[] = [];
     const codes = keyframes(upload, times);
-    const outcome = await lookCloser(
+    const { outcome, left } = await lookCloser(
       codesToConfirm(codes, alignments),
       { alignments, span: [0, 30] },
       withOtherShots({ between: async ({ id }) => (library[id] ? [library[id]] : []) }),
@@ -133,9 +133,23 @@ describe('a slice whose keyframes were read', () => {
       },
     );
     const found = outcome.status === 'confirmed' ? outcome.evidence : [];
-    return { read, found: found.map((e) => [e.reference.id, e.total]) };
+    return { read, found: found.map((e) => [e.reference.id, e.total]), left: left && [...left.frames.time] };
   }
   const NEAR = [0, 4, 8, 12, 16, 20, 24, 28];
+
+  test('leaves what was found in none of its stretches to be looked for, where something was found in another', async () => {
+    const [first, second] = [film('first', 11), film('second', 12)];
+    const { bits } = first.tables[0]!;
+    const half = bits.slice();
+    half.set(second.tables[0]!.bits.subarray(bits.length / 2), bits.length / 2);
+    const two: Fingerprint = { ...first, tables: [{ ...first.tables[0]!, bits: half }] };
+    const { found, left } = await looked(two, [2, 9, 22], [alignment('first')], { first, second });
+    expect(found).toEqual([['first', 14.75]]);
+    expect(left).toEqual(Array.from({ length: 30 }, (_, n) => 15 + n / 2));
+    // Nothing is left where all is found, and where nothing is.
+    expect((await looked(first, [2, 9, 22], [alignment('first')], { first })).left).toBeNull();
+    expect((await looked(second, [2, 9, 22], [alignment('first')], { first })).left).toBeNull();
+  });
 
   test('is not read again where they prove all of it', async () => {
     const { read, found } = await looked(one, NEAR, [alignment('one'), alignment('one', 4)], { one });
@@ -217,7 +231,7 @@ describe('of a film that is found in a part of a slice', () => {
       asked.add(id);
       return library[id] ? [library[id]] : [];
     };
-    const outcome = await lookCloser(upload, { alignments, span: [0, 30] }, withOtherShots({ between }), read);
+    const { outcome } = await lookCloser(upload, { alignments, span: [0, 30] }, withOtherShots({ between }), read);
     const found = (outcome.status === 'confirmed' ? outcome.evidence : []).flatMap(({ reference, segments }) =>
       segments.map((s) => [reference.id, ...s.upload.map(Math.round), Math.round(s.offset)]),
     );

@@ -2,6 +2,7 @@ import {
   type Evidence,
   type Fingerprint,
   FRAMES_FORMAT,
+  isLeft,
   type Opened,
   Proposal,
   referenceKey,
@@ -15,6 +16,7 @@ import {
   confirmKeyframes,
   hasRoom,
   isHalfSeen,
+  leftOver,
   openEdges,
   provesAll,
   reachOf,
@@ -22,7 +24,7 @@ import {
 } from '@vigil/decision';
 import type { FingerprintOutcome } from '@vigil/fingerprint';
 import { type Clock, createTurns } from '@vigil/runtime';
-import { sliceConfirmed } from '../events.ts';
+import { leftFingerprinted, sliceConfirmed } from '../events.ts';
 import type { Lane, Lanes } from '../lanes.ts';
 import type { Media } from '../media.ts';
 import { type Films, withOtherShots } from '../other-shots.ts';
@@ -76,8 +78,11 @@ export function confirmProposal(deps: ConfirmDeps): Stage<Proposal> {
     const startedAt = clock.now();
     const proposal = event.data;
     const read = (span: Span) => dense(proposal, span, signal, alive);
-    const outcome = await lookCloser(codes, proposal, films, read);
-    return done([sliceConfirmed(evidenceOf(proposal, startedAt, outcome, noteOf(outcome)))]);
+    const { outcome, left } = await lookCloser(codes, proposal, films, read);
+    const said = sliceConfirmed(evidenceOf(proposal, startedAt, outcome, noteOf(outcome)));
+    // What is left of a slice is searched once: of that, nothing is left again.
+    const again = left && !isLeft(proposal.slice, proposal.slices) ? [leftFingerprinted(proposal, left)] : [];
+    return done([said, ...again]);
   }
 
   return {
@@ -99,6 +104,12 @@ function noteOf(outcome: SliceEvidence['outcome']): string {
   return outcome.evidence.map((e) => `${e.reference.id}: ${e.total.toFixed(1)} s`).join(', ');
 }
 
+export interface CloserLook {
+  outcome: SliceEvidence['outcome'];
+  /** Codes of what was read densely and lies beside all that was found, for the library to be searched by; null where there is none. */
+  left: Fingerprint | null;
+}
+
 /**
  * What a closer look at a slice says of what was proposed. `codes` are those that are there already (`codesToConfirm`); `read`
  * reads a part of the upload densely, where they leave something open.
@@ -108,11 +119,14 @@ export async function lookCloser(
   proposal: Pick<Proposal, 'alignments' | 'span'>,
   films: Films,
   read: (span: Span) => Promise<FingerprintOutcome>,
-): Promise<SliceEvidence['outcome']> {
-  const said = (evidence: Evidence[]): SliceEvidence['outcome'] =>
-    evidence.length > 0
-      ? { status: 'confirmed', evidence }
-      : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' };
+): Promise<CloserLook> {
+  const said = (evidence: Evidence[], left: Fingerprint | null = null): CloserLook => ({
+    outcome:
+      evidence.length > 0
+        ? { status: 'confirmed', evidence }
+        : { status: 'nothing', why: 'frame by frame, nothing that was proposed holds' },
+    left,
+  });
   if (codes && codes.sampling !== 'keyframes') {
     const found = await confirmDensely(codes, proposal, films);
     if (!isHalfSeen(codes, proposal.alignments, found)) return said(found);
@@ -125,8 +139,11 @@ export async function lookCloser(
   const proved = codes ? await confirmByKeyframes(codes, proposal, films, read) : null;
   if (proved) return said(proved);
   const made = await read(proposal.span);
-  if (made.status === 'rejected') return { status: 'failed', reason: made.reason, detail: made.detail };
-  return said(await confirmDensely(made.fingerprint, proposal, films));
+  if (made.status === 'rejected')
+    return { outcome: { status: 'failed', reason: made.reason, detail: made.detail }, left: null };
+  // The library was searched by keyframes only.
+  const found = await confirmDensely(made.fingerprint, proposal, films);
+  return said(found, leftOver(made.fingerprint, found));
 }
 
 /** Where keyframes prove all that was proposed, and so does what lies at the slice's ends beyond them; else null. */

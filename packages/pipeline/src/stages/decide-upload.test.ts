@@ -3,6 +3,7 @@ import { DEFAULT_TERMS } from '@vigil/cases';
 import {
   codeToHex,
   type Evidence,
+  leftOf,
   MAX_FAILURES,
   MAX_SLICES,
   type Manifest,
@@ -353,6 +354,28 @@ describe('decide', () => {
     expect(second.takedowns).toEqual([]);
     expect(second.verdicts).toMatchObject([{ revision: 3, verdict: 'taken-down' }]);
     expect(second.verdicts[0]!.decisions.map((d) => d.evidence.reference.id).sort()).toEqual([reference.id, other.id]);
+  });
+
+  test('another work in what was left of a slice is a revision of its own, and nothing new in it is none', async () => {
+    await planned(1);
+    await aligned(0, proposes('first'));
+    await confirmed(0, 'first', [copied(0, 12)]);
+    expect((await sent()).verdicts).toMatchObject([{ revision: 1, verdict: 'taken-down', cause: 'first' }]);
+    const other = { id: `${reference.id}_other`, version: 1 };
+    await makeLive(other);
+    await aligned(leftOf(0, 1), proposes('left'));
+    expect((await sent()).verdicts).toEqual([]);
+    await confirmed(leftOf(0, 1), 'left', [copied(0, 12, other)]);
+    const { verdicts } = await sent();
+    expect(verdicts).toMatchObject([{ revision: 2, verdict: 'taken-down', cause: 'late', coverage: 1 }]);
+    expect(verdicts[0]!.decisions.map((d) => d.evidence.reference.id).sort()).toEqual([reference.id, other.id]);
+    upload = `${upload}_second`;
+    await planned(1);
+    await aligned(0, proposes('one'));
+    await confirmed(0, 'one', [copied(0, 12)]);
+    await sent();
+    await aligned(leftOf(0, 1), nothing);
+    expect((await sent()).verdicts).toEqual([]);
   });
 
   test('an earlier result that comes late changes nothing', async () => {

@@ -2,6 +2,7 @@ import {
   type Decision,
   derivedId,
   ENGINE_VERSION,
+  isLeft,
   MAX_FAILURES,
   Manifest,
   type Opened,
@@ -93,14 +94,14 @@ const FORGET_MS = 3600 * 1000;
 export function decideUpload({ database, actions, ledger, brakes, clock, concurrency, published }: DecideDeps) {
   /** Writes one result and judges; `write` says whether it was new, `matters` whether it can change the judgement. */
   async function take(
-    upload: string,
+    { upload, slice }: Pick<SliceAlignments, 'upload' | 'slice'>,
     write: (tx: Queryable) => Promise<boolean>,
     matters: (tx: Queryable, row: UploadRow) => Promise<boolean> = async () => true,
   ): Promise<Outcome> {
     const what = await database.transaction(async (tx) => {
       const row = await lockUpload(tx, upload);
       if (!(await write(tx))) return null;
-      return (await matters(tx, row)) ? settle(tx, row, false) : 0;
+      return (await matters(tx, row)) ? settle(tx, row, false, causeOf(row, slice)) : 0;
     });
     if (what === null) return skipped('known already');
     if (what > 0) published();
@@ -253,7 +254,7 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     schema: SliceAlignments,
     run: ({ event: { data } }) =>
       take(
-        data.upload,
+        data,
         (tx) => recordAlignments(tx, data),
         (tx, row) => mayDecide(tx, row, data),
       ),
@@ -263,7 +264,7 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     ...READERS.evidence,
     concurrency,
     schema: SliceEvidence,
-    run: ({ event }) => take(event.data.upload, (tx) => recordEvidence(tx, event.data)),
+    run: ({ event }) => take(event.data, (tx) => recordEvidence(tx, event.data)),
   };
 
   /**
@@ -350,8 +351,11 @@ function verdictOf(
   };
 }
 
-function causeOf({ verdict, revision }: UploadRow): Verdict['cause'] {
-  if (verdict) return verdict.reason?.startsWith(INCOMPLETE) ? 'late' : 'redelivery';
+/** @param slice whose result it is that is judged by */
+function causeOf({ verdict, revision, manifest }: UploadRow, slice = 0): Verdict['cause'] {
+  const planned = manifest?.outcome.status === 'planned' ? manifest.outcome : null;
+  const isLate = verdict?.reason?.startsWith(INCOMPLETE) || (planned && isLeft(slice, planned.slices));
+  if (verdict) return isLate ? 'late' : 'redelivery';
   return revision === 0 ? 'first' : 're-upload';
 }
 
