@@ -4,6 +4,7 @@ import { CODE_BYTES, CODE_KINDS, type CodeKind } from './codes.ts';
 export const FRAME_FLAT = 1; // nothing in it to judge: black, one colour, a plain gradient
 export const FRAME_PAGE = 2; // mostly one level with lettering on it: credits, slates, pages of text
 export const FRAME_KEY = 4; // the container calls it a keyframe
+export const FRAME_FOUND = 8; // a copy was found here: nothing else is looked for by it
 
 /** Frames that were looked at, in order of time. `time` in seconds from the start of the media. */
 export interface Frames {
@@ -57,11 +58,12 @@ const MAGIC = 0x31504656; // "VFP1"
 const THUMBNAIL_BYTES = 4096;
 
 /**
- * May this frame take part at all? Frames with nothing in them never do, nor do a film's pages (credits, slates: every film
- * has them). A still that is a page does: it is the work itself.
+ * May anything be looked for by this frame? Never by frames with nothing in them, nor by a film's pages (credits, slates: every film
+ * has them) or where a copy was found. By a still that is a page it may: it is the work itself.
  */
 export function isFit({ frames, sampling }: Pick<Fingerprint, 'frames' | 'sampling'>, frame: number): boolean {
-  return (frames.flags[frame]! & (sampling === 'still' ? FRAME_FLAT : FRAME_FLAT | FRAME_PAGE)) === 0;
+  const unfit = sampling === 'still' ? FRAME_FLAT : FRAME_FLAT | FRAME_PAGE | FRAME_FOUND;
+  return (frames.flags[frame]! & unfit) === 0;
 }
 
 export function emptyTable(kind: CodeKind): CodeTable {
@@ -78,44 +80,6 @@ export function emptyTable(kind: CodeKind): CodeTable {
 
 export function tableOf(fingerprint: Fingerprint, kind: CodeKind): CodeTable {
   return fingerprint.tables.find((t) => t.kind === kind) ?? emptyTable(kind);
-}
-
-/** The same of some frames only, and of the thumbnails at the times that `shows` names. @param kept frames, in order */
-export function framesOf(f: Fingerprint, kept: readonly number[], shows: (time: number) => boolean): Fingerprint {
-  const place = new Map(kept.map((frame, n) => [frame, n]));
-  const pictured = [...f.thumbnails.time.keys()].filter((n) => shows(f.thumbnails.time[n]!));
-  const { luma } = f.thumbnails;
-  return {
-    ...f,
-    frames: {
-      time: Float64Array.from(kept, (n) => f.frames.time[n]!),
-      quality: Uint8Array.from(kept, (n) => f.frames.quality[n]!),
-      flags: Uint8Array.from(kept, (n) => f.frames.flags[n]!),
-    },
-    tables: f.tables.map((table) => {
-      const rows = [...table.frame.keys()].filter((row) => place.has(table.frame[row]!));
-      return {
-        kind: table.kind,
-        count: rows.length,
-        bits: taken(new Uint8Array(rows.length * CODE_BYTES), table.bits, rows),
-        frame: Uint16Array.from(rows, (row) => place.get(table.frame[row]!)!),
-        place: taken(new Uint16Array(rows.length * 4), table.place, rows),
-        turn: taken(new Uint8Array(rows.length), table.turn, rows),
-        quality: taken(new Uint8Array(rows.length), table.quality, rows),
-      };
-    }),
-    thumbnails: {
-      time: Float64Array.from(pictured, (n) => f.thumbnails.time[n]!),
-      luma: taken(new Uint8Array(pictured.length * THUMBNAIL_BYTES), luma, pictured),
-    },
-  };
-}
-
-/** Some rows of a column of rows that are equally wide, in `made`, which has room for just these. */
-function taken<T extends Uint8Array | Uint16Array>(made: T, from: T, rows: readonly number[]): T {
-  const width = made.length / Math.max(1, rows.length);
-  for (const [n, row] of rows.entries()) made.set(from.subarray(row * width, (row + 1) * width), n * width);
-  return made;
 }
 
 /** Little-endian, sections in this order; lengths precede data. A reader refuses what it does not know. */

@@ -2,7 +2,7 @@ import {
   type Alignment,
   type Evidence,
   type Fingerprint,
-  framesOf,
+  FRAME_FOUND,
   isFit,
   RADIUS,
   type Segment,
@@ -77,23 +77,26 @@ export function isHalfSeen(upload: Fingerprint, alignments: readonly Alignment[]
 
 const segmentsOf = (found: readonly Evidence[]): Segment[] => found.flatMap(({ segments }) => segments);
 
+/** Does a frame lie in none of the segments? */
 const isOpen = (t: number, segments: readonly Segment[]): boolean =>
   !segments.some(({ upload: [from, to] }) => t >= from && t <= to);
 
-/** The frames of a slice that are fit to be judged and lie in none of the segments. */
-const framesLeft = (upload: Fingerprint, segments: readonly Segment[]): number[] =>
-  [...upload.frames.time.keys()].filter((n) => isOpen(upload.frames.time[n]!, segments) && isFit(upload, n));
-
-const openFrames = (upload: Fingerprint, segments: readonly Segment[]): number => framesLeft(upload, segments).length;
+/** How many frames of a slice are fit to be judged and lie in none of the segments. */
+function openFrames(upload: Fingerprint, segments: readonly Segment[]): number {
+  return upload.frames.time.reduce((n, t, frame) => n + Number(isOpen(t, segments) && isFit(upload, frame)), 0);
+}
 
 /**
- * What of a slice that was read densely is still to be looked for, where a part of it was found: another work may be there, of which a
- * few keyframes said nothing. Null where nothing was found, or no room is left.
+ * A slice that was read densely, to be looked for by what is left of it, where a part of it was found: another work may be there, of
+ * which a few keyframes said nothing. All of its frames stay, so that whoever confirms sees what lies between two of them. Null where
+ * nothing was found, or no room is left.
  */
 export function leftOver(upload: Fingerprint, found: readonly Evidence[]): Fingerprint | null {
   if (found.length === 0 || !hasRoom(upload, found)) return null;
+  const { frames } = upload;
   const segments = segmentsOf(found);
-  return framesOf(upload, framesLeft(upload, segments), (time) => isOpen(time, segments));
+  const flags = frames.flags.map((flag, n) => (isOpen(frames.time[n]!, segments) ? flag : flag | FRAME_FOUND));
+  return { ...upload, frames: { ...frames, flags } };
 }
 
 /** Is there room in a slice of film for a shot that could prove something, beside what was found? */

@@ -77,12 +77,15 @@ describe('frameCodes', () => {
 
   it('takes no dark scene for a page, however even it is', () => {
     // A road at night: nine tenths within eight levels, on none of which most of it lies.
-    const road = (u: number, v: number) => 30 + 14 * v + (Math.abs(u - 0.5) < 0.04 ? 60 : 0);
+    const road = (u: number, v: number) => 30 + 14 * v + 60 * Math.max(0, 1 - Math.abs(u - 0.5) / 0.06);
     expect(flagsOf(draw(road)) & FRAME_PAGE).toBe(0);
     // Black with a little noise of the codec, and the names of those who made it.
     const credits = (u: number, v: number) =>
       16 + ((u * 911 + v * 577) % 3) + ((u * 97) % 7 < 1 && (v * 31) % 3 < 1 ? 200 : 0);
     expect(flagsOf(draw(credits)) & FRAME_PAGE).toBe(FRAME_PAGE);
+    // The same from a film with grain: no level has most of it, but there is lettering.
+    const grained = (u: number, v: number) => credits(u, v) + ((u * 7919 + v * 104_729) % 13);
+    expect(flagsOf(draw(grained)) & FRAME_PAGE).toBe(FRAME_PAGE);
   });
 });
 

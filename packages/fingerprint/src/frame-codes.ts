@@ -26,14 +26,17 @@ export const ALL_TURNS: readonly Turn[] = TURNS;
 const FLAT_DISTANCE = 1.2;
 const FLAT_QUARTER = 64;
 /**
- * A page: more than this share of pixels within so many levels of the commonest one, and most of them on it, as no scene is. Measured:
- * within GROUND_LEVELS .73 to 1 of receipts, charts, terminals and credits; .28 to .57 of an empty road in the dark, .34 of a bird
- * against the sky, .51 of stars, all three of which are even enough for the first rule.
+ * A page: more than this share of pixels within so many levels of the commonest one, and most of them on it, or else lettering in it.
+ * Measured: within GROUND_LEVELS .73 to 1 of receipts, charts, terminals and credits; .28 to .57 of an empty road in the dark, .34 of a
+ * bird against the sky, which are even enough for the first rule. Steps from one pixel to the next of LETTER_STEP: .004 to .11 of pages
+ * (those with less have an even ground), .001 of that bird, .0002 of that road (the most: .004).
  */
 const PAGE_SHARE = 0.8;
 const PAGE_LEVELS = 8;
 const GROUND_SHARE = 0.65;
 const GROUND_LEVELS = 2;
+const LETTER_STEP = 48;
+const LETTER_SHARE = 0.006;
 const PAGE_SAMPLES = 1 << 17;
 
 const WHOLE: Place = [0, 0, 65535, 65535];
@@ -111,18 +114,23 @@ function isPage(luma: Uint8Array, width: number, height: number, trim: Region | 
   const levels = new Uint32Array(256);
   const step = Math.max(1, Math.ceil(Math.sqrt((part.width * part.height) / PAGE_SAMPLES)));
   let samples = 0;
+  let letters = 0;
   for (let y = 0; y < part.height; y += step) {
     // Rows start at different columns, so that no regular pattern of columns is all that is seen.
     let p = (part.y + y) * width + part.x;
     const end = p + part.width;
     p += (y * 7) % step;
-    for (; p < end; p += step, samples++) levels[luma[p]!]!++;
+    for (; p < end; p += step, samples++) {
+      levels[luma[p]!]!++;
+      if (p + 1 < end && Math.abs(luma[p + 1]! - luma[p]!) > LETTER_STEP) letters++;
+    }
   }
   let commonest = 0;
   for (let v = 1; v < 256; v++) if (levels[v]! > levels[commonest]!) commonest = v;
   const within = (reach: number) =>
     levels.subarray(Math.max(0, commonest - reach), commonest + reach + 1).reduce((near, n) => near + n, 0);
-  return within(PAGE_LEVELS) > PAGE_SHARE * samples && within(GROUND_LEVELS) > GROUND_SHARE * samples;
+  if (within(PAGE_LEVELS) <= PAGE_SHARE * samples) return false;
+  return within(GROUND_LEVELS) > GROUND_SHARE * samples || letters > LETTER_SHARE * samples;
 }
 
 export interface TimedFrame {

@@ -2,7 +2,7 @@
 import type { Probe, Rejection } from '@vigil/contracts';
 import type { Size } from './decode-frames.ts';
 import { decoderLimits, demuxerOf, everyFrame, type FfmpegTools, inputOptions } from './decoder-options.ts';
-import { runDecoder } from './ffmpeg.ts';
+import { DecoderKilled, runDecoder } from './ffmpeg.ts';
 import type { PictureOutcome } from './fingerprinter.ts';
 import { encodePicture } from './image.ts';
 import type { MediaLimits } from './media-source.ts';
@@ -22,22 +22,27 @@ export interface PictureJob {
 /** A film's stamps may end before its length does: then a frame from a little earlier. */
 const BEFORE = [0, 1, 5];
 
-/** All that a job may take: once for all of them together, and then for each by itself. */
+/** All that a job may take: once for all of them together, and as much again for each by itself. */
 export const mostSeconds = (at: readonly number[], { probeSeconds }: MediaLimits): number =>
-  probeSeconds * at.length * (1 + BEFORE.length);
+  2 * probeSeconds * at.length;
 
 /**
  * The first frames at or after some times, by one decoder, whose start costs more than most of what it decodes here: 54 to 60 % of the
  * CPU time of three, for three frames of clips of 30 s. Bad media is an outcome.
  */
 export async function videoPictures(job: PictureJob, signal?: AbortSignal): Promise<PictureOutcome[]> {
-  const found = await framesAt(job, job.at, signal);
+  const found = job.at.length > 1 ? await framesAt(job, job.at, signal).catch(forWantOfMemory) : null;
   if (Array.isArray(found)) return Promise.all(found.map((frame) => shown(frame, job)));
-  if (found.reason === 'too-slow') return job.at.map(() => found);
-  // Which of them are missing cannot be told.
+  // Which of them are missing, slow or too large together cannot be told.
   const each: PictureOutcome[] = [];
   for (const at of job.at) each.push(await pictureNear(job, at, signal));
   return each;
+}
+
+/** Several decoders at once take more than one does. */
+function forWantOfMemory(error: unknown): null {
+  if (error instanceof DecoderKilled) return null;
+  throw error;
 }
 
 async function pictureNear(job: PictureJob, at: number, signal: AbortSignal | undefined): Promise<PictureOutcome> {

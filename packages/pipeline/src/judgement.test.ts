@@ -96,6 +96,12 @@ describe('what was left of a slice', () => {
     });
     expect(found).toMatchObject({ complete: true, verdict: 'taken-down', coverage: 1 });
     expect(found.decisions.map((d) => d.evidence.reference.id)).toEqual(['second']);
+    const again = [...both(1, [0]), { ...result(left, [0, 1], 'pr_again'), checkpoint: 99 }];
+    const meanwhile = judge({
+      ...{ manifest: manifest(1), alignments: again, evidence: [said({ status: 'confirmed', evidence: [evidence] })] },
+      references: () => facts,
+    });
+    expect(meanwhile.decisions).toEqual(found.decisions);
     const failed = judged(manifest(1), all, [said({ status: 'failed', reason: 'too-slow', detail: 'x' })]);
     expect(failed).toMatchObject({ complete: true, verdict: 'cleared', coverage: 1 });
     expect(failed.failures).toEqual([{ slice: 0, shard: 0, reason: 'too-slow' }]);

@@ -71,7 +71,9 @@ export function judge({ manifest, alignments: results, evidence, references }: K
   for (const result of searched) {
     if (result.outcome.status === 'failed') fail(result, result.outcome.reason);
     if (result.outcome.status !== 'alignments' || result.outcome.proposal === null) continue;
-    const confirmed = proposals.get(result.outcome.proposal);
+    // What is left of a slice may be searched anew, and what was found there stands until that is confirmed.
+    const before = isLeft(result.slice, slices) ? evidence.find((e) => isOfSame(e, result)) : undefined;
+    const confirmed = proposals.get(result.outcome.proposal) ?? before;
     if (!confirmed) continue;
     if (confirmed.outcome.status === 'failed') fail(result, confirmed.outcome.reason);
     if (confirmed.outcome.status === 'confirmed') found.push(...confirmed.outcome.evidence);
@@ -125,6 +127,9 @@ function layoutOf(planned: number, slices: number, answered: readonly SliceAlign
   const layouts = [planned, ...new Set(answered.map((a) => a.shards).sort((a, b) => b - a))];
   return layouts.reduce((best, shards) => (share(shards) > share(best) ? shards : best));
 }
+
+const isOfSame = (a: SliceEvidence, b: SliceAlignments): boolean =>
+  a.shards === b.shards && a.shard === b.shard && a.slice === b.slice;
 
 /** What the reason of a verdict begins with when not all was seen. */
 export const INCOMPLETE = 'incomplete';

@@ -182,7 +182,8 @@ const OPEN_AT_MOST = 1000;
 
 interface Held {
   first: number;
-  slices: number;
+  /** Nothing more can come of it: of a film, other slices, and what was left of one. */
+  isWhole: boolean;
   results: SecondLook['results'][number][];
   trouble: Trouble | null;
   /** A slice that shows something new has no result that it could be added to. */
@@ -213,7 +214,7 @@ function createWorker(
       const fresh = found.filter((a) => placeOf(a.reference.id, shards) === shard && isNews(a, recorded));
       if (fresh.length === 0) continue;
       const held: Held = open.get(owner.id) ?? {
-        ...{ first: record.offset, slices, results: [], trouble: null, unsearched: false },
+        ...{ first: record.offset, isWhole: probe.kind === 'image', results: [], trouble: null, unsearched: false },
       };
       // Two are looked at at once: the later one may be done first.
       held.first = Math.min(held.first, record.offset);
@@ -315,7 +316,7 @@ function createWorker(
           logger.warn({ offset: record.offset, error: error.message }, 'cannot be read, and is left out');
         }
       });
-      const ready = [...open].filter(([, held]) => held.slices === 1);
+      const ready = [...open].filter(([, held]) => held.isWhole);
       if (open.size - ready.length > OPEN_AT_MOST) ready.push(...[...open].slice(0, open.size - OPEN_AT_MOST));
       const { codes, unreadable } = found;
       const tally = { slices: records.length, codes, near: found.near.length };

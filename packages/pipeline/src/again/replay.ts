@@ -2,6 +2,7 @@ import type { BlobStore } from '@vigil/blob-store';
 import {
   deadTopic,
   derivedId,
+  isLeft,
   openEnvelope,
   Proposal,
   placeOf,
@@ -355,7 +356,10 @@ function createWorker(
     });
     const ready = [...open].filter(([upload, { looked }]) => {
       if (base !== 'fingerprints' || known.get(upload)?.deleted) return true;
-      return new Set(looked.seen).size >= looked.slices;
+      const seen = new Set(looked.seen);
+      const whole = [...seen].filter((n) => !isLeft(n, looked.slices)).length;
+      const lefts = (known.get(upload)?.alignments ?? []).filter((a) => isLeft(a.slice, looked.slices));
+      return whole >= looked.slices && lefts.every((a) => seen.has(a.slice));
     });
     if (open.size - ready.length > OPEN_AT_MOST) ready.push(...[...open].slice(0, open.size - OPEN_AT_MOST));
     const piece = await settleAll([...new Map(ready)].map(([upload, { looked }]) => [upload, looked] as const));

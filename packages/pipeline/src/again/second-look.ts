@@ -1,6 +1,7 @@
 import {
   ENGINE_VERSION,
   isLeft,
+  leftOf,
   type Manifest,
   type Opened,
   type Proposal,
@@ -99,10 +100,16 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
     };
   }
 
-  async function ofCodes(input: Opened<SliceCodes>, known: KnownUpload | null, signal: AbortSignal): Promise<Looked> {
+  /** @param anew what was found is confirmed again, though the same is proposed */
+  async function ofCodes(
+    input: Opened<SliceCodes>,
+    known: KnownUpload | null,
+    signal: AbortSignal,
+    anew = false,
+  ): Promise<Looked> {
     const slice = input.event.data;
     const isWhole = !isLeft(slice.slice, slice.slices);
-    const looked: Looked = { ...nothing(slice.slices), seen: isWhole ? [slice.slice] : [] };
+    const looked: Looked = { ...nothing(slice.slices), seen: [slice.slice] };
     if (input.codes && input.codes.engine !== ENGINE_VERSION) {
       // What is left of it is found again where the slice itself is read again.
       if (!isWhole) return looked;
@@ -110,14 +117,17 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
       const { outcome: _o, ...rest } = slice;
       const position = Math.max(0, visitOrder(slice.slices).indexOf(slice.slice));
       const steps = slice.steps.filter((s) => s.stage === 'plan');
-      return ofSlice({ ...rest, position, steps }, known, signal, false);
+      return ofSlice({ ...rest, position, steps }, known, signal, { follow: false, anew: true });
     }
+    let [leaves, stands] = [false, false];
     for (let number = 0; number < slice.shards; number++) {
       const outputs = outputsOf(await matcher(number, slice.shards).run(input, signal));
       const alignments = outputs.find((o) => o.to === 'alignments')!.data as SliceAlignments;
       const recorded = recordedOf(known, { ...slice, shard: number });
-      if (recorded && isSame(recorded, alignments) && isAnswered(recorded, known!.evidence)) {
+      const isFound = recorded?.outcome.status === 'alignments';
+      if (recorded && !(anew && isFound) && isSame(recorded, alignments) && isAnswered(recorded, known!.evidence)) {
         looked.same.push(alignments);
+        stands ||= isFound;
         continue;
       }
       const proposal = outputs.find((o) => o.to === 'proposals');
@@ -125,16 +135,37 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
         ? await confirmed(openedOf(proposal), signal)
         : { evidence: null, left: null };
       if (evidence?.outcome.status === 'failed') {
-        looked.trouble ??= troubleOf(evidence.outcome);
+        // What is left of a slice keeps no upload from being judged, here as there.
+        if (isWhole) looked.trouble ??= troubleOf(evidence.outcome);
+        stands = true;
         continue;
       }
       looked.results.push({ alignments, evidence });
-      if (left) addTo(looked, await ofCodes(left, known, signal));
+      if (!left) continue;
+      leaves = true;
+      addTo(looked, await ofCodes(left, known, signal, anew));
     }
+    if (isWhole && !leaves && !stands) looked.results.push(...emptied(known, slice));
     return looked;
   }
 
-  async function ofSlice(slice: Slice, known: KnownUpload | null, signal: AbortSignal, follow = true): Promise<Looked> {
+  /** What is recorded of what was left of a slice, where nothing is left of it any more. */
+  function emptied(known: KnownUpload | null, { slice, slices, shards }: SliceCodes): Looked['results'] {
+    const n = leftOf(slice, slices);
+    return (known?.alignments ?? [])
+      .filter((a) => a.shards === shards && a.slice === n && a.outcome.status !== 'nothing')
+      .map((a) => ({
+        alignments: { ...a, outcome: { status: 'nothing', why: 'nothing is left of the slice any more' } },
+        evidence: null,
+      }));
+  }
+
+  async function ofSlice(
+    slice: Slice,
+    known: KnownUpload | null,
+    signal: AbortSignal,
+    { follow = true, anew = false } = {},
+  ): Promise<Looked> {
     const outputs = outputsOf(
       await fingerprint.run(openedOf({ key: '', id: 'again', type: 'again', data: slice }), signal),
     );
@@ -147,7 +178,7 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
     if (outcome.status === 'failed' && before && before.outcome.status !== 'failed') {
       return { ...nothing(slice.slices), seen: [slice.slice], trouble: troubleOf(outcome) };
     }
-    const looked = await ofCodes(codes, known, signal);
+    const looked = await ofCodes(codes, known, signal, anew);
     if (!follow) return looked;
     for (const next of outputs.filter((o) => o.to !== 'fingerprints').map((o) => o.data as Slice)) {
       if (known?.alignments.some((a) => a.slice === next.slice)) continue;
@@ -157,8 +188,8 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
   }
 
   return {
-    ofCodes,
-    ofSlice,
+    ofCodes: (input, known, signal) => ofCodes(input, known, signal),
+    ofSlice: (slice, known, signal) => ofSlice(slice, known, signal),
 
     async ofUpload(input, knownOf, signal) {
       const outputs = outputsOf(await plan.run(input, signal));
@@ -181,7 +212,7 @@ export function createSecondLooks(deps: SecondLookDeps): SecondLooks {
         const looked: Looked = { ...nothing(outcome.slices), manifest };
         for (let position = 0; position < outcome.slices; position++) {
           const slice = sliceCut({ ...rest, shards }, position).data as Slice;
-          addTo(looked, await ofSlice(slice, known, signal, false));
+          addTo(looked, await ofSlice(slice, known, signal, { follow: false }));
         }
         all.push({ upload, looked });
       }

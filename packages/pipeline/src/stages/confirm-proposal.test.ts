@@ -3,7 +3,9 @@ import {
   type Alignment,
   type Fingerprint,
   FRAME_FLAT,
+  FRAME_FOUND,
   FRAMES_FORMAT,
+  isFit,
   type ReferenceKey,
   type Span,
 } from '@vigil/contracts';
@@ -133,7 +135,11 @@ describe('a slice whose keyframes were read', () => {
       },
     );
     const found = outcome.status === 'confirmed' ? outcome.evidence : [];
-    return { read, found: found.map((e) => [e.reference.id, e.total]), left: left && [...left.frames.time] };
+    return {
+      read,
+      found: found.map((e) => [e.reference.id, e.total]),
+      left: left && [...left.frames.time].filter((_, n) => isFit(left, n)),
+    };
   }
   const NEAR = [0, 4, 8, 12, 16, 20, 24, 28];
 
@@ -149,6 +155,25 @@ describe('a slice whose keyframes were read', () => {
     // Nothing is left where all is found, and where nothing is.
     expect((await looked(first, [2, 9, 22], [alignment('first')], { first })).left).toBeNull();
     expect((await looked(second, [2, 9, 22], [alignment('first')], { first })).left).toBeNull();
+  });
+
+  test('two moments of a film at either side of what was found are no stretch of it', async () => {
+    const [first, other] = [film('first', 11), film('other', 12)];
+    const bits = first.tables[0]!.bits.slice();
+    for (const row of [0, 1, 58, 59]) bits.set(other.tables[0]!.bits.subarray(row * 32, row * 32 + 32), row * 32);
+    const upload: Fingerprint = { ...first, tables: [{ ...first.tables[0]!, bits }] };
+    const { found, left } = await looked(upload, [2, 9, 22], [alignment('first')], { first, other });
+    expect(found.map(([id]) => id)).toEqual(['first']);
+    expect(left).toEqual([0, 0.5, 29, 29.5]);
+    const flags = upload.frames.flags.map((flag, n) => (n > 1 && n < 58 ? flag | FRAME_FOUND : flag));
+    const rest: Fingerprint = { ...upload, sampling: 'dense', frames: { ...upload.frames, flags } };
+    const again = await lookCloser(
+      rest,
+      { alignments: [alignment('other')], span: [0, 30] },
+      withOtherShots({ between: async () => [other] }),
+      async () => ({ status: 'codes', fingerprint: rest }),
+    );
+    expect(again.outcome).toMatchObject({ status: 'nothing' });
   });
 
   test('is not read again where they prove all of it', async () => {

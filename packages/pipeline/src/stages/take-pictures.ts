@@ -86,16 +86,15 @@ export function takePictures(deps: PictureDeps): Stage<Pictures> {
 
     const moments = (of: 'upload' | 'reference') =>
       event.pairs.map((pair, n) => ({ key: `evidence/${id}/${n}-${of}.jpg`, at: pair[of] }));
-    const [mine, its] = await lanes.run(
-      'batch',
-      signal,
-      async () => [await keep(ours, moments('upload'), signal), await keep(theirs, moments('reference'), signal)],
-      alive,
-    );
+    const taken = (of: Readable, keys: ReturnType<typeof moments>) =>
+      lanes.run('batch', signal, () => keep(of, keys, signal), alive);
+    const mine = await taken(ours, moments('upload'));
+    alive?.();
+    const its = await taken(theirs, moments('reference'));
     const pictures: EvidencePicture[] = [];
     const digests: { n: number; upload: string; reference: string }[] = [];
     for (const [n, pair] of event.pairs.entries()) {
-      const [a, b] = [mine![n], its![n]];
+      const [a, b] = [mine[n], its[n]];
       if (!a || !b) continue;
       digests.push({ n, upload: a.sha256, reference: b.sha256 });
       pictures.push({
