@@ -7,8 +7,8 @@ const MIRROR = TURNS.indexOf('mirror');
 /**
  * The patch codes of a slice that are fit to propose a copy, each as it is and as the mirrored picture would have it: the
  * two halves of the code swapped, at 1 - x, turned to pi - angle. Flat frames and pages of text (all pages alike in
- * letters) propose nothing, nor do frames in which a copy was found. Inverted copies are left to picture codes: light and dark exchanged turn a patch by half a
- * turn, and the pattern is closed under reflection, not under that.
+ * letters) propose nothing, nor do frames in which a copy was found. Inverted copies are left to picture codes: light and
+ * dark exchanged turn a patch by half a turn, and the pattern is closed under reflection, not under that.
  */
 export function patchQueries(fingerprint: Fingerprint): QueryCodes {
   const table = tableOf(fingerprint, 'patch');
