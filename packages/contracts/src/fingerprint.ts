@@ -5,6 +5,8 @@ export const FRAME_FLAT = 1; // nothing in it to judge: black, one colour, a pla
 export const FRAME_PAGE = 2; // mostly one level with lettering on it: credits, slates, pages of text
 export const FRAME_KEY = 4; // the container calls it a keyframe
 export const FRAME_FOUND = 8; // a copy was found here: nothing else is looked for by it
+/** What a frame of a film must not be for anything to be looked for by it. */
+export const FRAME_UNFIT = FRAME_FLAT | FRAME_PAGE | FRAME_FOUND;
 
 /** Frames that were looked at, in order of time. `time` in seconds from the start of the media. */
 export interface Frames {
@@ -62,8 +64,7 @@ const THUMBNAIL_BYTES = 4096;
  * has them) or where a copy was found. By a still that is a page it may: it is the work itself.
  */
 export function isFit({ frames, sampling }: Pick<Fingerprint, 'frames' | 'sampling'>, frame: number): boolean {
-  const unfit = sampling === 'still' ? FRAME_FLAT : FRAME_FLAT | FRAME_PAGE | FRAME_FOUND;
-  return (frames.flags[frame]! & unfit) === 0;
+  return (frames.flags[frame]! & (sampling === 'still' ? FRAME_FLAT : FRAME_UNFIT)) === 0;
 }
 
 export function emptyTable(kind: CodeKind): CodeTable {

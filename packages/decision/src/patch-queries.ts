@@ -1,4 +1,4 @@
-import { CODE_BYTES, type Fingerprint, FRAME_FLAT, FRAME_FOUND, FRAME_PAGE, TURNS, tableOf } from '@vigil/contracts';
+import { CODE_BYTES, type Fingerprint, FRAME_UNFIT, TURNS, tableOf } from '@vigil/contracts';
 import { doubled, type QueryCodes } from './query-codes.ts';
 
 const HALF = CODE_BYTES / 2;
@@ -14,7 +14,7 @@ export function patchQueries(fingerprint: Fingerprint): QueryCodes {
   const table = tableOf(fingerprint, 'patch');
   const fit: number[] = [];
   for (let i = 0; i < table.count; i++) {
-    if (!(fingerprint.frames.flags[table.frame[i]!]! & (FRAME_FLAT | FRAME_PAGE | FRAME_FOUND))) fit.push(i);
+    if (!(fingerprint.frames.flags[table.frame[i]!]! & FRAME_UNFIT)) fit.push(i);
   }
   const out = doubled(table, fit);
   const { bits, place } = out;

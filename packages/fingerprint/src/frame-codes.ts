@@ -111,26 +111,30 @@ export function isFlat(dct: Float32Array): boolean {
 
 function isPage(luma: Uint8Array, width: number, height: number, trim: Region | null): boolean {
   const part = pixelsOf(trim, width, height);
-  const levels = new Uint32Array(256);
   const step = Math.max(1, Math.ceil(Math.sqrt((part.width * part.height) / PAGE_SAMPLES)));
-  let samples = 0;
-  let letters = 0;
-  for (let y = 0; y < part.height; y += step) {
-    // Rows start at different columns, so that no regular pattern of columns is all that is seen.
-    let p = (part.y + y) * width + part.x;
-    const end = p + part.width;
-    p += (y * 7) % step;
-    for (; p < end; p += step, samples++) {
-      levels[luma[p]!]!++;
-      if (p + 1 < end && Math.abs(luma[p + 1]! - luma[p]!) > LETTER_STEP) letters++;
+  const eachRow = (visit: (from: number, end: number) => void) => {
+    for (let y = 0; y < part.height; y += step) {
+      const start = (part.y + y) * width + part.x;
+      // Rows start at different columns, so that no regular pattern of columns is all that is seen.
+      visit(start + ((y * 7) % step), start + part.width);
     }
-  }
+  };
+  const levels = new Uint32Array(256);
+  let samples = 0;
+  eachRow((from, end) => {
+    for (let p = from; p < end; p += step, samples++) levels[luma[p]!]!++;
+  });
   let commonest = 0;
   for (let v = 1; v < 256; v++) if (levels[v]! > levels[commonest]!) commonest = v;
   const within = (reach: number) =>
     levels.subarray(Math.max(0, commonest - reach), commonest + reach + 1).reduce((near, n) => near + n, 0);
   if (within(PAGE_LEVELS) <= PAGE_SHARE * samples) return false;
-  return within(GROUND_LEVELS) > GROUND_SHARE * samples || letters > LETTER_SHARE * samples;
+  if (within(GROUND_LEVELS) > GROUND_SHARE * samples) return true;
+  let letters = 0;
+  eachRow((from, end) => {
+    for (let p = from; p + 1 < end; p += step) if (Math.abs(luma[p + 1]! - luma[p]!) > LETTER_STEP) letters++;
+  });
+  return letters > LETTER_SHARE * samples;
 }
 
 export interface TimedFrame {

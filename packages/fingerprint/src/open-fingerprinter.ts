@@ -6,7 +6,7 @@ import type { Fingerprinter, FingerprintOutcome, FrameImage, PictureOutcome, Pro
 import { isAnimatedGif } from './gif-frames.ts';
 import type { FrameLumas } from './image.ts';
 import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
-import { mostSeconds, type PictureJob } from './picture.ts';
+import type { PictureJob } from './picture.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer } from './range-server.ts';
 import { type SlowReads, SourceStalled, watchReads } from './slow-reads.ts';
@@ -183,7 +183,8 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
       const { refusal } = await look(source, limits, signal);
       if (refusal) return at.map(() => refusal);
       if (probe.kind === 'video') {
-        const seconds = mostSeconds(at, limits);
+        // Once for all of them together, and as much again for each by itself.
+        const seconds = 2 * limits.probeSeconds * at.length;
         return shared(source, limits.probeSeconds, async (url) => {
           const job: PictureJob = { url, probe, at, tools, limits };
           const made = await onThread<PictureOutcome[]>('pictureVideo', { job }, { seconds, signal });

@@ -22,10 +22,6 @@ export interface PictureJob {
 /** A film's stamps may end before its length does: then a frame from a little earlier. */
 const BEFORE = [0, 1, 5];
 
-/** All that a job may take: once for all of them together, and as much again for each by itself. */
-export const mostSeconds = (at: readonly number[], { probeSeconds }: MediaLimits): number =>
-  2 * probeSeconds * at.length;
-
 /**
  * The first frames at or after some times, by one decoder, whose start costs more than most of what it decodes here: 54 to 60 % of the
  * CPU time of three, for three frames of clips of 30 s. Bad media is an outcome.

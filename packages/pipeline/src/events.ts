@@ -80,7 +80,7 @@ export function sliceAfter(slice: Slice): Output[] {
 }
 
 export function sliceFingerprinted(
-  slice: Slice,
+  slice: Omit<Slice, 'position'> & { position?: number },
   result: Pick<SliceCodes, 'outcome' | 'steps'>,
   codes: Fingerprint | null,
 ): Output {
@@ -97,14 +97,14 @@ export function sliceFingerprinted(
 /** What a closer look at a slice left over, as a slice of its own beyond the upload's: it is matched as any other. */
 export function leftFingerprinted(proposal: Proposal, codes: Fingerprint): Output {
   const { upload, media, probe, slice, slices, span, shards, receivedAt, steps } = proposal;
-  const data: SliceCodes = {
-    owner: { type: 'upload', id: upload },
-    ...{ media, probe, slice: leftOf(slice, slices), slices, span, shards, epoch: shards, receivedAt },
-    outcome: { status: 'codes' },
-    steps: steps.filter((s) => s.stage === 'plan'),
-  };
-  const id = derivedId('ev', upload, data.slice, 'fingerprint', ENGINE_VERSION, shards);
-  return { to: 'fingerprints', key: upload, id, type: 'vigil.slice.fingerprinted', data, codes };
+  const about = { media, probe, slice: leftOf(slice, slices), slices, span, shards, epoch: shards, receivedAt };
+  const planned = steps.filter((s) => s.stage === 'plan');
+  const owner = { type: 'upload' as const, id: upload };
+  return sliceFingerprinted(
+    { owner, ...about, steps: planned },
+    { outcome: { status: 'codes' }, steps: planned },
+    codes,
+  );
 }
 
 /** One result a slice, layout, shard and checkpoint: searching again in a library that has grown is another result. */
