@@ -13,6 +13,13 @@ const fault = [
   'test/e2e/seeds.test.ts',
   'test/e2e/accuracy.test.ts',
 ];
+/** Files that put something else in the place of a module, which those after them would get too. */
+const mocking = [
+  'packages/event-log/src/kafka-client.test.ts',
+  'packages/fingerprint/src/image-faults.test.ts',
+  'services/console/web/src/list.test.ts',
+];
+const everywhere = ['**/node_modules/**', '**/dist/**', '**/.vigil/**'];
 const globalSetup = './test/global-setup.ts';
 
 export default defineConfig({
@@ -20,7 +27,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
-    exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**'],
+    exclude: everywhere,
     // Not what a test takes, but what a busy machine may make of it.
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -35,20 +42,23 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: [...sources.map((folder) => `${folder}/**/*.test.ts`), 'test/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**', ...whole, ...fault],
+          exclude: [...everywhere, ...whole, ...fault, ...mocking],
+          // To load all modules anew for each of 180 files is a tenth of what these take.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
+      { extends: true, test: { name: 'parts-mocking', include: mocking, sequence: { groupOrder: 1 } } },
       ...Object.entries({ whole, fault }).map(([name, include], n) => ({
         extends: true as const,
         test: {
           name,
           include,
-          exclude: ['**/node_modules/**', ...(include === whole ? fault : [])],
+          exclude: [...everywhere, ...(include === whole ? fault : [])],
           maxWorkers: 1,
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          sequence: { groupOrder: 1 + n },
+          sequence: { groupOrder: 2 + n },
         },
       })),
     ],

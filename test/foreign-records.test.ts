@@ -12,7 +12,7 @@ import { done } from '../packages/pipeline/src/outcome.ts';
 import { runStage, type Stage } from '../packages/pipeline/src/run-stage.ts';
 import { unwatched } from '../packages/pipeline/src/testing.ts';
 import { openTestKafka } from './support/kafka.ts';
-import { createTestDatabase } from './support/postgres.ts';
+import { createEmptyDatabase } from './support/postgres.ts';
 import { describeWith } from './support/require.ts';
 
 const kafka = await openTestKafka();
@@ -73,7 +73,7 @@ async function work(log: EventLog) {
 
 describe('records that our log would not take', () => {
   it('are put away on PostgreSQL: values of a topic that once took more, headers up to the bound', async () => {
-    await using database = await createTestDatabase();
+    await using database = await createEmptyDatabase();
     await using postgres = openPostgres({ url: database.url, max: 8 });
     await using log = await openPostgresEventLog({ postgres, leaseMs: 600 });
     await log.ensureTopics([{ ...TOPICS.uploads, maxBytes: 2 * LARGE }, deadSpec(TOPICS.uploads)]);

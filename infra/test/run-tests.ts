@@ -15,7 +15,7 @@ const full = process.env.VIGIL_FULL === '1';
 const required = (process.env.VIGIL_REQUIRE ?? '').split(',').filter((need) => need !== '');
 const filters = process.argv.slice(2);
 /**
- * Projects of vitest.config.ts, side by side: suites that boot the whole of Vigil wait for much, and the rest computes meanwhile.
+ * Projects of vitest.config.ts by how their names begin, side by side: suites that boot the whole of Vigil wait for much, and the rest computes meanwhile.
  */
 const LANES = ['fault', 'whole', 'parts'];
 const running = new Set<ChildProcess>();
@@ -56,11 +56,11 @@ async function check(name: string, program: string, args: string[]): Promise<Ste
 }
 
 /** The step stands for vitest's own ending: a start-up or teardown that fails shows in its exit code and in no test. */
-async function vitest(project: string): Promise<{ run: RunRecord; step: Step }> {
+async function vitest(lane: string): Promise<{ run: RunRecord; step: Step }> {
   const folder = mkdtempSync(join(tmpdir(), 'vigil-test-'));
   const path = join(folder, 'record.json');
   const reporters = ['--reporter=default', '--reporter=./infra/test/reporter.ts'];
-  const args = ['run', '--project', project, ...reporters, '--allowOnly=false', '--passWithNoTests', ...filters];
+  const args = ['run', '--project', `${lane}*`, ...reporters, '--allowOnly=false', '--passWithNoTests', ...filters];
   const limitMs = (full ? 180 : 40) * MINUTE_MS;
   try {
     const env = { VIGIL_TEST_RECORD: path, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) };
@@ -70,7 +70,7 @@ async function vitest(project: string): Promise<{ run: RunRecord; step: Step }> 
     const explained = run.broken.length > 0 || run.tests.some(({ outcome }) => outcome === 'failed');
     return {
       run,
-      step: { name: `vitest of ${project} ended with code ${code}`, passed: code === 0 || explained, seconds: 0 },
+      step: { name: `vitest of ${lane} ended with code ${code}`, passed: code === 0 || explained, seconds: 0 },
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -10,12 +10,18 @@ export interface TestDatabase {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** An empty database of its own on the run's server, dropped when disposed of. For one test file, or one test. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+/** A database of its own with Vigil's tables in it, dropped when disposed of. For one test file, or one test. */
+export const createTestDatabase = (): Promise<TestDatabase> => createFrom(inject('postgresTemplate'));
+
+/** The same with nothing in it. */
+export const createEmptyDatabase = (): Promise<TestDatabase> => createFrom('template1');
+
+/** Files are copied: a server of which nothing must survive has no reason to log them. */
+async function createFrom(template: string): Promise<TestDatabase> {
   const server = inject('postgresUrl');
   const name = `vigil_test_${randomBytes(6).toString('hex')}`;
   await using admin = openPostgres({ url: server, max: 1 });
-  await admin.query(`CREATE DATABASE ${name}`);
+  await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
   const url = new URL(server);
   url.pathname = `/${name}`;
   return {
@@ -27,7 +33,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** The same with Vigil's tables in it. */
+/** A test database, opened. */
 export async function openTestDatabase(max = 10): Promise<Database> {
   const server = await createTestDatabase();
   const database = await openDatabase({ url: server.url, max });

@@ -1,7 +1,7 @@
 import { type Acknowledgement, actionId, attemptId, type TakedownEvent } from '@vigil/contracts';
 import { openPostgres } from '@vigil/runtime';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, openTestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase, openTestDatabase } from '../../../test/support/postgres.ts';
 import {
   acknowledgementsOf,
   actionsOf,
@@ -182,7 +182,7 @@ test('an export passes by no takedown that is committed late, and goes on where 
 });
 
 test('takedowns of an earlier release are exported in the order in which they were sent, before all others', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using postgres = openPostgres({ url: server.url, max: 1 });
   await migrate(
     postgres,
@@ -204,7 +204,7 @@ test('takedowns of an earlier release are exported in the order in which they we
 });
 
 test('takedowns sent by an earlier release are known after the migration, and wait for nobody', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using postgres = openPostgres({ url: server.url, max: 1 });
   await migrate(postgres, MIGRATIONS.slice(0, 1));
   const event = takedown('up_old', 3);

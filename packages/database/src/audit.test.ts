@@ -1,7 +1,7 @@
 import { type AuditRoot, derivedId } from '@vigil/contracts';
 import { openPostgres, type Postgres, type Queryable } from '@vigil/runtime';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { createTestDatabase, openTestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase, openTestDatabase } from '../../../test/support/postgres.ts';
 import { auditRoots, makeAuditRoot, verifyAudit } from './audit.ts';
 import { appendCaseEvents, caseEvents, lockCase } from './cases.ts';
 import { saveClaim } from './claims.ts';
@@ -134,7 +134,7 @@ describe('what cannot be changed', () => {
   });
 
   test('the owner of the tables has no right to', async () => {
-    await using server = await createTestDatabase();
+    await using server = await createEmptyDatabase();
     await using own = openPostgres({ url: server.url, max: 2 });
     const role = `owner_${derivedId('r', server.url).slice(2, 12).toLowerCase().replaceAll('-', 'x')}`;
     await own.query(`CREATE ROLE "${role}" NOSUPERUSER`);

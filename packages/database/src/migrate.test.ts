@@ -1,12 +1,12 @@
 import { openPostgres } from '@vigil/runtime';
 import { expect, test } from 'vitest';
-import { createTestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase } from '../../../test/support/postgres.ts';
 import { conflictMessages } from './conflicts.ts';
 import { MIGRATIONS, migrate } from './migrate.ts';
 import { findPapers, paperIsWhole } from './papers.ts';
 
 test('the schema is built once, however many start at the same time, and not again', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using one = openPostgres({ url: server.url, max: 2 });
   await using two = openPostgres({ url: server.url, max: 2 });
   const taken = await Promise.all([migrate(one), migrate(two)]);
@@ -15,7 +15,7 @@ test('the schema is built once, however many start at the same time, and not aga
 });
 
 test('a step that fails leaves the schema as it was, and the steps before it', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using postgres = openPostgres({ url: server.url, max: 2 });
   const steps = [
     { number: 1, name: 'good', sql: 'CREATE TABLE good (n int)' },
@@ -30,7 +30,7 @@ test('a step that fails leaves the schema as it was, and the steps before it', a
 });
 
 test('a database of a newer release is refused', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using postgres = openPostgres({ url: server.url, max: 2 });
   const steps = [1, 2].map((number) => ({ number, name: 'step', sql: 'SELECT 1' }));
   await migrate(postgres, steps);
@@ -38,7 +38,7 @@ test('a database of a newer release is refused', async () => {
 });
 
 test('messages about a conflict that were there before they could be erased are papers, word for word', async () => {
-  await using server = await createTestDatabase();
+  await using server = await createEmptyDatabase();
   await using postgres = openPostgres({ url: server.url, max: 2 });
   await migrate(
     postgres,

@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import type { TopicSpec } from '@vigil/contracts';
 import { openPostgres } from '@vigil/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
 import { cuttable } from '../test/cuttable.ts';
 import type { ConsumeOptions, LogRecord, NewRecord } from './event-log.ts';
 import { openPostgresEventLog, type PostgresEventLogOptions } from './postgres-event-log.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = await createEmptyDatabase();
 });
 afterAll(() => database?.[Symbol.asyncDispose]());
 
@@ -249,7 +249,7 @@ describe('PostgreSQL event log', () => {
   });
 
   it('lets several processes create the tables and do the upkeep at once', async () => {
-    await using fresh = await createTestDatabase();
+    await using fresh = await createEmptyDatabase();
     const all = await Promise.all(Array.from({ length: 4 }, () => open({ tombstoneMs: 0 }, fresh.url)));
     const topic = await all[0]!.topic({ cleanup: 'compact', retentionMs: null });
     await all[0]!.log.append(Array.from({ length: 25_000 }, (_, i) => record(topic, `${i % 100}`, `${i}`)));

@@ -1,5 +1,5 @@
 import { openPostgres } from '@vigil/runtime';
-import { createTestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase } from '../../../test/support/postgres.ts';
 import { cuttable } from '../test/cuttable.ts';
 import { type ContractHarness, eventLogContract } from './contract-suite.ts';
 import { openPostgresEventLog } from './postgres-event-log.ts';
@@ -7,7 +7,7 @@ import { openPostgresEventLog } from './postgres-event-log.ts';
 const TOMBSTONE_MS = 5000;
 
 async function openHarness(): Promise<ContractHarness> {
-  const database = await createTestDatabase();
+  const database = await createEmptyDatabase();
   const own = openPostgres({ url: database.url, max: 12 });
   let time = 1_700_000_000_000;
   const now = () => time;

@@ -18,7 +18,7 @@ interface Vector {
 const vectors = JSON.parse(readFileSync(new URL('vectors.json', VECTORS), 'utf8')) as Vector[];
 
 async function found({ file, kind, count }: Pick<Vector, 'file' | 'kind' | 'count'>) {
-  const image = sharp(new URL(file, VECTORS).pathname);
+  const image = sharp(readFileSync(new URL(file, VECTORS)));
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
   const luma = new Uint8Array(info.width * info.height).map((_, i) => data[i * info.channels]!);
   return { ...patchCodes(luma, info.width, info.height, { kind, count }), width: info.width, height: info.height };

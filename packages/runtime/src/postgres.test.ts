@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
+import { createEmptyDatabase, type TestDatabase } from '../../../test/support/postgres.ts';
 import { jsonb, openPostgres, type Postgres, PostgresError } from './postgres.ts';
 
 let database: TestDatabase;
 let postgres: Postgres;
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = await createEmptyDatabase();
   postgres = openPostgres({ url: database.url, max: 4 });
 });
 afterAll(async () => {

@@ -7,7 +7,7 @@ import { TOPICS } from '@vigil/contracts';
 import { openDatabase } from '@vigil/database';
 import { openPostgres, readConfig } from '@vigil/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../../../test/support/postgres.ts';
+import { createEmptyDatabase, type TestDatabase } from '../../../../test/support/postgres.ts';
 import { describeWith } from '../../../../test/support/require.ts';
 import { openLog } from '../stores.ts';
 import { checkMachine } from './check-machine.ts';
@@ -25,7 +25,7 @@ describe('doctor', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'vigil-doctor-'));
-    database = await createTestDatabase();
+    database = await createEmptyDatabase();
   });
   afterAll(async () => {
     for (const server of servers) server.close();
@@ -108,7 +108,7 @@ describe('doctor', () => {
   });
 
   test('an empty database in which the user may create nothing', async () => {
-    await using fresh = await createTestDatabase();
+    await using fresh = await createEmptyDatabase();
     await using postgres = await openPostgres({ url: fresh.url });
     const role = `doctor_poor_${process.pid}`;
     await postgres.query(`CREATE ROLE ${role} LOGIN`);
