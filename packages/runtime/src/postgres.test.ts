@@ -56,6 +56,23 @@ test('a swallowed error inside a transaction does not pass for a commit', async 
   await expect(swallowing).rejects.toMatchObject({ code: '25P02' });
 });
 
+test('statements of transactions are prepared once a connection, and outlive a change of their table', async () => {
+  await using one = openPostgres({ url: database.url, max: 1 });
+  await one.query('CREATE TABLE changing (id int PRIMARY KEY, size int NOT NULL)');
+  const sizeOf = (id: number) =>
+    one.transaction(async (tx) => (await tx.query('SELECT size FROM changing WHERE id = $1', [id]))[0]);
+  const prepared = () => one.query(`SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%changing%'`);
+  await one.transaction((tx) => tx.query('INSERT INTO changing VALUES ($1, $2)', [1, 7]));
+  expect(await sizeOf(1)).toEqual({ size: 7 });
+  expect(await sizeOf(2)).toBeUndefined();
+  expect(await prepared()).toHaveLength(2);
+  await one.query('ALTER TABLE changing ALTER COLUMN size TYPE text');
+  expect(await sizeOf(1)).toEqual({ size: '7' });
+  expect(await prepared()).toHaveLength(1);
+  await one.query('SELECT $1::int AS id FROM changing', [1]);
+  expect(await prepared()).toHaveLength(1);
+});
+
 test('a query after the end of its transaction is refused', async () => {
   const tx = await postgres.transaction(async (t) => t);
   await expect(tx.query('SELECT 1')).rejects.toThrow('after its transaction had ended');
