@@ -84,17 +84,17 @@ test('who began first but commits last comes last, and the reader does not pass 
   expect(await drain()).toEqual(['slow']);
 });
 
-test('many slow, concurrent and rolled back writers: nothing is lost, nothing comes twice, in order of commits', async () => {
+test('many slow, concurrent and rolled back writers, and three relays: nothing is lost, nothing comes twice, in order of commits', async () => {
   const committed: string[] = [];
   const seen: string[] = [];
   let writing = true;
-  const reader = (async () => {
+  const relay = async (limit: number) => {
     while (writing) {
-      await relayBatch(database, 3, async (events) => void seen.push(...events.map(idOf)));
+      await relayBatch(database, limit, async (events) => void seen.push(...events.map(idOf)));
       await pause(1);
     }
-    seen.push(...(await drain()));
-  })();
+  };
+  const relays = [1, 3, 5].map(relay);
   const writer = async (w: number) => {
     for (let n = 0; n < 15; n++) {
       const ids = [`${w}-${n}-a`, `${w}-${n}-b`];
@@ -112,13 +112,17 @@ test('many slow, concurrent and rolled back writers: nothing is lost, nothing co
   };
   await Promise.all(Array.from({ length: 8 }, (_, w) => writer(w)));
   writing = false;
-  await reader;
+  await Promise.all(relays);
+  seen.push(...(await drain()));
   expect([...seen].sort()).toEqual([...committed].sort());
   for (let w = 0; w < 8; w++) {
     const own = (list: string[]) => list.filter((id) => id.startsWith(`${w}-`));
     expect(own(seen)).toEqual(own(committed));
   }
-  const rows = await database.postgres.query<{ seq: number }>('SELECT seq FROM outbox ORDER BY seq');
+  const rows = await database.postgres.query<{ seq: number; id: string }>(
+    'SELECT seq, event_id AS id FROM outbox ORDER BY seq',
+  );
+  expect(seen).toEqual(rows.map((r) => r.id));
   expect(rows.map((r) => r.seq - rows[0]!.seq)).toEqual(committed.map((_, i) => i));
 });
 

@@ -78,22 +78,26 @@ export function relayBatch(
   send: (events: OutboxEvent[]) => Promise<unknown>,
 ): Promise<number> {
   return database.postgres.transaction(async (tx) => {
-    const [cursor] = await tx.query<{ seq: number }>('SELECT seq FROM outbox_cursor FOR UPDATE SKIP LOCKED');
-    if (!cursor) return 0;
+    // The cursor's lock and what stands behind it, in one question: it is asked at each commit, by each relay.
     const rows = await tx.query<{
+      since: number;
       seq: number;
       topic: string;
       key: string;
       headers: Headers;
       value: Uint8Array | null;
-    }>('SELECT seq, topic, key, headers, value FROM outbox WHERE seq > $1 ORDER BY seq LIMIT $2', [cursor.seq, limit]);
+    }>(
+      `WITH cursor AS (SELECT seq FROM outbox_cursor FOR UPDATE SKIP LOCKED)
+       SELECT (SELECT seq FROM cursor) AS since, seq, topic, key, headers, value FROM outbox
+       WHERE seq > (SELECT seq FROM cursor) ORDER BY seq LIMIT $1`,
+      [limit],
+    );
     if (rows.length === 0) return 0;
     await send(rows.map(({ topic, key, headers, value }) => ({ topic, key, headers, value })));
-    const last = rows.at(-1)!.seq;
     await tx.query(
       `WITH moved AS (UPDATE outbox_cursor SET seq = $2)
        UPDATE outbox SET published_at = now_ms() WHERE seq > $1 AND seq <= $2`,
-      [cursor.seq, last],
+      [rows[0]!.since, rows.at(-1)!.seq],
     );
     return rows.length;
   });

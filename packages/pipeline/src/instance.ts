@@ -171,12 +171,12 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     }
     const terms = termsOf(config.cases);
     const ledger = createLedger({ now: clock.now, terms });
-    const cases = createCases({ database, actions, ledger, clock, terms, published: wake.now });
+    const cases = createCases({ database, actions, ledger, clock, terms });
     const audit = createAudit({ database, clock });
     if (has('decide')) await audit.start();
-    const brakes = createBrakes({ database, clock, limits: config.brakes, published: wake.now });
-    const witnesses = createWitnesses({ database, brakes, clock, published: wake.now });
-    const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 8, published: wake.now });
+    const brakes = createBrakes({ database, clock, limits: config.brakes });
+    const witnesses = createWitnesses({ database, brakes, clock });
+    const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 8 });
     if (has('plan')) logger.info(mappingNote(config.keyPattern), 'uploads told by notifications of an object store');
     const media = fingerprinter && createMedia(blobs, fingerprinter, stores.buckets);
     const lanes = createLanes(config.concurrency);
@@ -255,14 +255,10 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     if (has('decide')) {
       const deadLetters = createDeadLetters({ database, log, clock });
       parts.push(
-        rideOut('dead-letters', () =>
-          repeat(DEAD_LETTERS_MS, signal, async () => {
-            if ((await deadLetters.catchUp()) > 0) wake.now();
-          }),
-        ),
+        rideOut('dead-letters', () => repeat(DEAD_LETTERS_MS, signal, async () => void (await deadLetters.catchUp()))),
       );
       const webhooks = { database, clock, logger, allowPrivate: config.privateWebhooks };
-      const timed = { database, clock, logger, handlers, published: wake.now };
+      const timed = { database, clock, logger, handlers };
       parts.push(
         rideOut('relay', () => runRelay({ database, log, clock, metrics, woken: wake.next }, signal)),
         rideOut('timers', () => runTimers(timed, signal)),
@@ -304,7 +300,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
       blobs,
       index,
       library,
-      intake: createIntake({ blobs, log, database, disks, clock, shards: config.shards, published: wake.now }),
+      intake: createIntake({ blobs, log, database, disks, clock, shards: config.shards }),
       serveBlobs: stores.serveBlobs && guardBlobs(stores.serveBlobs, disks),
       inspect: createInspect({ database, environment, index, clock }),
       cases,

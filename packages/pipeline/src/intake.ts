@@ -73,9 +73,8 @@ export function createIntake(deps: {
   disks: Pick<Disks, 'refuse'>;
   clock: Clock;
   shards: number;
-  published(): void;
 }): Intake {
-  const { blobs, log, database, disks, clock, shards, published } = deps;
+  const { blobs, log, database, disks, clock, shards } = deps;
 
   return {
     async upload(name, body, { id, again = false, ...about } = {}) {
@@ -126,7 +125,6 @@ export function createIntake(deps: {
         }
         return versions;
       });
-      published();
       const told = new Set<string>();
       return pictures.map(({ id }) => {
         const { version, isNew } = found.get(id)!;
@@ -160,7 +158,6 @@ export function createIntake(deps: {
       return { reference, work, known: false };
     });
     if (registered.known) await blobs.delete(REFERENCE_BUCKET, key);
-    else published();
     return registered;
   }
 }

@@ -31,7 +31,7 @@ describe('uploads that are deleted or replaced', () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
     const brakes = looseBrakes(database, clock);
-    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published: () => undefined });
+    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1 });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {

@@ -96,5 +96,4 @@ export const looseBrakes = (database: Database, clock: Clock) =>
     database,
     clock,
     limits: { hot: HIGH, floodReference: HIGH, floodHolder: HIGH, cap: HIGH },
-    published: () => undefined,
   });

@@ -9,7 +9,6 @@ export interface TimerDeps {
   clock: Clock;
   logger: Logger;
   handlers: Readonly<Record<string, (tx: Queryable, payload: never) => Promise<void>>>;
-  published(): void;
 }
 
 /** Brings rows of `timers` to those who set them, once each: the timer goes in the transaction that does its work. */
@@ -21,9 +20,9 @@ export async function runTimers(deps: TimerDeps, signal: AbortSignal): Promise<v
 }
 
 /** What is due now, a bounded number of it. Returns how many there were. */
-export async function takeTimers({ database, clock, logger, handlers, published }: TimerDeps): Promise<number> {
+export async function takeTimers({ database, clock, logger, handlers }: TimerDeps): Promise<number> {
   if (!(await isTimerDue(database.postgres, clock.now()))) return 0;
-  const taken = await database.transaction(async (tx) => {
+  return database.transaction(async (tx) => {
     const due = await takeDueTimers(tx, clock.now(), BATCH);
     for (const timer of due) {
       const handler = handlers[timer.kind];
@@ -33,6 +32,4 @@ export async function takeTimers({ database, clock, logger, handlers, published 
     }
     return due.length;
   });
-  if (taken > 0) published();
-  return taken;
 }

@@ -98,9 +98,8 @@ export async function openTools(
     });
     const actions = createActions({ clock, settings: config.acknowledgements });
     const ledger = createLedger({ now: clock.now, terms: termsOf(config.cases) });
-    const brakes = createBrakes({ database, clock, limits: config.brakes, published: () => undefined });
-    const told = { concurrency: 1, published: () => undefined };
-    const decide = decideUpload({ database, actions, ledger, brakes, clock, ...told });
+    const brakes = createBrakes({ database, clock, limits: config.brakes });
+    const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1 });
     const environment = createEnvironment({ database, log, blobs, buckets, clock, logger });
     const shared = { database, log, blobs, clock, logger, environment, again: decide.again };
     const looks = createSecondLooks({ libraries, plan, fingerprint, confirm, ...shared });

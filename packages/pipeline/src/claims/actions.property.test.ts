@@ -70,7 +70,6 @@ test('any order of words, repetitions, pauses and reversals ends as the oracle s
       clock,
       logger: createLogger({ level: 'silent' }),
       handlers: actions.handlers,
-      published: () => undefined,
     };
     await database.postgres.query('DELETE FROM timers');
     await takeSent(database);

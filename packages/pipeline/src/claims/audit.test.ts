@@ -29,7 +29,7 @@ afterAll(() => stack.disposeAsync());
 const logger = createLogger({ level: 'silent' });
 const hour = async () => {
   await clock.advance(3600_000);
-  await takeTimers({ database, clock, logger, handlers: audit.handlers as never, published: () => undefined });
+  await takeTimers({ database, clock, logger, handlers: audit.handlers as never });
 };
 const takenDown = async (upload: string) => {
   await bench.say(upload);

@@ -91,13 +91,8 @@ interface Applied {
   final: boolean;
 }
 
-export function createBrakes(deps: {
-  database: Database;
-  clock: Clock;
-  limits: BrakeLimits;
-  published(): void;
-}): Brakes {
-  const { database, clock, limits, published } = deps;
+export function createBrakes(deps: { database: Database; clock: Clock; limits: BrakeLimits }): Brakes {
+  const { database, clock, limits } = deps;
 
   /** Of one wanted takedown: null, or the brake that keeps it back. */
   async function look(
@@ -225,7 +220,6 @@ export function createBrakes(deps: {
       const { id } = await database.transaction((tx) =>
         put(tx, { brake, subject, why, everything: true, cause: 'person', by }),
       );
-      published();
       return (await findBrake(database.postgres, id))!;
     },
 

@@ -40,20 +40,19 @@ export const DAY = 24 * 3600 * 1000;
 export function openCaseBench(database: Database, limits?: BrakeLimits, more: Partial<Terms> = {}) {
   const clock = createFakeClock(START);
   const terms = { ...DEFAULT_TERMS, ...more };
-  const published = () => undefined;
   const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
   const ledger = createLedger({ now: clock.now, terms });
-  const cases = createCases({ database, actions, ledger, clock, terms, published });
-  const brakes = limits ? createBrakes({ database, clock, limits, published }) : looseBrakes(database, clock);
-  const witnesses = createWitnesses({ database, brakes, clock, published });
-  const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published });
+  const cases = createCases({ database, actions, ledger, clock, terms });
+  const brakes = limits ? createBrakes({ database, clock, limits }) : looseBrakes(database, clock);
+  const witnesses = createWitnesses({ database, brakes, clock });
+  const decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1 });
   const handlers = {
     ...actions.handlers,
     ...cases.handlers,
     ...decide.handlers,
     ...witnesses.handlers,
   };
-  const timers = { database, clock, logger: createLogger({ level: 'silent' }), handlers, published };
+  const timers = { database, clock, logger: createLogger({ level: 'silent' }), handlers };
   const never = new AbortController().signal;
   const run = <T>(stage: { run(input: never, signal: AbortSignal, alive: () => void): unknown }, data: T) =>
     stage.run(

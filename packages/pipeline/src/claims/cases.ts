@@ -82,9 +82,8 @@ export function createCases(deps: {
   ledger: Ledger;
   clock: Clock;
   terms: Terms;
-  published(): void;
 }): Cases {
-  const { database, actions, ledger, clock, terms, published } = deps;
+  const { database, actions, ledger, clock, terms } = deps;
 
   /** Uploads first, each once and in order of id: whoever changes several takes them alike. */
   async function lockAll(tx: Queryable, uploads: readonly string[]) {
@@ -196,11 +195,7 @@ export function createCases(deps: {
   }
 
   return {
-    async take(about, wanted, by) {
-      const outcome = await refusable(() => database.transaction((tx) => take(tx, about, wanted, by)));
-      if (outcome.status === 'done') published();
-      return outcome;
-    },
+    take: (about, wanted, by) => refusable(() => database.transaction((tx) => take(tx, about, wanted, by))),
 
     async fileNotice(notice, by) {
       const outcome = await database.transaction((tx) =>
@@ -214,7 +209,6 @@ export function createCases(deps: {
           settle: (upload) => settle(tx, upload, 'notice'),
         }),
       );
-      published();
       return outcome;
     },
 
@@ -241,11 +235,7 @@ export function createCases(deps: {
       await setTimer(tx, { id, kind: POLICY, dueAt: clock.now(), payload });
     },
 
-    async erase(about, by) {
-      const outcome = await database.transaction((tx) => erase(tx, about, { ledger, by, now: clock.now() }));
-      if (outcome.status === 'done' && outcome.papers.length > 0) published();
-      return outcome;
-    },
+    erase: (about, by) => database.transaction((tx) => erase(tx, about, { ledger, by, now: clock.now() })),
 
     handlers: {
       async [CLAIM_CLOCK](tx, { claim: id }) {

@@ -49,7 +49,7 @@ describe('decide', () => {
     database = await openTestDatabase();
     const actions = createActions({ clock, settings: { surfaces: [], deadlineSeconds: 600, resendSeconds: [30] } });
     const brakes = looseBrakes(database, clock);
-    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1, published: () => undefined });
+    decide = decideUpload({ database, actions, ledger, brakes, clock, concurrency: 1 });
   });
   afterAll(() => database[Symbol.asyncDispose]());
   beforeEach(async () => {
@@ -307,7 +307,6 @@ describe('decide', () => {
       brakes: looseBrakes(database, clock),
       clock,
       concurrency: 1,
-      published: () => undefined,
     };
     await planned(1);
     await aligned(0, proposes('pr'));

@@ -53,8 +53,6 @@ export interface DecideDeps {
   brakes: Brakes;
   clock: Clock;
   concurrency: number;
-  /** Called after a transaction wrote to the outbox. */
-  published(): void;
 }
 
 /** What a second look at an upload came to: per slice and shard, with the evidence of what was proposed. */
@@ -91,21 +89,19 @@ const FORGET_MS = 3600 * 1000;
  * The only writer of claims and verdicts. Each result is a row; when the row is new, the upload is judged anew from all
  * its rows, in the transaction that writes the row, the claim, the verdict and the outgoing events.
  */
-export function decideUpload({ database, actions, ledger, brakes, clock, concurrency, published }: DecideDeps) {
+export function decideUpload({ database, actions, ledger, brakes, clock, concurrency }: DecideDeps) {
   /** Writes one result and judges; `write` says whether it was new, `matters` whether it can change the judgement. */
   async function take(
     { upload, slice }: Pick<SliceAlignments, 'upload' | 'slice'>,
     write: (tx: Queryable) => Promise<boolean>,
     matters: (tx: Queryable, row: UploadRow) => Promise<boolean> = async () => true,
   ): Promise<Outcome> {
-    const what = await database.transaction(async (tx) => {
+    return database.transaction(async (tx) => {
       const row = await lockUpload(tx, upload);
-      if (!(await write(tx))) return null;
-      return (await matters(tx, row)) ? settle(tx, row, false, causeOf(row, slice)) : 0;
+      if (!(await write(tx))) return skipped('known already');
+      if (await matters(tx, row)) await settle(tx, row, false, causeOf(row, slice));
+      return done();
     });
-    if (what === null) return skipped('known already');
-    if (what > 0) published();
-    return done();
   }
 
   /**
@@ -119,15 +115,15 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     return (await countAlignments(tx, id)) >= manifest.outcome.slices * shards;
   }
 
-  /** Judges one upload inside a transaction that holds its row. Returns how many events it put into the outbox. */
+  /** Judges one upload inside a transaction that holds its row. */
   async function settle(
     tx: Queryable,
     row: UploadRow,
     deadlinePassed: boolean,
     cause: Verdict['cause'] = causeOf(row),
-  ): Promise<number> {
+  ): Promise<void> {
     const { manifest } = row;
-    if (!manifest) return 0;
+    if (!manifest) return;
     const { alignments, evidence } = await resultsOf(tx, row.id);
     const keys = new Map<string, ReferenceKey>();
     for (const e of evidence) {
@@ -136,7 +132,7 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     }
     const facts = await referenceFacts(tx, [...keys.values()]);
     // What was deleted before it was judged ends so, once; what had been judged stays as it is.
-    if (row.deleted && row.verdict) return 0;
+    if (row.deleted && row.verdict) return;
     const free = judge({
       manifest: row.deleted && row.mediaState === 'shown' ? deleted(manifest) : manifest,
       alignments,
@@ -162,44 +158,39 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
       });
     if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
     const acted = await alignMedia(tx, { row, actions, ledger, now });
-    let sent = acted ? 1 : 0;
-    if (!final) return sent;
+    if (!final) return;
 
     const { blocked } = acted ? await lockUpload(tx, row.id) : row;
     const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), cause, now);
-    if (row.verdict && !differs(row.verdict, verdict)) return sent;
+    if (row.verdict && !differs(row.verdict, verdict)) return;
     const id = await publishVerdict(tx, verdict, manifest.trace);
-    sent++;
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
     if (!judged.complete && !row.deleted) {
       const message = `not all of ${row.id} was judged in time`;
       await sendAlarm(tx, derivedId('ev', id, 'alarm'), { kind: 'incomplete', subject: row.id, message, at: now });
-      sent++;
     }
-    return sent;
   }
 
   /** What the platform said and what planning made of it: a new upload, one that is gone, or one that takes others' place. */
   async function takeManifest(manifest: Manifest): Promise<Outcome> {
     const { upload, event } = manifest;
-    const what = await database.transaction(async (tx) => {
+    return database.transaction(async (tx) => {
       const { gone, outdated } = await hear(tx, manifest);
       const ids = [...new Set(event.action === 'deleted' ? gone : [...gone, upload])].sort();
       // All rows before any event: the outbox is locked from the first event on.
       const rows: UploadRow[] = [];
       for (const id of ids) rows.push(await lockUpload(tx, id));
-      let sent: number | null = null;
+      let isKnown = true;
       for (const row of rows) {
         const changed = gone.includes(row.id)
           ? await forget(tx, row, manifest)
           : await receive(tx, row, outdated ? deleted(manifest) : manifest);
-        if (changed) sent = (sent ?? 0) + (await settle(tx, await lockUpload(tx, row.id), false));
+        if (!changed) continue;
+        isKnown = false;
+        await settle(tx, await lockUpload(tx, row.id), false);
       }
-      return sent;
+      return isKnown ? skipped('known already') : done();
     });
-    if (what === null) return skipped('known already');
-    if (what > 0) published();
-    return done();
   }
 
   async function forget(tx: Queryable, row: UploadRow, manifest: Manifest): Promise<boolean> {
@@ -273,7 +264,7 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
    */
   async function again(upload: string, { results, manifest, cause, dry, note }: SecondLook & Again): Promise<Rejudged> {
     let found: Rejudged | null = null;
-    const work = async (tx: Queryable): Promise<number> => {
+    const work = async (tx: Queryable): Promise<void> => {
       const row = await lockUpload(tx, upload);
       if (!row.manifest && manifest) await saveManifest(tx, upload, manifest);
       const heard = row.manifest ?? manifest;
@@ -285,18 +276,15 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
         if (!(await replaceResult(tx, 'slice_alignments', alignments))) continue;
         if (evidence) await replaceResult(tx, 'slice_evidence', evidence);
       }
-      const sent = await settle(tx, { ...row, manifest: heard }, false, row.verdict ? cause : causeOf(row));
+      await settle(tx, { ...row, manifest: heard }, false, row.verdict ? cause : causeOf(row));
       const { verdict } = await lockUpload(tx, upload);
       found = { before: row.verdict, after: verdict, settled: verdict ? 'judged' : 'incomplete' };
       if (dry) throw new Undone();
       await note?.(tx, found);
-      return sent;
     };
-    const sent = await database.transaction(work).catch((error: unknown) => {
-      if (error instanceof Undone) return 0;
-      throw error;
+    await database.transaction(work).catch((error: unknown) => {
+      if (!(error instanceof Undone)) throw error;
     });
-    if (sent > 0) published();
     return found!;
   }
 

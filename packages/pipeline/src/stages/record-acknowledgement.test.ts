@@ -32,7 +32,7 @@ describe('acknowledgements', () => {
   function instance(settings: Partial<AcknowledgementSettings> = {}) {
     const actions = createActions({ clock, settings: { ...SETTINGS, ...settings } });
     const stage = recordAcknowledgement({ database, actions, ledger: ledgerFor(clock), clock, concurrency: 1 });
-    const timers = { database, clock, logger, handlers: actions.handlers, published: () => undefined };
+    const timers = { database, clock, logger, handlers: actions.handlers };
     return {
       actions,
       stage,

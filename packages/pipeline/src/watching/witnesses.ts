@@ -30,13 +30,8 @@ interface Silence {
   everySeconds: number;
 }
 
-export function createWitnesses(deps: {
-  database: Database;
-  brakes: Brakes;
-  clock: Clock;
-  published(): void;
-}): Witnesses {
-  const { database, brakes, clock, published } = deps;
+export function createWitnesses(deps: { database: Database; brakes: Brakes; clock: Clock }): Witnesses {
+  const { database, brakes, clock } = deps;
 
   /** Returns how often it has said so in a row. A red one is an alarm at once, and again while it lasts. */
   async function say(
@@ -74,7 +69,6 @@ export function createWitnesses(deps: {
         await cancelTimer(tx, `${CANARY_SILENT}:${canary}`);
         await watchFor(tx, { canary, heardAt, everySeconds });
       });
-      published();
     },
 
     async index(name, { sound, wrong, message }) {
@@ -83,7 +77,6 @@ export function createWitnesses(deps: {
         if (wrong) await brakes.setFor(tx, `index-${name}`, message);
         if (sound) await brakes.releaseFor(tx, `index-${name}`);
       });
-      published();
     },
 
     handlers: {
