@@ -15,7 +15,8 @@ const full = process.env.VIGIL_FULL === '1';
 const required = (process.env.VIGIL_REQUIRE ?? '').split(',').filter((need) => need !== '');
 const filters = process.argv.slice(2);
 /**
- * Projects of vitest.config.ts by how their names begin, side by side: suites that boot the whole of Vigil wait for much, and the rest computes meanwhile.
+ * Projects of vitest.config.ts by how their names begin, side by side: suites that boot the whole of Vigil wait for much, and the rest
+ * computes meanwhile.
  */
 const LANES = ['fault', 'whole', 'parts'];
 const running = new Set<ChildProcess>();

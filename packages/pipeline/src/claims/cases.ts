@@ -197,8 +197,8 @@ export function createCases(deps: {
   return {
     take: (about, wanted, by) => refusable(() => database.transaction((tx) => take(tx, about, wanted, by))),
 
-    async fileNotice(notice, by) {
-      const outcome = await database.transaction((tx) =>
+    fileNotice: (notice, by) =>
+      database.transaction((tx) =>
         fileNotice(tx, {
           ledger,
           notice,
@@ -208,9 +208,7 @@ export function createCases(deps: {
           lockAll,
           settle: (upload) => settle(tx, upload, 'notice'),
         }),
-      );
-      return outcome;
-    },
+      ),
 
     allowed: (claim, by) => allowed(claim, { now: clock.now(), by, terms }),
 
