@@ -73,6 +73,31 @@ test('statements of transactions are prepared once a connection, and outlive a c
   expect(await prepared()).toHaveLength(1);
 });
 
+test('however many connections have prepared what a change of its table has outdated', async () => {
+  await using many = openPostgres({ url: database.url, max: 8 });
+  await many.query('CREATE TABLE changing_too (id int PRIMARY KEY, size int NOT NULL)');
+  await many.query('INSERT INTO changing_too VALUES (1, 7)');
+  const atOnce = () => {
+    const all = Promise.withResolvers<void>();
+    let begun = 0;
+    const one = async () =>
+      many.transaction(async (tx) => {
+        const [row] = await tx.query('SELECT size FROM changing_too WHERE id = $1', [1]);
+        if (++begun === 8) all.resolve();
+        await all.promise;
+        return row;
+      });
+    return Promise.all(Array.from({ length: 8 }, one));
+  };
+  await atOnce();
+  await many.query('ALTER TABLE changing_too ALTER COLUMN size TYPE text');
+  for (let n = 0; n < 8; n++) {
+    const rows = await many.transaction((tx) => tx.query('SELECT size FROM changing_too WHERE id = $1', [1]));
+    expect(rows).toEqual([{ size: '7' }]);
+  }
+  expect(await atOnce()).toEqual(Array(8).fill({ size: '7' }));
+});
+
 test('a query after the end of its transaction is refused', async () => {
   const tx = await postgres.transaction(async (t) => t);
   await expect(tx.query('SELECT 1')).rejects.toThrow('after its transaction had ended');

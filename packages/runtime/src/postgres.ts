@@ -140,11 +140,11 @@ export function openPostgres({ url, max = 10, applicationName = 'vigil' }: Postg
 }
 
 const MAX_ATTEMPTS = 5;
-/** What a connection has prepared is of a table that has changed since: another connection knows nothing of it. */
+/** What a connection has prepared is of a table that has changed since. */
 const OUTDATED_PLAN = '0A000';
 /** Serialization failure, deadlock. */
 const BEGIN_AGAIN = new Set(['40001', '40P01', OUTDATED_PLAN]);
-/** Those of the project are some two hundred; texts that are made up anew each time must not fill a server's memory. */
+/** More than the project has; texts that are made up anew each time must not fill a server's memory. */
 const MOST_PREPARED = 500;
 const MAX_RECONNECT_MS = 5000;
 /** So that nothing waits, or keeps others waiting, for ever. Sessions are exempt: waiting for a lock is their trade. */
@@ -181,7 +181,11 @@ async function once<T>(pool: pg.Pool, fn: (tx: Queryable) => Promise<T>): Promis
     return result;
   } catch (error) {
     open = false;
-    if (error instanceof PostgresError && error.code === OUTDATED_PLAN) broken = error;
+    if (error instanceof PostgresError && error.code === OUTDATED_PLAN) {
+      broken = error;
+      // Other connections have prepared the same: under other names it is prepared anew.
+      preparedNames.clear();
+    }
     await client.query('ROLLBACK').catch((e: Error) => {
       broken = e;
     });
@@ -194,10 +198,10 @@ async function once<T>(pool: pg.Pool, fn: (tx: Queryable) => Promise<T>): Promis
 
 /** Of a statement's text, in all connections. */
 const preparedNames = new Map<string, string>();
+let named = 0;
 
 function preparedName(text: string): string | undefined {
-  if (!preparedNames.has(text) && preparedNames.size < MOST_PREPARED)
-    preparedNames.set(text, `vigil_${preparedNames.size}`);
+  if (!preparedNames.has(text) && preparedNames.size < MOST_PREPARED) preparedNames.set(text, `vigil_${named++}`);
   return preparedNames.get(text);
 }
 
