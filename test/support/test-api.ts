@@ -29,6 +29,7 @@ export interface Reply {
 export interface TestApi {
   url: string;
   instance: Instance;
+  dataFolder: string;
   /** A request with a key (the operator's unless told otherwise; null: none) and, if there is one, a body of JSON. */
   call(method: string, route: string, options?: CallOptions): Promise<Reply>;
   /** A key, made by the operator. */
@@ -102,6 +103,7 @@ export async function openTestApi(
   return {
     url,
     instance,
+    dataFolder,
     call,
     logged,
     key: async (about) => (await call('POST', '/v1/keys', { json: { name: 'test', ...about } })).body.secret,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PassThrough, Readable } from 'node:stream';
+import { finished, PassThrough, Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import { derivedId } from '@vigil/contracts';
@@ -332,8 +332,8 @@ function limited(body: Readable, max: number, see: (chunk: Buffer) => void): Rea
       body.resume();
     }
   });
-  body.on('error', (error) => out.destroy(error));
-  body.on('aborted', () => out.destroy(new Error('the sender went away')));
+  // Also of one that had gone away before it came to this.
+  finished(body, (error) => error && out.destroy(new Error('the sender went away', { cause: error })));
   return body.pipe(out);
 }
 

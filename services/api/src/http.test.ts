@@ -1,6 +1,6 @@
 /** What every route has in common: keys, sign-in, problems, limits, ETags, idempotency, pages, documents. */
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -345,6 +345,8 @@ describe('the API over HTTP', () => {
     await Promise.all(Array.from({ length: 40 }, (_, n) => goAway(n / 2)));
     await sleep(200);
     expect((await api.call('GET', '/v1/works', { key: a })).status).toBe(200);
+    const drafts = path.join(api.dataFolder, 'blobs', '.vigil-blobs', 'temporary');
+    await until(async () => (await readdir(drafts)).length === 0);
   });
 
   test('a change names the version that it changes', async () => {
