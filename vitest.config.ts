@@ -19,7 +19,6 @@ const mocking = [
   'packages/fingerprint/src/image-faults.test.ts',
   'services/console/web/src/list.test.ts',
 ];
-const everywhere = ['**/node_modules/**', '**/dist/**', '**/.vigil/**'];
 const globalSetup = './test/global-setup.ts';
 
 export default defineConfig({
@@ -27,7 +26,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: existsSync(new URL(globalSetup, import.meta.url)) ? [globalSetup] : [],
-    exclude: everywhere,
+    exclude: ['**/node_modules/**', '**/dist/**', '**/.vigil/**'],
     // Not what a test takes, but what a busy machine may make of it.
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -42,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: [...sources.map((folder) => `${folder}/**/*.test.ts`), 'test/**/*.test.ts'],
-          exclude: [...everywhere, ...whole, ...fault, ...mocking],
+          exclude: [...whole, ...fault, ...mocking],
           // To load all modules anew for each of 180 files is a tenth of what these take.
           isolate: false,
           sequence: { groupOrder: 0 },
@@ -54,7 +53,7 @@ export default defineConfig({
         test: {
           name,
           include,
-          exclude: [...everywhere, ...(include === whole ? fault : [])],
+          exclude: include === whole ? fault : [],
           maxWorkers: 1,
           testTimeout: 300_000,
           hookTimeout: 300_000,

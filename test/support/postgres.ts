@@ -1,37 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import { type Database, openDatabase } from '@vigil/database';
-import { openPostgres, type Queryable } from '@vigil/runtime';
+import type { Queryable } from '@vigil/runtime';
 import { inject } from 'vitest';
 import type {} from '../global-setup.ts';
+import { createDatabase, type TestDatabase } from './create-database.ts';
 import { until } from './until.ts';
 
-export interface TestDatabase {
-  url: string;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+export type { TestDatabase };
 
 /** A database of its own with Vigil's tables in it, dropped when disposed of. For one test file, or one test. */
-export const createTestDatabase = (): Promise<TestDatabase> => createFrom(inject('postgresTemplate'));
+export const createTestDatabase = (): Promise<TestDatabase> =>
+  createDatabase(inject('postgresUrl'), inject('postgresTemplate'));
 
 /** The same with nothing in it. */
-export const createEmptyDatabase = (): Promise<TestDatabase> => createFrom('template1');
-
-/** Files are copied: a server of which nothing must survive has no reason to log them. */
-async function createFrom(template: string): Promise<TestDatabase> {
-  const server = inject('postgresUrl');
-  const name = `vigil_test_${randomBytes(6).toString('hex')}`;
-  await using admin = openPostgres({ url: server, max: 1 });
-  await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return {
-    url: url.href,
-    async [Symbol.asyncDispose]() {
-      await using again = openPostgres({ url: server, max: 1 });
-      await again.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    },
-  };
-}
+export const createEmptyDatabase = (): Promise<TestDatabase> => createDatabase(inject('postgresUrl'), 'template1');
 
 /** A test database, opened. */
 export async function openTestDatabase(max = 10): Promise<Database> {
