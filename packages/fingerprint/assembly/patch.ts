@@ -1,3 +1,4 @@
+// Above 400 lines: one module, whose loops share memory and tables.
 // The inner loops of patch codes, 8 or 16 pixels at a time. patch-typescript-kernel.ts says what they mean and is the oracle
 // of this file: the same bytes, to the bit. Planes may be read for 64 bytes beyond their ends.
 

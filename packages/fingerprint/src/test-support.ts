@@ -1,7 +1,7 @@
 /** For tests of this package alone: media made on the spot, the programs to read it, and eyes on what they do. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -37,20 +37,6 @@ if (!hasCorpus && (process.env.VIGIL_REQUIRE ?? '').includes('corpus')) {
 
 export function bytesSource(bytes: Uint8Array): MediaSource {
   return { size: bytes.length, read: async (start, end) => bytes.slice(start, end) };
-}
-
-export async function fileSource(path: string): Promise<MediaSource & AsyncDisposable> {
-  const file = await open(path);
-  const { size } = await file.stat();
-  return {
-    size,
-    async read(start, end) {
-      const length = Math.max(0, Math.min(end, size) - start);
-      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, start);
-      return buffer.subarray(0, bytesRead);
-    },
-    [Symbol.asyncDispose]: () => file.close(),
-  };
 }
 
 export async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {

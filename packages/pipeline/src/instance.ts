@@ -254,9 +254,7 @@ export async function openInstance({ config, logger, ffmpeg, wrapLog, statfs }: 
     }
     if (has('decide')) {
       const deadLetters = createDeadLetters({ database, log, clock });
-      parts.push(
-        rideOut('dead-letters', () => repeat(DEAD_LETTERS_MS, signal, async () => void (await deadLetters.catchUp()))),
-      );
+      parts.push(rideOut('dead-letters', () => repeat(DEAD_LETTERS_MS, signal, () => deadLetters.catchUp())));
       const webhooks = { database, clock, logger, allowPrivate: config.privateWebhooks };
       const timed = { database, clock, logger, handlers };
       parts.push(

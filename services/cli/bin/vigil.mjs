@@ -14,8 +14,8 @@ const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_
 const V8 = ['--max-semi-space-size=2'];
 
 /**
- * Modules are compiled once, not at each start of a process and of each of its threads: half of what a start costs. Within the
- * project and not in /tmp, as Node would have it, where anybody may write. Where it cannot be written, it is done without.
+ * Modules are compiled once, not at each start of a process and of each of its threads: half of what a short command costs, and
+ * half a second of a service's start. Within the project and not in /tmp, as Node would have it, where anybody may write. Where it cannot be written, it is done without.
  */
 const COMPILED = fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url));
 
