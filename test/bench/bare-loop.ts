@@ -62,7 +62,7 @@ async function fingerprintFile(fingerprinter: Fingerprinter, file: string): Prom
   const read = async (start: number, end: number) => {
     const bytes = new Uint8Array(Math.min(end, size) - start);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
-    return bytes.subarray(0, bytesRead);
+    return [bytes.subarray(0, bytesRead)];
   };
   const source = { size, read };
   const looked = await fingerprinter.probe(source);

@@ -41,7 +41,7 @@ export async function openCoder(threads = 2): Promise<Coder> {
   };
 
   async function make(file: string, bytes: Uint8Array, purpose: 'reference' | 'upload' | 'confirm') {
-    const source = { size: bytes.length, read: async (from: number, to: number) => bytes.slice(from, to) };
+    const source = { size: bytes.length, read: async (from: number, to: number) => [bytes.slice(from, to)] };
     const startedAt = performance.now();
     const reader = await fingerprinter();
     const looked = await reader.probe(source);

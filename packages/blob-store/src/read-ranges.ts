@@ -3,8 +3,11 @@ import { type BlobStat, type BlobStore, BlobStoreError } from './blob-store.ts';
 
 export interface BlobSource {
   size: number;
-  /** Bytes [start, end), cut short at the end. Others may be handed the same memory: not to be changed, nor given away. */
-  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Bytes [start, end), cut short at the end, in the pieces in which they came from the store: nothing is copied. Others may be handed
+   * the same memory: not to be changed, nor given away.
+   */
+  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array[]>;
 }
 
 export interface BlobSourceOptions {
@@ -18,7 +21,7 @@ export interface BlobSourceOptions {
 }
 
 interface Block {
-  bytes: Promise<Uint8Array>;
+  pieces: Promise<Uint8Array[]>;
   request: Request;
   /** The source that asked for it, until another one needs it as well. */
   owner: symbol | 'several';
@@ -105,29 +108,29 @@ export function blobSource(
   let expected = -1;
   let run = 1;
 
-  /** Bytes [start, end) in pieces of so many bytes, each as soon as it is whole. */
-  async function* pieces(
+  /** Bytes [start, end) as runs of so many bytes, each as soon as it is whole. */
+  async function* runsOf(
     start: number,
     end: number,
-    pieceBytes: number,
+    runBytes: number,
     signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    let piece = new Uint8Array(Math.min(pieceBytes, end - start));
-    let filled = 0;
+  ): AsyncGenerator<Uint8Array[]> {
+    let pieces: Uint8Array[] = [];
     let left = end - start;
+    let room = Math.min(runBytes, left);
     for await (const chunk of await store.get(bucket, key, range(start, end), signal)) {
       let rest = chunk as Uint8Array;
       left -= rest.length;
       if (left < 0) throw changed();
       while (rest.length > 0) {
-        const part = rest.subarray(0, piece.length - filled);
-        piece.set(part, filled);
-        filled += part.length;
-        rest = rest.subarray(part.length);
-        if (filled < piece.length) break;
-        yield piece;
-        filled = 0;
-        piece = new Uint8Array(Math.min(pieceBytes, left + rest.length));
+        const piece = rest.subarray(0, room);
+        pieces.push(piece);
+        room -= piece.length;
+        rest = rest.subarray(piece.length);
+        if (room > 0) break;
+        yield pieces;
+        pieces = [];
+        room = Math.min(runBytes, left + rest.length);
       }
     }
     if (left > 0) throw changed();
@@ -141,16 +144,16 @@ export function blobSource(
     const names = Array.from({ length: to - from + 1 }, (_, i) => nameOf(from + i));
     const request: Request = { abort: new AbortController(), waiting: 0, settled: false, names };
     const blocks = names.map((name) => {
-      const block = Promise.withResolvers<Uint8Array>();
+      const block = Promise.withResolvers<Uint8Array[]>();
       block.promise.catch(() => 'whoever waits for the block hears of it');
-      cache.set(name, { bytes: block.promise, request, owner: me });
+      cache.set(name, { pieces: block.promise, request, owner: me });
       return block;
     });
     const fill = async () => {
       let n = 0;
       const end = Math.min(size, (to + 1) * blockBytes);
-      for await (const bytes of pieces(from * blockBytes, end, blockBytes, request.abort.signal))
-        blocks[n++]!.resolve(bytes);
+      for await (const pieces of runsOf(from * blockBytes, end, blockBytes, request.abort.signal))
+        blocks[n++]!.resolve(pieces);
     };
     const fail = (error: unknown) => {
       // Blocks that were handed over already are good.
@@ -164,18 +167,18 @@ export function blobSource(
       });
   }
 
-  async function wait(block: Block, signal?: AbortSignal): Promise<Uint8Array> {
+  async function wait(block: Block, signal?: AbortSignal): Promise<Uint8Array[]> {
     const { request } = block;
     request.waiting++;
     let onAbort: (() => void) | undefined;
     try {
-      if (!signal) return await block.bytes;
+      if (!signal) return await block.pieces;
       signal.throwIfAborted();
       const aborted = new Promise<never>((_, reject) => {
         onAbort = () => reject(signal.reason);
         signal.addEventListener('abort', onAbort, { once: true });
       });
-      return await Promise.race([block.bytes, aborted]);
+      return await Promise.race([block.pieces, aborted]);
     } finally {
       if (onAbort) signal?.removeEventListener('abort', onAbort);
       request.waiting--;
@@ -192,15 +195,15 @@ export function blobSource(
     async read(start, end, signal) {
       signal?.throwIfAborted();
       const [from, to] = [Math.max(0, start), Math.min(size, end)];
-      if (from >= to) return new Uint8Array(0);
+      if (from >= to) return [];
       const [first, last] = [Math.floor(from / blockBytes), Math.floor((to - 1) / blockBytes)];
       // A read that would sweep out most of the cache is a copy of a large part: it is passed through.
       if (last - first + 1 > maxBlocks / 2) {
-        let whole = new Uint8Array(0);
-        for await (const piece of pieces(from, to, to - from, signal)) whole = piece;
+        const whole: Uint8Array[] = [];
+        for await (const pieces of runsOf(from, to, to - from, signal)) whole.push(...pieces);
         return whole;
       }
-      const needed: Promise<Uint8Array>[] = [];
+      const needed: Promise<Uint8Array[]>[] = [];
       for (let n = first; n <= last; n++) {
         if (!cache.has(nameOf(n))) {
           const wanted = lastBlock < ahead ? lastBlock : n === expected ? n + Math.min(ahead, 2 * run) - 1 : last;
@@ -213,15 +216,19 @@ export function blobSource(
         }
         needed.push(wait(cache.get(nameOf(n), me)!, signal));
       }
-      const parts = await Promise.all(needed);
-      if (first === last) return parts[0]!.subarray(from - first * blockBytes, to - first * blockBytes);
-      const out = new Uint8Array(to - from);
-      parts.forEach((part, i) => {
-        const at = (first + i) * blockBytes;
-        const piece = part.subarray(Math.max(0, from - at), Math.max(0, to - at));
-        out.set(piece, Math.max(0, at - from));
-      });
-      return out;
+      const pieces = (await Promise.all(needed)).flat();
+      return between(pieces, from - first * blockBytes, to - first * blockBytes);
     },
   };
+}
+
+/** Bytes [start, end) of what lies in pieces. */
+function between(pieces: readonly Uint8Array[], start: number, end: number): Uint8Array[] {
+  let at = 0;
+  const cut = pieces.map((piece) => {
+    const part = piece.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    at += piece.length;
+    return part;
+  });
+  return cut.filter((part) => part.length > 0);
 }

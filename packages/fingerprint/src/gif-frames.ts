@@ -1,4 +1,4 @@
-import type { MediaSource } from './media-source.ts';
+import { type MediaSource, readRange } from './media-source.ts';
 
 const WINDOW_BYTES = 1 << 20;
 /** The second frame of a real animation comes early; further on this is not looked for. */
@@ -6,13 +6,13 @@ const MAX_BYTES = 64 * WINDOW_BYTES;
 
 /** Whether a GIF has a second frame (GIF89a, section 20: an image descriptor is a block that begins with a comma). */
 export async function isAnimatedGif(source: MediaSource, signal?: AbortSignal): Promise<boolean> {
-  let window = new Uint8Array(0);
+  let window: Uint8Array = new Uint8Array(0);
   let from = 0;
   const byte = async (at: number): Promise<number> => {
     if (at >= from + window.length || at < from) {
       if (at >= Math.min(source.size, MAX_BYTES)) throw END;
       from = at;
-      window = new Uint8Array(await source.read(at, Math.min(source.size, at + WINDOW_BYTES), signal));
+      window = await readRange(source, at, Math.min(source.size, at + WINDOW_BYTES), signal);
       if (window.length === 0) throw END;
     }
     return window[at - from]!;

@@ -1,4 +1,4 @@
-import type { MediaSource } from './media-source.ts';
+import { type MediaSource, readRange } from './media-source.ts';
 
 /** What the box structure of an ISO file (MP4, MOV, 3GP) says about why it cannot be read. */
 export interface IsoLook {
@@ -18,7 +18,7 @@ export async function lookAtIsoBoxes(source: MediaSource, signal?: AbortSignal):
   const look: IsoLook = { moov: 'missing', cutShort: false, encrypted: false };
   let at = 0;
   for (let n = 0; n < MAX_BOXES && at < source.size; n++) {
-    const head = Buffer.from(await source.read(at, Math.min(at + 16, source.size), signal));
+    const head = Buffer.from(await readRange(source, at, Math.min(at + 16, source.size), signal));
     if (head.length < 8) return { ...look, cutShort: true };
     const type = head.toString('latin1', 4, 8);
     let size = head.readUInt32BE(0);
@@ -30,7 +30,7 @@ export async function lookAtIsoBoxes(source: MediaSource, signal?: AbortSignal):
     if (type === 'moov') {
       look.moov = at + size <= source.size ? 'whole' : 'cut short';
       const end = Math.min(at + size, at + MAX_MOOV_BYTES, source.size);
-      const moov = Buffer.from(await source.read(at, end, signal));
+      const moov = Buffer.from(await readRange(source, at, end, signal));
       look.encrypted ||= moov.includes('encv') || moov.includes('enca');
     }
     at += size;

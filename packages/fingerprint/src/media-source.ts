@@ -1,7 +1,22 @@
-/** Media as a run of bytes that can be read anywhere. `read` returns bytes [start, end), cut short at the end. */
+/** Media as a run of bytes that can be read anywhere. */
 export interface MediaSource {
   size: number;
-  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * Bytes [start, end), cut short at the end, in the pieces in which they came: what is only passed on need not be copied. They are not
+   * to be changed.
+   */
+  read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array[]>;
+}
+
+/** Bytes [start, end) in one piece, fewer where the source ends. */
+export async function readRange(
+  source: MediaSource,
+  start: number,
+  end: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const pieces = await source.read(start, end, signal);
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
 
 /** Limits on what one upload may cost. Nothing that a header claims is believed beyond them. */

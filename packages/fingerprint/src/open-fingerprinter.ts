@@ -5,7 +5,7 @@ import { demuxerOf, type FfmpegTools } from './decoder-options.ts';
 import type { Fingerprinter, FingerprintOutcome, FrameImage, PictureOutcome, ProbeOutcome } from './fingerprinter.ts';
 import { isAnimatedGif } from './gif-frames.ts';
 import type { FrameLumas } from './image.ts';
-import { DEFAULT_LIMITS, type MediaLimits, type MediaSource } from './media-source.ts';
+import { DEFAULT_LIMITS, type MediaLimits, type MediaSource, readRange } from './media-source.ts';
 import type { PictureJob } from './picture.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer } from './range-server.ts';
@@ -67,10 +67,12 @@ export async function openFingerprinter(options: FingerprinterOptions): Promise<
   async function readAll(source: MediaSource, signal: AbortSignal | undefined): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(source.size);
     for (let at = 0; at < source.size; ) {
-      const part = await source.read(at, Math.min(source.size, at + READ_BYTES), signal);
-      if (part.length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
-      bytes.set(part, at);
-      at += part.length;
+      const from = at;
+      for (const piece of await source.read(from, Math.min(source.size, from + READ_BYTES), signal)) {
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+      if (at === from) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
     }
     return bytes;
   }
@@ -256,7 +258,7 @@ async function look(
     refusal: reason ? refuse(reason, detail) : null,
   });
   if (source.size === 0) return of({ kind: 'unknown', format: 'unknown' }, 'empty', 'no bytes');
-  const head = await source.read(0, Math.min(source.size, SNIFF_BYTES), signal);
+  const head = await readRange(source, 0, Math.min(source.size, SNIFF_BYTES), signal);
   let sniffed = sniff(head);
   if (sniffed.format === 'unknown' && hasTransportPackets(head)) sniffed = { kind: 'video', format: 'mpeg-ts' };
   const { kind, format } = sniffed;

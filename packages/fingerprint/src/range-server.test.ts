@@ -61,7 +61,7 @@ describe('a shared source', () => {
       size: 2 ** 40,
       read: async (start, end) => {
         asked++;
-        return new Uint8Array(end - start);
+        return [new Uint8Array(end - start)];
       },
     };
     const share = server.share(endless);
@@ -87,7 +87,7 @@ describe('a shared source', () => {
   });
 
   test('that ends early is a fault too', async () => {
-    await using share = server.share({ size: 100, read: async () => new Uint8Array(0) });
+    await using share = server.share({ size: 100, read: async () => [] });
     await expect(read(share.url)).rejects.toThrow();
     expect(share.fault).toMatchObject({ message: expect.stringContaining('ended at 0 of 100') });
   });

@@ -112,21 +112,26 @@ async function serve(shared: Shared, request: IncomingMessage, response: ServerR
   }
   let bytes = FIRST_BYTES;
   const read = (from: number) => {
-    const chunk = source.read(from, Math.min(end, from + bytes), stop.signal);
+    const pieces = source.read(from, Math.min(end, from + bytes), stop.signal);
     bytes = Math.min(MOST_BYTES, 2 * bytes);
-    chunk.catch(() => undefined); // it may be waited for too late, or never
-    return chunk;
+    pieces.catch(() => undefined); // it may be waited for too late, or never
+    return pieces;
   };
   let next = start < end ? read(start) : null;
   for (let at = start; next; ) {
-    const chunk = await next;
+    const pieces = await next;
     if (response.destroyed) return;
-    if (chunk.length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
-    at += chunk.length;
-    shared.served += chunk.length;
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (length === 0) throw new Error(`the source ended at ${at} of ${source.size} bytes`);
+    at += length;
+    shared.served += length;
     const pauses = at - start < LOOKED_AT_BYTES && at < end;
     next = at < end && !pauses ? read(at) : null; // while this one is on its way
-    if (!response.write(chunk) && !response.destroyed) await drained(response);
+    // In one go, but not in one piece.
+    response.cork();
+    const isRoom = pieces.map((piece) => response.write(piece)).at(-1);
+    response.uncork();
+    if (!isRoom && !response.destroyed) await drained(response);
     if (!pauses) continue;
     await sleep(PAUSE_MS);
     if (response.destroyed) return;

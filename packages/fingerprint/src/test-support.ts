@@ -36,7 +36,7 @@ if (!hasCorpus && (process.env.VIGIL_REQUIRE ?? '').includes('corpus')) {
 }
 
 export function bytesSource(bytes: Uint8Array): MediaSource {
-  return { size: bytes.length, read: async (start, end) => bytes.slice(start, end) };
+  return { size: bytes.length, read: async (start, end) => [bytes.slice(start, end)] };
 }
 
 export async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {

@@ -267,7 +267,7 @@ async function openFile(file: string): Promise<(MediaSource & AsyncDisposable) |
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
-      return buffer.subarray(0, filled);
+      return [buffer.subarray(0, filled)];
     },
     [Symbol.asyncDispose]: () => handle.close(),
   };

@@ -16,7 +16,7 @@ describe('media', () => {
 
   const fingerprinter = {
     fingerprint: async (source: MediaSource) => {
-      const text = Buffer.from(await source.read(0, source.size)).toString();
+      const text = Buffer.concat(await source.read(0, source.size)).toString();
       return { status: 'rejected', reason: 'corrupt', detail: text };
     },
   } as unknown as Fingerprinter;

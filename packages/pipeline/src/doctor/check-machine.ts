@@ -147,7 +147,7 @@ async function checkPictures(config: Config): Promise<Found> {
   const tools = { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe', version: '0' };
   await using fingerprinter = await openFingerprinter({ threads: 1, ffmpeg: tools });
   const bytes = madePng();
-  const source = { size: bytes.length, read: async (from: number, to: number) => bytes.slice(from, to) };
+  const source = { size: bytes.length, read: async (from: number, to: number) => [bytes.slice(from, to)] };
   const probe = await fingerprinter.probe(source);
   if (probe.status === 'rejected') return failure(`a sound picture is ${probe.reason}: ${probe.detail}`, 'npm ci');
   const made = await fingerprinter.fingerprint(source, { probe: probe.probe, span: [0, 0], purpose: 'upload' });

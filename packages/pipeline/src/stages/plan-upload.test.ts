@@ -50,7 +50,7 @@ describe('plan', () => {
       asked.push(location);
       if (location.key.includes('missing')) return { status: 'rejected', reason: 'missing', detail: location.key };
       const size = location.key.endsWith('.mp4') ? 100 : location.key.includes('empty') ? 0 : 1;
-      return { status: 'opened', source: { size, read: async () => new Uint8Array(size) } };
+      return { status: 'opened', source: { size, read: async () => [new Uint8Array(size)] } };
     },
     fingerprint: () => Promise.reject(new Error('planning fingerprints nothing')),
     fingerprintRun: () => Promise.reject(new Error('planning fingerprints nothing')),
