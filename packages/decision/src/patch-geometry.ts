@@ -67,32 +67,67 @@ export const sizeOf = (aspect: number): { width: number; height: number } => ({
   height: Math.sqrt(AREA / aspect),
 });
 
-/** A map, and the pairs that lie near it. */
+/**
+ * What is asked of pairs again and again, a number a pair: `growth` is the natural log of how much larger the reference shows the
+ * patch, `turn` how far it is turned there. Hundreds of maps are tried on hundreds of pairs, and an object or a logarithm for each
+ * costs more than the question.
+ */
+interface Columns {
+  count: number;
+  qx: Float64Array;
+  qy: Float64Array;
+  rx: Float64Array;
+  ry: Float64Array;
+  growth: Float64Array;
+  turn: Float64Array;
+}
+
+function columnsOf(pairs: readonly Pair[]): Columns {
+  const count = pairs.length;
+  const column = () => new Float64Array(count);
+  const out = { count, qx: column(), qy: column(), rx: column(), ry: column(), growth: column(), turn: column() };
+  for (let i = 0; i < count; i++) {
+    const p = pairs[i]!;
+    out.qx[i] = p.qx;
+    out.qy[i] = p.qy;
+    out.rx[i] = p.rx;
+    out.ry[i] = p.ry;
+    out.growth[i] = Math.log(p.rd / p.qd);
+    out.turn[i] = p.ra - p.qa;
+  }
+  return out;
+}
+
+/** A map, and which pairs lie near it. */
 interface Fitted {
   map: Affine;
-  own: Pair[];
+  own: readonly number[];
 }
 
 /** The map that most pairs consent to, or null when there is none that `least` of them do. */
 export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine | null {
   if (pairs.length < least) return null;
+  const columns = columnsOf(pairs);
   const step = Math.max(1, pairs.length / MAX_PROPOSALS);
-  const proposals: { pivot: Pair; map: Affine; count: number }[] = [];
+  const proposals: { pivot: number; map: Affine; count: number }[] = [];
   for (let k = 0; k < pairs.length; k += step) {
-    const pivot = pairs[Math.floor(k)]!;
-    const map = similarityOf(pivot);
-    proposals.push({ pivot, map, count: pairs.reduce((n, p) => n + (consents(p, map, pivot) ? 1 : 0), 0) });
+    const pivot = Math.floor(k);
+    const map = similarityOf(pairs[pivot]!);
+    proposals.push({ pivot, map, count: consenting(columns, map, pivot) });
   }
   proposals.sort((a, b) => b.count - a.count);
-  const [first] = proposals;
-  if (!first || first.count < least) return null;
-  const roughly = pairs.filter((p) => consents(p, first.map, first.pivot));
-  const starts = [{ map: first.map, own: roughly }];
-  const exact = bestOfTwo(pairs, proposals.slice(0, PIVOTS));
+  if (!proposals[0] || proposals[0].count < least) return null;
+  const likely = proposals.slice(0, PIVOTS).map(({ pivot, map }) => {
+    const own: number[] = [];
+    consenting(columns, map, pivot, own);
+    return { pivot, map, own };
+  });
+  const starts: Fitted[] = [likely[0]!];
+  const exact = bestOfTwo(pairs, columns, likely);
   if (exact && exact.own.length >= least) starts.push(exact);
   let best: Fitted | null = null;
   for (const { map, own } of starts) {
-    const found = fittedFrom(pairs, own, map, least);
+    const found = fittedFrom(columns, own, map, least);
     if (found && (!best || found.own.length > best.own.length)) best = found;
   }
   return best?.map ?? null;
@@ -102,27 +137,30 @@ export function fitAffine(pairs: readonly Pair[], least = MIN_INLIERS): Affine |
  * Of the similarities through two pairs, the proposing one and another that consents to it, the one that most pairs lie near. Among
  * rough consent there may be so much of other frames, which have moved, that the mean of all of it fits none.
  */
-function bestOfTwo(pairs: readonly Pair[], proposals: readonly { pivot: Pair; map: Affine }[]): Fitted | null {
+function bestOfTwo(
+  pairs: readonly Pair[],
+  columns: Columns,
+  proposals: readonly { pivot: number; own: readonly number[] }[],
+): Fitted | null {
+  const { qx, qy } = columns;
   let best: Fitted | null = null;
-  for (const { pivot, map: rough } of proposals) {
-    const far = pairs.filter((p) => consents(p, rough, pivot) && distance(p, pivot) >= FAR);
+  for (const { pivot, own: roughly } of proposals) {
+    const far = roughly.filter((i) => (qx[i]! - qx[pivot]!) ** 2 + (qy[i]! - qy[pivot]!) ** 2 >= FAR ** 2);
     const step = Math.max(1, far.length / PARTNERS);
     for (let k = 0; k < far.length; k += step) {
-      const map = similarityThrough(pivot, far[Math.floor(k)]!);
-      const own = inliersOf(pairs, map, NEARLY);
+      const map = similarityThrough(pairs[pivot]!, pairs[far[Math.floor(k)]!]!);
+      const own = near(columns, map, NEARLY);
       if (!best || own.length > best.own.length) best = { map, own };
     }
   }
   return best;
 }
 
-const distance = (p: Pair, o: Pair): number => Math.hypot(p.qx - o.qx, p.qy - o.qy);
-
 /** A similarity first, then an affine map where enough pairs speak for it; null where that is none that people make. */
-function fittedFrom(pairs: readonly Pair[], start: readonly Pair[], proposed: Affine, least: number): Fitted | null {
-  const plain = refined(pairs, start, proposed, similarityFrom, least);
+function fittedFrom(columns: Columns, start: readonly number[], proposed: Affine, least: number): Fitted | null {
+  const plain = refined(columns, start, proposed, similarityFrom, least);
   if (!plain) return null;
-  const bent = refined(pairs, plain.own, plain.map, affineFrom, least);
+  const bent = refined(columns, plain.own, plain.map, affineFrom, least);
   // Few pairs bend an affine map to their errors, and what lies away from them with it.
   const enough =
     bent && bent.own.length >= (bent.own.length < ENOUGH ? AFFINE_GAIN * plain.own.length + 1 : plain.own.length);
@@ -131,43 +169,54 @@ function fittedFrom(pairs: readonly Pair[], start: readonly Pair[], proposed: Af
 }
 
 function refined(
-  pairs: readonly Pair[],
-  start: readonly Pair[],
+  columns: Columns,
+  start: readonly number[],
   proposed: Affine,
-  solve: (pairs: readonly Pair[], before: Affine) => Affine,
+  solve: (columns: Columns, own: readonly number[], before: Affine) => Affine,
   least: number,
 ): Fitted | null {
   let map = proposed;
-  let own = [...start];
+  let own = start;
   for (let round = 0; round < ROUNDS; round++) {
-    map = solve(own, map);
-    own = inliersOf(pairs, map, round === 0 ? NEARLY : 1);
+    map = solve(columns, own, map);
+    own = near(columns, map, round === 0 ? NEARLY : 1);
     if (own.length < least) return null;
   }
   return { map, own };
 }
 
 /** Those that lie where the map says, about as large and as turned as it says. */
-export function inliersOf<P extends Pair>(pairs: readonly P[], map: Affine, slack = 1): P[] {
-  // Asked of every pair and every map that is tried: most pairs lie far off, which is seen before anything is made for them.
+export const inliersOf = <P extends Pair>(pairs: readonly P[], map: Affine): P[] =>
+  near(columnsOf(pairs), map, 1).map((i) => pairs[i]!);
+
+/** @param slack times the tolerance */
+function near({ count, qx, qy, rx, ry, growth, turn }: Columns, map: Affine, slack: number): number[] {
   const farthest = slack * TOLERANCE * MOST_ENLARGED;
-  return pairs.filter((p) => {
-    const x = xOf(map, p.qx, p.qy) - p.rx;
-    const y = yOf(map, p.qx, p.qy) - p.ry;
-    if (!(Math.abs(x) <= farthest && Math.abs(y) <= farthest)) return false;
-    const { scale, angle } = polar(map, p.qx, p.qy);
+  const isSlanted = map.length > 6;
+  let { scale, angle } = polar(map, 0, 0);
+  const own: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const x = xOf(map, qx[i]!, qy[i]!) - rx[i]!;
+    const y = yOf(map, qx[i]!, qy[i]!) - ry[i]!;
+    // Most pairs lie far off.
+    if (!(Math.abs(x) <= farthest && Math.abs(y) <= farthest)) continue;
+    if (isSlanted) ({ scale, angle } = polar(map, qx[i]!, qy[i]!));
     const tolerance = slack * TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
-    return (
-      Math.hypot(x, y) <= tolerance &&
-      Math.abs(Math.log(p.rd / p.qd / scale)) <= SCALE_SLACK &&
-      Math.abs(wrap(p.ra - p.qa - angle)) <= ANGLE_SLACK
-    );
-  });
+    if (
+      x * x + y * y <= tolerance * tolerance &&
+      Math.abs(growth[i]! - Math.log(scale)) <= SCALE_SLACK &&
+      Math.abs(wrap(turn[i]! - angle)) <= ANGLE_SLACK
+    )
+      own.push(i);
+  }
+  return own;
 }
 
 const underOf = (map: Affine, x: number, y: number): number => 1 + (map[6] ?? 0) * x + (map[7] ?? 0) * y;
-const xOf = (map: Affine, x: number, y: number): number => (map[0] * x + map[1] * y + map[2]) / underOf(map, x, y);
-const yOf = (map: Affine, x: number, y: number): number => (map[3] * x + map[4] * y + map[5]) / underOf(map, x, y);
+export const xOf = (map: Affine, x: number, y: number): number =>
+  (map[0] * x + map[1] * y + map[2]) / underOf(map, x, y);
+export const yOf = (map: Affine, x: number, y: number): number =>
+  (map[3] * x + map[4] * y + map[5]) / underOf(map, x, y);
 
 export const apply = (map: Affine, x: number, y: number): [number, number] => [xOf(map, x, y), yOf(map, x, y)];
 
@@ -219,25 +268,46 @@ function similarityThrough(p: Pair, o: Pair): Affine {
   return [c, -s, p.rx - c * p.qx + s * p.qy, s, c, p.ry - s * p.qx - c * p.qy];
 }
 
-function consents(p: Pair, map: Affine, pivot: Pair): boolean {
-  const scale = pivot.rd / pivot.qd;
-  const x = map[0] * p.qx + map[1] * p.qy + map[2] - p.rx;
-  const y = map[3] * p.qx + map[4] * p.qy + map[5] - p.ry;
-  const slack = ROUGH + ROUGH_SHARE * scale * Math.hypot(p.qx - pivot.qx, p.qy - pivot.qy);
-  if (x * x + y * y > slack * slack) return false;
-  if (Math.abs(Math.log(p.rd / p.qd / scale)) > SCALE_SLACK) return false;
-  return Math.abs(wrap(p.ra - p.qa - pivot.ra + pivot.qa)) <= ANGLE_SLACK;
+/** How many pairs consent to the map that one of them proposes; `own`, where given, is told which. */
+function consenting(
+  { count, qx, qy, rx, ry, growth, turn }: Columns,
+  map: Affine,
+  pivot: number,
+  own?: number[],
+): number {
+  const [a, b, c, d, e, f] = map;
+  const share = ROUGH_SHARE * Math.exp(growth[pivot]!);
+  let n = 0;
+  for (let i = 0; i < count; i++) {
+    if (Math.abs(growth[i]! - growth[pivot]!) > SCALE_SLACK) continue;
+    if (Math.abs(wrap(turn[i]! - turn[pivot]!)) > ANGLE_SLACK) continue;
+    const x = a * qx[i]! + b * qy[i]! + c - rx[i]!;
+    const y = d * qx[i]! + e * qy[i]! + f - ry[i]!;
+    const slack = ROUGH + share * Math.sqrt((qx[i]! - qx[pivot]!) ** 2 + (qy[i]! - qy[pivot]!) ** 2);
+    if (x * x + y * y > slack * slack) continue;
+    n++;
+    own?.push(i);
+  }
+  return n;
+}
+
+function meanOf(column: Float64Array, own: readonly number[]): number {
+  let sum = 0;
+  for (let k = 0; k < own.length; k++) sum += column[own[k]!]!;
+  return sum / own.length;
 }
 
 /** The similarity nearest to the pairs. */
-function similarityFrom(pairs: readonly Pair[], before: Affine): Affine {
-  const n = pairs.length;
-  const mean = (f: (p: Pair) => number) => pairs.reduce((s, p) => s + f(p), 0) / n;
-  const [mx, my, ux, uy] = [mean((p) => p.qx), mean((p) => p.qy), mean((p) => p.rx), mean((p) => p.ry)];
-  const prior = n * PRIOR_SPREAD ** 2;
+function similarityFrom({ qx, qy, rx, ry }: Columns, own: readonly number[], before: Affine): Affine {
+  const [mx, my, ux, uy] = [meanOf(qx, own), meanOf(qy, own), meanOf(rx, own), meanOf(ry, own)];
+  const prior = own.length * PRIOR_SPREAD ** 2;
   let [sum, c, s] = [prior, (prior * (before[0] + before[4])) / 2, (prior * (before[3] - before[1])) / 2];
-  for (const p of pairs) {
-    const [x, y, u, v] = [p.qx - mx, p.qy - my, p.rx - ux, p.ry - uy];
+  for (let k = 0; k < own.length; k++) {
+    const i = own[k]!;
+    const x = qx[i]! - mx;
+    const y = qy[i]! - my;
+    const u = rx[i]! - ux;
+    const v = ry[i]! - uy;
     sum += x * x + y * y;
     c += x * u + y * v;
     s += x * v - y * u;
@@ -248,15 +318,17 @@ function similarityFrom(pairs: readonly Pair[], before: Affine): Affine {
 }
 
 /** The affine map nearest to the pairs, held near the one before where they leave it open. */
-function affineFrom(pairs: readonly Pair[], before: Affine): Affine {
-  const n = pairs.length;
-  const mean = (f: (p: Pair) => number) => pairs.reduce((s, p) => s + f(p), 0) / n;
-  const [mx, my, ux, uy] = [mean((p) => p.qx), mean((p) => p.qy), mean((p) => p.rx), mean((p) => p.ry)];
-  const weight = n * PRIOR_SPREAD ** 2;
+function affineFrom({ qx, qy, rx, ry }: Columns, own: readonly number[], before: Affine): Affine {
+  const [mx, my, ux, uy] = [meanOf(qx, own), meanOf(qy, own), meanOf(rx, own), meanOf(ry, own)];
+  const weight = own.length * PRIOR_SPREAD ** 2;
   let [xx, xy, yy] = [weight, 0, weight];
   let [xu, yu, xv, yv] = [weight * before[0], weight * before[1], weight * before[3], weight * before[4]];
-  for (const p of pairs) {
-    const [x, y, u, v] = [p.qx - mx, p.qy - my, p.rx - ux, p.ry - uy];
+  for (let k = 0; k < own.length; k++) {
+    const i = own[k]!;
+    const x = qx[i]! - mx;
+    const y = qy[i]! - my;
+    const u = rx[i]! - ux;
+    const v = ry[i]! - uy;
     xx += x * x;
     xy += x * y;
     yy += y * y;
@@ -289,7 +361,8 @@ export function isSane([a, b, , d, e]: Affine): boolean {
  * is found at several scales: it counts once. Greedy from the left, so that the order given does not matter.
  */
 export function distinctPlaces(points: readonly (readonly [number, number])[], apart: number): number {
-  const kept = new Map<number, [number, number][]>();
+  /** Of each cell its places: x, y, x, y ... */
+  const kept = new Map<number, number[]>();
   const key = (i: number, j: number) => i * 65536 + j;
   let count = 0;
   for (const [x, y] of [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
@@ -297,14 +370,20 @@ export function distinctPlaces(points: readonly (readonly [number, number])[], a
     let free = true;
     for (let di = -1; di <= 0 && free; di++)
       for (let dj = -1; dj <= 1 && free; dj++)
-        for (const [u, v] of kept.get(key(i + di, j + dj)) ?? []) if (Math.hypot(u - x, v - y) < apart) free = false;
+        if (isNear(kept.get(key(i + di, j + dj)) ?? [], x, y, apart)) free = false;
     if (!free) continue;
     const here = kept.get(key(i, j));
-    if (here) here.push([x, y]);
-    else kept.set(key(i, j), [[x, y]]);
+    if (here) here.push(x, y);
+    else kept.set(key(i, j), [x, y]);
     count++;
   }
   return count;
+}
+
+function isNear(places: readonly number[], x: number, y: number, apart: number): boolean {
+  for (let k = 0; k < places.length; k += 2)
+    if ((places[k]! - x) ** 2 + (places[k + 1]! - y) ** 2 < apart * apart) return true;
+  return false;
 }
 
 /** Pixels: nearer places are one place; sides of the cells that are counted. */

@@ -10,6 +10,8 @@ import {
   polar,
   sizeOf,
   wrap,
+  xOf,
+  yOf,
 } from './patch-geometry.ts';
 import { patchQueries } from './patch-queries.ts';
 import { withSlant } from './patch-slant.ts';
@@ -181,13 +183,20 @@ type Expected = ReturnType<typeof expected>;
 
 /** Where patches should be seen, how much larger and turned how far: from left to right, so that few are looked at for each place. */
 function expected(mine: readonly Patch[], map: Affine) {
-  const all = mine.map((p, q) => ({ q, at: apply(map, p.x, p.y) })).sort((a, b) => a.at[0] - b.at[0]);
-  const column = () => new Float64Array(all.length);
+  const column = () => new Float64Array(mine.length);
+  const places = column();
+  for (let q = 0; q < mine.length; q++) places[q] = xOf(map, mine[q]!.x, mine[q]!.y);
+  const whose = [...mine.keys()].sort((a, b) => places[a]! - places[b]!);
   const [x, y, scale, turn] = [column(), column(), column(), column()];
-  for (const [i, { q, at: place }] of all.entries()) {
-    [x[i], y[i]] = place;
-    const seen = polar(map, mine[q]!.x, mine[q]!.y);
-    [scale[i], turn[i]] = [seen.scale, seen.angle];
+  let seen = polar(map, 0, 0);
+  for (let i = 0; i < whose.length; i++) {
+    const p = mine[whose[i]!]!;
+    x[i] = places[whose[i]!]!;
+    y[i] = yOf(map, p.x, p.y);
+    // Of an affine map the same everywhere.
+    if (map.length > 6) seen = polar(map, p.x, p.y);
+    scale[i] = seen.scale;
+    turn[i] = seen.angle;
   }
   const firstFrom = (least: number): number => {
     let [low, high] = [0, x.length];
@@ -198,7 +207,7 @@ function expected(mine: readonly Patch[], map: Affine) {
     }
     return low;
   };
-  return { whose: all.map(({ q }) => q), x, y, scale, turn, firstFrom };
+  return { whose, x, y, scale, turn, firstFrom };
 }
 
 /** Is the point on one side of all four edges? */

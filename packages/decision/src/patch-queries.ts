@@ -19,8 +19,11 @@ export function patchQueries(fingerprint: Fingerprint): QueryCodes {
   const out = doubled(table, fit);
   const { bits, place } = out;
   for (let q = fit.length; q < out.frame.length; q++) {
-    for (let at = q * CODE_BYTES, end = at + HALF; at < end; at++)
-      [bits[at], bits[at + HALF]] = [bits[at + HALF]!, bits[at]!];
+    for (let at = q * CODE_BYTES, end = at + HALF; at < end; at++) {
+      const left = bits[at]!;
+      bits[at] = bits[at + HALF]!;
+      bits[at + HALF] = left;
+    }
     place[4 * q] = 65535 - place[4 * q]!;
     place[4 * q + 3] = (32768 - place[4 * q + 3]! + 65536) % 65536;
   }

@@ -36,17 +36,27 @@ function isViewable(map: Affine, width: number, height: number): boolean {
 
 function solve(pairs: readonly Pair[], mx: number, my: number): Affine | null {
   const m = Array.from({ length: 8 }, () => new Float64Array(9));
-  const add = (row: readonly number[], value: number) => {
+  const row = new Float64Array(8);
+  /** One equation: x, y and 1 from `from` on. */
+  const add = (from: number, x: number, y: number, value: number) => {
+    row.fill(0);
+    row[from] = x;
+    row[from + 1] = y;
+    row[from + 2] = 1;
+    row[6] = -x * value;
+    row[7] = -y * value;
     for (let i = 0; i < 8; i++) {
       if (row[i] === 0) continue;
-      for (let j = 0; j < 8; j++) m[i]![j]! += row[i]! * row[j]!;
-      m[i]![8]! += row[i]! * value;
+      const line = m[i]!;
+      for (let j = 0; j < 8; j++) line[j]! += row[i]! * row[j]!;
+      line[8]! += row[i]! * value;
     }
   };
   for (const p of pairs) {
-    const [x, y, u, v] = [(p.qx - mx) / UNIT, (p.qy - my) / UNIT, p.rx / UNIT, p.ry / UNIT];
-    add([x, y, 1, 0, 0, 0, -x * u, -y * u], u);
-    add([0, 0, 0, x, y, 1, -x * v, -y * v], v);
+    const x = (p.qx - mx) / UNIT;
+    const y = (p.qy - my) / UNIT;
+    add(0, x, y, p.rx / UNIT);
+    add(3, x, y, p.ry / UNIT);
   }
   m[6]![6]! += PULL;
   m[7]![7]! += PULL;

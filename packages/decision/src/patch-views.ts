@@ -1,6 +1,6 @@
 import type { Altered, Fingerprint } from '@vigil/contracts';
 import { COMMONEST } from './drawn.ts';
-import { type Affine, apply, inverse, polar } from './patch-geometry.ts';
+import { type Affine, inverse, polar, xOf, yOf } from './patch-geometry.ts';
 
 const SIDE = 64;
 const PIXELS = SIDE * SIDE;
@@ -62,8 +62,9 @@ export function viewsOf(map: Affine, sparse = false): Views | null {
   let count = 0;
   for (let row = 0; row < SIDE; row += stride) {
     for (let column = 0; column < SIDE; column += stride) {
-      const [u, v] = apply(back, (column + 0.5) / SIDE, (row + 0.5) / SIDE);
-      const [x, y] = [u * SIDE - 0.5, v * SIDE - 0.5];
+      const [u, v] = [(column + 0.5) / SIDE, (row + 0.5) / SIDE];
+      const x = xOf(back, u, v) * SIDE - 0.5;
+      const y = yOf(back, u, v) * SIDE - 0.5;
       // Half a pixel more than the edge: what lies beyond it is another picture or nothing.
       if (x < 0 || y < 0 || x > SIDE - 1 || y > SIDE - 1) continue;
       SCRATCH.place[count] = row * SIDE + column;
@@ -193,8 +194,10 @@ function correlationOf(s: Float64Array): number {
 }
 
 function bilinear(p: ArrayLike<number>, x: number, y: number): number {
-  const [i, j] = [Math.min(SIDE - 2, Math.floor(x)), Math.min(SIDE - 2, Math.floor(y))];
-  const [dx, dy] = [x - i, y - j];
+  const i = Math.min(SIDE - 2, Math.floor(x));
+  const j = Math.min(SIDE - 2, Math.floor(y));
+  const dx = x - i;
+  const dy = y - j;
   const at = j * SIDE + i;
   return (p[at]! * (1 - dx) + p[at + 1]! * dx) * (1 - dy) + (p[at + SIDE]! * (1 - dx) + p[at + SIDE + 1]! * dx) * dy;
 }

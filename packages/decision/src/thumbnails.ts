@@ -32,29 +32,40 @@ export function sourceMap(turn: Turn, upload: Region, reference: Region): Affine
   return [x[0] - c, y[0] - c, c, x[1] - f, y[1] - f, f];
 }
 
+/** Where each of GRID x GRID levels comes from in a turned square of side 1: x, y, x, y ... */
+const GRIDS = new Map<Turn, Float64Array>();
+function gridOf(turn: Turn): Float64Array {
+  const known = GRIDS.get(turn);
+  if (known) return known;
+  const grid = new Float64Array(2 * GRID * GRID);
+  for (let y = 0; y < GRID; y++)
+    for (let x = 0; x < GRID; x++) grid.set(SOURCES[turn]((x + 0.5) / GRID, (y + 0.5) / GRID, 1), 2 * (y * GRID + x));
+  GRIDS.set(turn, grid);
+  return grid;
+}
+
 /** A region of a thumbnail, turned, as GRID x GRID levels. Positions are fractions of the picture. */
 function sample(luma: Uint8Array, region: Region, turn: Turn): Float64Array {
+  const grid = gridOf(turn);
+  const [left, top, right, bottom] = region;
   const out = new Float64Array(GRID * GRID);
-  for (let y = 0; y < GRID; y++) {
-    for (let x = 0; x < GRID; x++) {
-      const [sx, sy] = SOURCES[turn]((x + 0.5) / GRID, (y + 0.5) / GRID, 1);
-      out[y * GRID + x] = bilinear(
-        luma,
-        region[0] + sx * (region[2] - region[0]),
-        region[1] + sy * (region[3] - region[1]),
-      );
-    }
-  }
+  for (let k = 0; k < out.length; k++)
+    out[k] = bilinear(luma, left + grid[2 * k]! * (right - left), top + grid[2 * k + 1]! * (bottom - top));
   return out;
 }
 
+const clamped = (v: number): number => Math.min(SIDE - 1.001, Math.max(0, v * SIDE - 0.5));
+
 function bilinear(luma: Uint8Array, fx: number, fy: number): number {
-  const clamp = (v: number) => Math.min(SIDE - 1.001, Math.max(0, v * SIDE - 0.5));
-  const [x, y] = [clamp(fx), clamp(fy)];
-  const [x0, y0] = [Math.floor(x), Math.floor(y)];
-  const [dx, dy] = [x - x0, y - y0];
-  const p = (i: number, j: number) => luma[(y0 + j) * SIDE + x0 + i]!;
-  return (p(0, 0) * (1 - dx) + p(1, 0) * dx) * (1 - dy) + (p(0, 1) * (1 - dx) + p(1, 1) * dx) * dy;
+  const x = clamped(fx);
+  const y = clamped(fy);
+  const x0 = Math.floor(x);
+  const y0 = Math.floor(y);
+  const dx = x - x0;
+  const dy = y - y0;
+  const at = y0 * SIDE + x0;
+  const above = luma[at]! * (1 - dx) + luma[at + 1]! * dx;
+  return above * (1 - dy) + (luma[at + SIDE]! * (1 - dx) + luma[at + SIDE + 1]! * dx) * dy;
 }
 
 export interface View {
