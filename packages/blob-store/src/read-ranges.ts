@@ -57,12 +57,20 @@ export function createBlockCache(blocks = 256): BlockCache {
   const most = Math.floor(blocks / 2);
 
   function trim(): void {
-    if (held.size <= blocks) return;
-    const settled = [...held].filter(([, block]) => block.request.settled);
-    const once = settled.filter(([, block]) => block.owner !== 'several');
-    const often = settled.filter(([, block]) => block.owner === 'several');
-    const order = often.length > most ? [...often, ...once] : [...once, ...often];
-    for (const [name] of order.slice(0, held.size - blocks)) held.delete(name);
+    while (held.size > blocks) {
+      let often = 0;
+      const oldest: { once?: string; often?: string } = {};
+      held.forEach(({ owner, request }, name) => {
+        if (!request.settled) return;
+        if (owner === 'several') {
+          often++;
+          oldest.often ??= name;
+        } else oldest.once ??= name;
+      });
+      const victim = often > most ? oldest.often : (oldest.once ?? oldest.often);
+      if (victim === undefined) return;
+      held.delete(victim);
+    }
   }
 
   return {

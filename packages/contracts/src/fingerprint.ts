@@ -95,10 +95,7 @@ export function encodeFingerprint(f: Fingerprint): Uint8Array {
   let at = 0;
   const u8 = (v: number) => void view.setUint8(at++, v);
   const u16s = (v: Uint16Array) => {
-    for (const x of v) {
-      view.setUint16(at, x, true);
-      at += 2;
-    }
+    for (let i = 0; i < v.length; i++, at += 2) view.setUint16(at, v[i]!, true);
   };
   const u32 = (v: number) => {
     view.setUint32(at, v, true);

@@ -108,7 +108,7 @@ export function viewsOf(map: Affine, sparse = false): Views | null {
     },
     plain(luma) {
       const levels = new Uint32Array(256);
-      for (const p of places) levels[luma[p]!]!++;
+      for (let k = 0; k < places.length; k++) levels[luma[places[k]!]!]!++;
       const commonest = levels.sort().subarray(256 - COMMONEST);
       return commonest.reduce((n, c) => n + c, 0) / places.length;
     },

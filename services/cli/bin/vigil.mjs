@@ -8,10 +8,12 @@ import { fileURLToPath } from 'node:url';
 /**
  * Pictures of some megabytes, and frames of 50 to 300 kB, come and go in several threads. glibc keeps a heap for each thread and
  * soon stops giving such blocks back, so that a service that decodes holds 150 MB more than it uses; both are read when a program
- * starts, and only then. V8's young generation is bounded, because every thread has one: what is large lies outside of it.
+ * starts, and only then. V8's young generation is bounded, because every thread has one: what is large lies outside of it. Its old
+ * one may grow to three times what a collection left, not by the third that V8 deems enough for a service that rests between: media
+ * that pass through count as growth, and each collection looks at all that the modules keep.
  */
 const MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '262144' };
-const V8 = ['--max-semi-space-size=2'];
+const V8 = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
 
 /**
  * Modules are compiled once, not at each start of a process and of each of its threads: half of what a short command costs, and
