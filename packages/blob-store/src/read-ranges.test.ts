@@ -95,6 +95,22 @@ describe('reading an object by ranges', () => {
     expect(other.requests).toEqual([[1000, 3000]]);
   });
 
+  it('hands on the very memory that the store gave, across blocks too', async () => {
+    const stored = new Uint8Array(3000);
+    const store: Pick<BlobStore, 'get'> = {
+      get: async (_bucket, _key, range) =>
+        Readable.from([Buffer.from(stored.buffer, range!.start, range!.end - range!.start)]),
+    };
+    const source = blobSource(store, 'b', 'k', { size: stored.length }, { ...small, blocks: 16 });
+    const pieces = await source.read(500, 2500);
+    expect(pieces.map((piece) => [piece.byteOffset, piece.length])).toEqual([
+      [500, 500],
+      [1000, 1000],
+      [2000, 500],
+    ]);
+    expect(pieces.every((piece) => piece.buffer === stored.buffer)).toBe(true);
+  });
+
   it('asks for a small object once', async () => {
     const { store, requests } = counted();
     const source = blobSource(store, 'b', 'k', { size: 3500 }, { blockBytes: 1000, blocks: 16, ahead: 4 });
