@@ -94,7 +94,7 @@ export function createCases(deps: {
 
   async function settle(tx: Queryable, upload: string, cause: Verdict['cause']): Promise<void> {
     const row = await lockUpload(tx, upload);
-    await alignMedia(tx, { row, actions, ledger, now: clock.now() });
+    await alignMedia(tx, { row, claims: await claimsOf(tx, upload), actions, ledger, now: clock.now() });
     await revise(tx, upload, cause, clock.now());
   }
 

@@ -1,6 +1,6 @@
 import { blockedBy, isBlocking, statementOf } from '@vigil/cases';
 import { actionId, type Decision, ENGINE_VERSION, RADIUS, type TakedownEvent } from '@vigil/contracts';
-import { actionsOf, type ClaimRow, claimsOf, setBlocked, type UploadRow } from '@vigil/database';
+import { actionsOf, type ClaimRow, setBlocked, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { FIRST } from '../watching/outgoing.ts';
 import type { Actions } from './actions.ts';
@@ -9,16 +9,18 @@ import { type Ledger, SYSTEM } from './ledger.ts';
 /**
  * Brings the media's state in line with the claims on it: per territory the strictest claim that stands. An action leaves only
  * when that changes, under the next epoch: a takedown says where the media are disabled from now on, a restoration that nothing
- * holds them back any more. Of deleted uploads nothing is said. Returns the action, or null. The caller holds the upload's row.
+ * holds them back any more. Of deleted uploads nothing is said. The caller holds the upload's row.
+ * @param about.claims all on the upload, as they are now
+ * @returns the territories in which the media are held back from now on
  */
 export async function alignMedia(
   tx: Queryable,
-  { row, actions, ledger, now }: { row: UploadRow; actions: Actions; ledger: Ledger; now: number },
-): Promise<TakedownEvent | null> {
-  if (row.deleted || !row.manifest) return null;
-  const claims = await claimsOf(tx, row.id);
+  about: { row: UploadRow; claims: readonly ClaimRow[]; actions: Actions; ledger: Ledger; now: number },
+): Promise<string[]> {
+  const { row, claims, actions, ledger, now } = about;
+  if (row.deleted || !row.manifest) return row.blocked;
   const blocked = blockedBy(claims);
-  if (blocked.join() === row.blocked.join()) return null;
+  if (blocked.join() === row.blocked.join()) return row.blocked;
   const earlier = await actionsOf(tx, row.id);
   const last = earlier.at(-1) ?? null;
   const epoch = Math.max(row.epoch, last ? last.epoch + 1 : 0);
@@ -32,10 +34,10 @@ export async function alignMedia(
   const first = row.verdict === null && event.action === 'takedown' && event.reference !== null;
   await actions.send(tx, event, { trace: row.manifest.trace, headers: first ? { [FIRST]: 'true' } : {} });
   // Into the chain of the case that it is about: when which media were to be disabled where.
-  const about = standing[0] ?? lastEnded(claims) ?? claims.find((c) => last?.event.claims.includes(c.id));
+  const claim = standing[0] ?? lastEnded(claims) ?? claims.find((c) => last?.event.claims.includes(c.id));
   const data = { action: event.id, do: event.action, epoch, territories: blocked };
-  if (about) await ledger.note(tx, about, { kind: event.action, data }, SYSTEM);
-  return event;
+  if (claim) await ledger.note(tx, claim, { kind: event.action, data }, SYSTEM);
+  return blocked;
 }
 
 /** What is shown of several claims: the manifest and surest copy, then whatever rests on a notice. */

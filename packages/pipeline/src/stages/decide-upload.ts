@@ -157,11 +157,11 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
         return { decision, work, holder };
       });
     if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
-    const acted = await alignMedia(tx, { row, actions, ledger, now });
+    const claims = await claimsOf(tx, row.id);
+    const blocked = await alignMedia(tx, { row, claims, actions, ledger, now });
     if (!final) return;
 
-    const { blocked } = acted ? await lockUpload(tx, row.id) : row;
-    const verdict = verdictOf(row, manifest, judged, blocked, await claimsOf(tx, row.id), cause, now);
+    const verdict = verdictOf(row, manifest, judged, blocked, claims, cause, now);
     if (row.verdict && !differs(row.verdict, verdict)) return;
     const id = await publishVerdict(tx, verdict, manifest.trace);
     await cancelTimer(tx, `${DEADLINE}:${row.id}`);
