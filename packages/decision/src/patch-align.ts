@@ -9,6 +9,7 @@ import {
   fitAffine,
   inliersOf,
   inverse,
+  isSlanted,
   type Pair,
   placesOf,
   polar,
@@ -190,7 +191,7 @@ function lineOf(pairs: readonly PatchPair[], rough: Line): Line {
 function alignmentOf(found: Found, fingerprint: Fingerprint, aspect: number, queries: QueryCodes): Alignment {
   const { group, line, votes } = found;
   const seen = inFractions(found.map, aspect, found.aspect, group.turn === MIRROR);
-  const slanted = found.map.length > 6;
+  const slanted = isSlanted(found.map);
   const affine = flattened(seen, 0.5, 0.5);
   const timeless = fingerprint.sampling === 'still' || group.media === 'image';
   return {
@@ -237,7 +238,7 @@ function inFractions(map: Affine, from: number, to: number, mirrored: boolean): 
   const [ax, bx, cx] = [(a * u.width) / r.width, (b * u.height) / r.width, c / r.width];
   const [dy, ey, fy] = [(d * u.width) / r.height, (e * u.height) / r.height, f / r.height];
   const [gx, hy] = [g * u.width, h * u.height];
-  const slanted = map.length > 6;
+  const slanted = isSlanted(map);
   if (!mirrored) return slanted ? [ax, bx, cx, dy, ey, fy, gx, hy] : [ax, bx, cx, dy, ey, fy];
   if (!slanted) return [-ax, bx, ax + cx, -dy, ey, dy + fy];
   const w = 1 + gx;

@@ -192,7 +192,6 @@ export const inliersOf = <P extends Pair>(pairs: readonly P[], map: Affine): P[]
 /** @param slack times the tolerance */
 function near({ count, qx, qy, rx, ry, growth, turn }: Columns, map: Affine, slack: number): number[] {
   const farthest = slack * TOLERANCE * MOST_ENLARGED;
-  const isSlanted = map.length > 6;
   let { scale, angle } = polar(map, 0, 0);
   const own: number[] = [];
   for (let i = 0; i < count; i++) {
@@ -200,7 +199,7 @@ function near({ count, qx, qy, rx, ry, growth, turn }: Columns, map: Affine, sla
     const y = yOf(map, qx[i]!, qy[i]!) - ry[i]!;
     // Most pairs lie far off.
     if (!(Math.abs(x) <= farthest && Math.abs(y) <= farthest)) continue;
-    if (isSlanted) ({ scale, angle } = polar(map, qx[i]!, qy[i]!));
+    if (isSlanted(map)) ({ scale, angle } = polar(map, qx[i]!, qy[i]!));
     const tolerance = slack * TOLERANCE * Math.min(MOST_ENLARGED, Math.max(1, scale));
     if (
       x * x + y * y <= tolerance * tolerance &&
@@ -222,6 +221,9 @@ export const apply = (map: Affine, x: number, y: number): [number, number] => [x
 
 /** The angle brought to -pi..pi. */
 export const wrap = (angle: number): number => angle - 2 * Math.PI * Math.round(angle / (2 * Math.PI));
+
+/** Is it more than an affine map, so that scale and rotation differ from place to place? */
+export const isSlanted = (map: Affine): boolean => map.length > 6;
 
 /** Mean scale and rotation, at a place, of a map that does not reflect. */
 export function polar(map: Affine, x: number, y: number): { scale: number; angle: number } {
@@ -297,32 +299,10 @@ function meanOf(column: Float64Array, own: readonly number[]): number {
   return sum / own.length;
 }
 
-/** The similarity nearest to the pairs. */
-function similarityFrom({ qx, qy, rx, ry }: Columns, own: readonly number[], before: Affine): Affine {
+/** Where pairs lie in the middle of each side, and how they spread around that: sums of products of x, y there and u, v here. */
+function momentsOf({ qx, qy, rx, ry }: Columns, own: readonly number[]) {
   const [mx, my, ux, uy] = [meanOf(qx, own), meanOf(qy, own), meanOf(rx, own), meanOf(ry, own)];
-  const prior = own.length * PRIOR_SPREAD ** 2;
-  let [sum, c, s] = [prior, (prior * (before[0] + before[4])) / 2, (prior * (before[3] - before[1])) / 2];
-  for (let k = 0; k < own.length; k++) {
-    const i = own[k]!;
-    const x = qx[i]! - mx;
-    const y = qy[i]! - my;
-    const u = rx[i]! - ux;
-    const v = ry[i]! - uy;
-    sum += x * x + y * y;
-    c += x * u + y * v;
-    s += x * v - y * u;
-  }
-  c /= sum;
-  s /= sum;
-  return [c, -s, ux - c * mx + s * my, s, c, uy - s * mx - c * my];
-}
-
-/** The affine map nearest to the pairs, held near the one before where they leave it open. */
-function affineFrom({ qx, qy, rx, ry }: Columns, own: readonly number[], before: Affine): Affine {
-  const [mx, my, ux, uy] = [meanOf(qx, own), meanOf(qy, own), meanOf(rx, own), meanOf(ry, own)];
-  const weight = own.length * PRIOR_SPREAD ** 2;
-  let [xx, xy, yy] = [weight, 0, weight];
-  let [xu, yu, xv, yv] = [weight * before[0], weight * before[1], weight * before[3], weight * before[4]];
+  let [xx, xy, yy, xu, yu, xv, yv] = [0, 0, 0, 0, 0, 0, 0];
   for (let k = 0; k < own.length; k++) {
     const i = own[k]!;
     const x = qx[i]! - mx;
@@ -337,6 +317,26 @@ function affineFrom({ qx, qy, rx, ry }: Columns, own: readonly number[], before:
     xv += x * v;
     yv += y * v;
   }
+  return { mx, my, ux, uy, xx, xy, yy, xu, yu, xv, yv };
+}
+
+/** The similarity nearest to the pairs. */
+function similarityFrom(columns: Columns, own: readonly number[], before: Affine): Affine {
+  const { mx, my, ux, uy, ...m } = momentsOf(columns, own);
+  const prior = own.length * PRIOR_SPREAD ** 2;
+  const sum = prior + m.xx + m.yy;
+  const c = ((prior * (before[0] + before[4])) / 2 + m.xu + m.yv) / sum;
+  const s = ((prior * (before[3] - before[1])) / 2 + m.xv - m.yu) / sum;
+  return [c, -s, ux - c * mx + s * my, s, c, uy - s * mx - c * my];
+}
+
+/** The affine map nearest to the pairs, held near the one before where they leave it open. */
+function affineFrom(columns: Columns, own: readonly number[], before: Affine): Affine {
+  const { mx, my, ux, uy, xy, ...m } = momentsOf(columns, own);
+  const prior = own.length * PRIOR_SPREAD ** 2;
+  const [xx, yy] = [prior + m.xx, prior + m.yy];
+  const [xu, yu] = [prior * before[0] + m.xu, prior * before[1] + m.yu];
+  const [xv, yv] = [prior * before[3] + m.xv, prior * before[4] + m.yv];
   const det = xx * yy - xy * xy;
   const a = (xu * yy - yu * xy) / det;
   const b = (yu * xx - xu * xy) / det;

@@ -5,6 +5,7 @@ import {
   apply,
   cellsCovered,
   fitAffine,
+  isSlanted,
   type Pair,
   placesOf,
   polar,
@@ -193,8 +194,7 @@ function expected(mine: readonly Patch[], map: Affine) {
     const p = mine[whose[i]!]!;
     x[i] = places[whose[i]!]!;
     y[i] = yOf(map, p.x, p.y);
-    // Of an affine map the same everywhere.
-    if (map.length > 6) seen = polar(map, p.x, p.y);
+    if (isSlanted(map)) seen = polar(map, p.x, p.y);
     scale[i] = seen.scale;
     turn[i] = seen.angle;
   }

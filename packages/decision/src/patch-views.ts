@@ -1,8 +1,8 @@
 import type { Altered, Fingerprint } from '@vigil/contracts';
 import { COMMONEST } from './drawn.ts';
 import { type Affine, inverse, polar, xOf, yOf } from './patch-geometry.ts';
+import { bilinear, SIDE } from './thumbnails.ts';
 
-const SIDE = 64;
 const PIXELS = SIDE * SIDE;
 /** Pixels of a thumbnail that both must have in common, counted on the coarser side; more than LOOKED are not looked at. */
 const LEAST_SHARED = 64;
@@ -191,15 +191,6 @@ function correlationOf(s: Float64Array): number {
   const least = n * LEAST_SPREAD ** 2;
   const [vx, vy] = [xx - (x * x) / n, yy - (y * y) / n];
   return n > 0 && vx >= least && vy >= least ? (xy - (x * y) / n) / Math.sqrt(vx * vy) : -1;
-}
-
-function bilinear(p: ArrayLike<number>, x: number, y: number): number {
-  const i = Math.min(SIDE - 2, Math.floor(x));
-  const j = Math.min(SIDE - 2, Math.floor(y));
-  const dx = x - i;
-  const dy = y - j;
-  const at = j * SIDE + i;
-  return (p[at]! * (1 - dx) + p[at + 1]! * dx) * (1 - dy) + (p[at + SIDE]! * (1 - dx) + p[at + SIDE + 1]! * dx) * dy;
 }
 
 /** Places are in order of row, so bands are runs of them: where each of the BANDS ends. */

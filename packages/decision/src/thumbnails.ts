@@ -1,7 +1,8 @@
 import type { Fingerprint, Region, Turn } from '@vigil/contracts';
 import type { Affine } from './patch-geometry.ts';
 
-const SIDE = 64;
+/** Pixels of a thumbnail, each way. */
+export const SIDE = 64;
 /** Compared at this size: what a re-encoding blurs does not count, what a caption says hardly. */
 const GRID = 32;
 
@@ -50,20 +51,24 @@ function sample(luma: Uint8Array, region: Region, turn: Turn): Float64Array {
   const [left, top, right, bottom] = region;
   const out = new Float64Array(GRID * GRID);
   for (let k = 0; k < out.length; k++)
-    out[k] = bilinear(luma, left + grid[2 * k]! * (right - left), top + grid[2 * k + 1]! * (bottom - top));
+    out[k] = bilinear(
+      luma,
+      clamped(left + grid[2 * k]! * (right - left)),
+      clamped(top + grid[2 * k + 1]! * (bottom - top)),
+    );
   return out;
 }
 
+/** A fraction of a side in pixels, kept within the picture. */
 const clamped = (v: number): number => Math.min(SIDE - 1.001, Math.max(0, v * SIDE - 0.5));
 
-function bilinear(luma: Uint8Array, fx: number, fy: number): number {
-  const x = clamped(fx);
-  const y = clamped(fy);
-  const x0 = Math.floor(x);
-  const y0 = Math.floor(y);
-  const dx = x - x0;
-  const dy = y - y0;
-  const at = y0 * SIDE + x0;
+/** The level between pixels of a thumbnail; x and y from 0 to SIDE - 1. */
+export function bilinear(luma: ArrayLike<number>, x: number, y: number): number {
+  const i = Math.min(SIDE - 2, Math.floor(x));
+  const j = Math.min(SIDE - 2, Math.floor(y));
+  const dx = x - i;
+  const dy = y - j;
+  const at = j * SIDE + i;
   const above = luma[at]! * (1 - dx) + luma[at + 1]! * dx;
   return above * (1 - dy) + (luma[at + SIDE]! * (1 - dx) + luma[at + SIDE + 1]! * dx) * dy;
 }
