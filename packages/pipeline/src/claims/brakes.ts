@@ -3,7 +3,7 @@ import { type Decision, derivedId, isCanary, placeOf, referenceKey, type SliceAl
 import {
   type BrakeRow,
   brakesInForce,
-  claimsOf,
+  type ClaimRow,
   countTakedown,
   type Database,
   distrusted,
@@ -84,6 +84,8 @@ export interface Brakes {
 
 interface Applied {
   row: UploadRow;
+  /** All on the upload. */
+  claims: readonly ClaimRow[];
   decisions: readonly Decision[];
   /** Of a takedown. */
   holderOf(decision: Decision): string;
@@ -165,13 +167,12 @@ export function createBrakes(deps: { database: Database; clock: Clock; limits: B
   }
 
   return {
-    async apply(tx, { row, decisions, holderOf, alignments, final }) {
+    async apply(tx, { row, claims, decisions, holderOf, alignments, final }) {
       const isFree = (d: Decision) => d.action !== 'takedown' || isCanary(holderOf(d));
       if (decisions.every(isFree)) return [...decisions];
       const planned = row.manifest?.outcome.status === 'planned' ? row.manifest.outcome : null;
       const duration = planned?.probe.kind === 'video' ? planned.probe.duration : 0;
       const upload = { id: row.id, account: row.manifest?.event.account ?? null, duration };
-      const claims = await claimsOf(tx, row.id);
       let asked: { passed: Set<string>; trusted: boolean } | null = null;
       const left: Decision[] = [];
       for (const decision of decisions) {

@@ -94,8 +94,10 @@ export function createCases(deps: {
 
   async function settle(tx: Queryable, upload: string, cause: Verdict['cause']): Promise<void> {
     const row = await lockUpload(tx, upload);
-    await alignMedia(tx, { row, claims: await claimsOf(tx, upload), actions, ledger, now: clock.now() });
-    await revise(tx, upload, cause, clock.now());
+    const claims = await claimsOf(tx, upload);
+    const now = clock.now();
+    const blocked = await alignMedia(tx, { row, claims, actions, ledger, now });
+    await revise(tx, { row, blocked, claims, cause }, now);
   }
 
   /** A step for some claims, each as it is now that nobody else can change it; a timer goes on after the last of them. */

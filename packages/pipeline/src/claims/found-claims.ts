@@ -20,14 +20,14 @@ export interface Found {
  * is not overruled by a slice that comes again: only one that is open, or taken down and uncontested, still learns, the latter once
  * all was seen (`final`): an hour of film would be told slice by slice. The caller
  * holds the upload's row.
+ * @param about.known all claims on the upload
  */
 export async function claimFound(
   tx: Queryable,
-  { ledger, row, found, final }: { ledger: Ledger; row: UploadRow; found: readonly Found[]; final: boolean },
+  about: { ledger: Ledger; row: UploadRow; known: readonly ClaimRow[]; found: readonly Found[]; final: boolean },
 ): Promise<void> {
-  if (found.length === 0) return;
+  const { ledger, row, known, found, final } = about;
   const account = row.manifest!.event.account ?? null;
-  const known = await claimsOf(tx, row.id);
   // Chains are locked in order of their ids.
   const inOrder = [...found].sort((a, b) => compare(caseId(row.id, account, a.work), caseId(row.id, account, b.work)));
   for (const { decision, work, holder } of inOrder) {

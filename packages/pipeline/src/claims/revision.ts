@@ -1,5 +1,5 @@
 import { derivedId, referenceKey, type Verdict } from '@vigil/contracts';
-import { type ClaimRow, claimsOf, lockUpload, saveVerdict } from '@vigil/database';
+import { type ClaimRow, saveVerdict, type UploadRow } from '@vigil/database';
 import type { Queryable } from '@vigil/runtime';
 import { DEFAULT_MIN_COVERAGE, INCOMPLETE } from '../judgement.ts';
 import type { Output } from '../outcome.ts';
@@ -36,12 +36,17 @@ export async function publishVerdict(tx: Queryable, verdict: Verdict, trace?: st
 /**
  * After claims have changed: another revision if something else holds now. Uploads without a verdict get theirs from `decide`, by
  * the same rule. The caller holds the upload's row.
+ * @param about.blocked where its media are held back, and `claims` all on it, as they are now
  */
-export async function revise(tx: Queryable, upload: string, cause: Verdict['cause'], now: number): Promise<void> {
-  const row = await lockUpload(tx, upload);
+export async function revise(
+  tx: Queryable,
+  about: { row: UploadRow; blocked: readonly string[]; claims: readonly ClaimRow[]; cause: Verdict['cause'] },
+  now: number,
+): Promise<void> {
+  const { row, blocked, claims, cause } = about;
   if (!row.verdict || row.deleted) return;
   const before = row.verdict;
-  const said = standing(before, row.blocked, await claimsOf(tx, upload));
+  const said = standing(before, blocked, claims);
   if (said.verdict === before.verdict && said.reason === before.reason) return;
   await publishVerdict(
     tx,

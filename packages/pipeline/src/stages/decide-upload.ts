@@ -141,8 +141,10 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
     });
     const final = free.complete || deadlinePassed || row.deleted;
     const now = clock.now();
+    const known = await claimsOf(tx, row.id);
     const decisions = await brakes.apply(tx, {
       row,
+      claims: known,
       decisions: row.deleted ? [] : final ? free.decisions : free.certain,
       holderOf: (decision) => facts.get(referenceKey(decision.evidence.reference))!.holder,
       alignments,
@@ -156,8 +158,8 @@ export function decideUpload({ database, actions, ledger, brakes, clock, concurr
         const { work, holder } = facts.get(referenceKey(decision.evidence.reference))!;
         return { decision, work, holder };
       });
-    if (!row.deleted) await claimFound(tx, { ledger, row, found, final });
-    const claims = await claimsOf(tx, row.id);
+    if (found.length > 0) await claimFound(tx, { ledger, row, known, found, final });
+    const claims = found.length > 0 ? await claimsOf(tx, row.id) : known;
     const blocked = await alignMedia(tx, { row, claims, actions, ledger, now });
     if (!final) return;
 
