@@ -11,7 +11,7 @@ import {
   sliceCount,
   sliceSpan,
 } from '@vigil/contracts';
-import { DEFAULT_LIMITS, type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
+import { bytesSource, DEFAULT_LIMITS, type Fingerprinter, openFingerprinter } from '@vigil/fingerprint';
 import { ffmpegHere } from '../support/ffmpeg.ts';
 
 const CACHE = fileURLToPath(new URL('../../.vigil/cache/codes', import.meta.url));
@@ -41,7 +41,7 @@ export async function openCoder(threads = 2): Promise<Coder> {
   };
 
   async function make(file: string, bytes: Uint8Array, purpose: 'reference' | 'upload' | 'confirm') {
-    const source = { size: bytes.length, read: async (from: number, to: number) => [bytes.slice(from, to)] };
+    const source = bytesSource(bytes);
     const startedAt = performance.now();
     const reader = await fingerprinter();
     const looked = await reader.probe(source);

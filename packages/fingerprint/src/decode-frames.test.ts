@@ -4,10 +4,10 @@ import { sliceCount, sliceSpan } from '@vigil/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeFrames, type FrameChoice, workingSize } from './decode-frames.ts';
 import { everyFrame } from './decoder-options.ts';
-import { DEFAULT_LIMITS } from './media-source.ts';
+import { bytesSource, DEFAULT_LIMITS } from './media-source.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer, type RangeServer } from './range-server.ts';
-import { type Build, bytesSource, findBuilds, make, scratchFolder } from './test-support.ts';
+import { type Build, findBuilds, make, scratchFolder } from './test-support.ts';
 
 /** Real: ffmpeg, ffprobe, the loopback server. Made up: the media. */
 const RATE = 24;

@@ -4,8 +4,9 @@ import { type Fingerprint, hamming, type Probe, tableOf } from '@vigil/contracts
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { everyFrame } from './decoder-options.ts';
 import type { FrameImage } from './fingerprinter.ts';
+import { bytesSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
-import { bytesSource, CORPUS, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
+import { CORPUS, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
 
 /** Real: everything. The same film once as a video and once as pictures, made of it by ffmpeg. */
 const build = (await findBuilds())[0]!;

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { demuxerOf } from './decoder-options.ts';
 import type { Fingerprinter } from './fingerprinter.ts';
 import { brokenSeeds, namingSeeds, type Seeds } from './hostile-seeds.ts';
-import { DEFAULT_LIMITS, type MediaSource } from './media-source.ts';
+import { bytesSource, DEFAULT_LIMITS, type MediaSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
 import { probeVideo } from './probe.ts';
 import { openRangeServer } from './range-server.ts';
@@ -217,9 +217,7 @@ describe.each(builds)('$name', (build) => {
     expect([...seeds.keys()].sort()).toEqual(Object.keys(SEEDS).sort());
   });
 
-  test.each(Object.entries(SEEDS))('%s: %s', (name, expected) =>
-    check(support.bytesSource(seeds.get(name)!), expected),
-  );
+  test.each(Object.entries(SEEDS))('%s: %s', (name, expected) => check(bytesSource(seeds.get(name)!), expected));
 
   describe.skipIf(!support.hasCorpus)(`corpus${support.hasCorpus ? '' : ' (SKIPPED: it is not here)'}`, () => {
     test('the table has every file', () => {
@@ -227,7 +225,7 @@ describe.each(builds)('$name', (build) => {
     });
 
     test.each(Object.entries(CORPUS))('%s: %s', async (name, expected) => {
-      await check(support.bytesSource(await readFile(join(support.CORPUS, 'bad', name))), expected);
+      await check(bytesSource(await readFile(join(support.CORPUS, 'bad', name))), expected);
     });
   });
 
@@ -239,7 +237,7 @@ describe.each(builds)('$name', (build) => {
       test.each([...named.keys()].filter((_, k) => isFull || (n + k) % formats.length === 0))('%s', async (name) => {
         await using server = await openRangeServer();
         expect(demuxerOf(format)).not.toBeNull();
-        const source = support.bytesSource(named.get(name)!);
+        const source = bytesSource(named.get(name)!);
         await using share = server.share(source);
         const outcome = await probeVideo({ url: share.url, source, format, tools: build, limits: DEFAULT_LIMITS });
         expect(outcome.status).toBe('rejected');
@@ -253,7 +251,7 @@ describe.each(builds)('$name', (build) => {
     await using bait = await support.openTrap();
     await using server = await openRangeServer();
     const script = `#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n${bait.url}/hls.ts\n#EXT-X-ENDLIST\n`;
-    await using share = server.share(support.bytesSource(Buffer.from(script)));
+    await using share = server.share(bytesSource(Buffer.from(script)));
     const args = ['-v', 'quiet', '-f', 'hls', '-allowed_extensions', 'ALL', share.url];
     await expect(promisify(execFile)(build.ffprobe, args, { timeout: 10_000 })).rejects.toThrow();
     expect(bait.visits).not.toEqual([]);

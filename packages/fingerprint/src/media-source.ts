@@ -8,6 +8,12 @@ export interface MediaSource {
   read(start: number, end: number, signal?: AbortSignal): Promise<Uint8Array[]>;
 }
 
+/** Media that lie in memory. */
+export const bytesSource = (bytes: Uint8Array): MediaSource => ({
+  size: bytes.length,
+  read: async (start, end) => [bytes.slice(start, end)],
+});
+
 /** Bytes [start, end) in one piece, fewer where the source ends. */
 export async function readRange(
   source: MediaSource,

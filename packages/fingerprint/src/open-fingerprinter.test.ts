@@ -13,10 +13,10 @@ import {
 } from '@vigil/contracts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Fingerprinter, FingerprintOutcome } from './fingerprinter.ts';
-import type { MediaSource } from './media-source.ts';
+import { bytesSource, type MediaSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
 import { MOST_PATCHED, PATCH_GAPS, PATCHES, REFERENCE_PATCH_SECONDS } from './patch-sampling.ts';
-import { bytesSource, CORPUS, decodersRunning, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
+import { CORPUS, decodersRunning, findBuilds, hasCorpus, make, scratchFolder } from './test-support.ts';
 import { KEEP_SECONDS, PRUNE_BITS, type Purpose } from './video.ts';
 
 /** Real: everything. Made up: the media, but for the corpus part. */

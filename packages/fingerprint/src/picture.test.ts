@@ -3,8 +3,9 @@ import type { Probe } from '@vigil/contracts';
 import sharp from 'sharp';
 import { afterAll, describe, expect, test } from 'vitest';
 import { everyFrame } from './decoder-options.ts';
+import { bytesSource } from './media-source.ts';
 import { openFingerprinter } from './open-fingerprinter.ts';
-import { bytesSource, findBuilds, make, scratchFolder } from './test-support.ts';
+import { findBuilds, make, scratchFolder } from './test-support.ts';
 
 /** Real: everything. Made up: a film whose colour tells the second that it shows. */
 const [build] = await findBuilds();

@@ -1,9 +1,9 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { DEFAULT_LIMITS } from './media-source.ts';
+import { bytesSource, DEFAULT_LIMITS } from './media-source.ts';
 import { probeVideo } from './probe.ts';
-import { bytesSource, scratchFolder } from './test-support.ts';
+import { scratchFolder } from './test-support.ts';
 
 /** Faked: ffprobe, which knows the streams at once and looks for the last packets without an end. */
 const folder = await scratchFolder();

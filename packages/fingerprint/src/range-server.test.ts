@@ -1,8 +1,7 @@
 import { get } from 'node:http';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { MediaSource } from './media-source.ts';
+import { bytesSource, type MediaSource } from './media-source.ts';
 import { openRangeServer } from './range-server.ts';
-import { bytesSource } from './test-support.ts';
 
 const server = await openRangeServer();
 afterAll(() => server[Symbol.asyncDispose]());

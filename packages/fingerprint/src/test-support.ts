@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FALLBACK_FOLDER, type FfmpegLocation, findFfmpeg } from './ffmpeg-location.ts';
-import type { MediaSource } from './media-source.ts';
 
 const run = promisify(execFile);
 
@@ -33,10 +32,6 @@ export const CORPUS = process.env.VIGIL_CORPUS ?? fileURLToPath(new URL('../../.
 export const hasCorpus = existsSync(join(CORPUS, 'MANIFEST.tsv'));
 if (!hasCorpus && (process.env.VIGIL_REQUIRE ?? '').includes('corpus')) {
   throw new Error(`VIGIL_REQUIRE asks for the corpus, which is not at ${CORPUS}`);
-}
-
-export function bytesSource(bytes: Uint8Array): MediaSource {
-  return { size: bytes.length, read: async (start, end) => [bytes.slice(start, end)] };
 }
 
 export async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {

@@ -17,7 +17,8 @@ const V8 = ['--max-semi-space-size=2', '--heap-growing-percent=200'];
 
 /**
  * Modules are compiled once, not at each start of a process and of each of its threads: half of what a short command costs, and
- * half a second of a service's start. Within the project and not in /tmp, as Node would have it, where anybody may write. Where it cannot be written, it is done without.
+ * half a second of a service's start. Within the project and not in /tmp, as Node would have it, where anybody may write. Where it
+ * cannot be written, it is done without.
  */
 const COMPILED = fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url));
 

@@ -4,7 +4,7 @@ import { tmpdir, totalmem } from 'node:os';
 import path from 'node:path';
 import { crc32, deflateSync } from 'node:zlib';
 import { hamming } from '@vigil/contracts';
-import { checkKernels, findFfmpeg, missingAbilities, openFingerprinter } from '@vigil/fingerprint';
+import { bytesSource, checkKernels, findFfmpeg, missingAbilities, openFingerprinter } from '@vigil/fingerprint';
 import { type Config, silentLogger } from '@vigil/runtime';
 import { createIndex } from '@vigil/similarity';
 import { hashFingerprint } from '../hash-lists.ts';
@@ -146,8 +146,7 @@ async function checkPictures(config: Config): Promise<Found> {
   if (!decodes(config)) return skipped('nothing is decoded in these roles');
   const tools = { ffmpeg: 'ffmpeg', ffprobe: 'ffprobe', version: '0' };
   await using fingerprinter = await openFingerprinter({ threads: 1, ffmpeg: tools });
-  const bytes = madePng();
-  const source = { size: bytes.length, read: async (from: number, to: number) => [bytes.slice(from, to)] };
+  const source = bytesSource(madePng());
   const probe = await fingerprinter.probe(source);
   if (probe.status === 'rejected') return failure(`a sound picture is ${probe.reason}: ${probe.detail}`, 'npm ci');
   const made = await fingerprinter.fingerprint(source, { probe: probe.probe, span: [0, 0], purpose: 'upload' });
